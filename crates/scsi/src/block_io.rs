@@ -1,0 +1,96 @@
+//! Reading, writing and flushing logical blocks: the requests that become NVMe commands (SBC-3, 5).
+
+use nvme_spec::command::{Command, CommandDword0, NvmOpcode, ReadWriteCdw12};
+
+use crate::cdb::{Access, Extent, Operation, StartStopUnit};
+use crate::sense::Sense;
+use crate::status::Outcome;
+use crate::translate::{Action, DataDirection, Transfer};
+use crate::unit::LogicalUnit;
+
+/// READ and WRITE. The data of the command is exactly the buffer of the request: a CDB whose block count says otherwise, or
+/// whose direction is not the buffer's, would let the device reach memory that was not offered to it.
+pub(crate) fn access(
+    access: Access,
+    unit: &LogicalUnit<'_>,
+    transfer: Transfer,
+) -> Result<Action, Sense> {
+    if access.protection != 0 {
+        return Err(Sense::INVALID_FIELD_IN_CDB);
+    }
+    let Extent { lba, blocks } = within(access.extent, unit)?;
+    let Some(last) = blocks.checked_sub(1) else {
+        return Ok(Action::Done(Outcome::good(0)));
+    };
+    let nlb_z = u16::try_from(last).map_err(|_| Sense::INVALID_FIELD_IN_CDB)?;
+    let bytes = blocks.checked_mul(unit.block_size.bytes());
+    let (opcode, direction, offered) = match access.operation {
+        Operation::Read => (NvmOpcode::READ, DataDirection::In, transfer.data_in),
+        Operation::Write => (NvmOpcode::WRITE, DataDirection::Out, transfer.data_out),
+    };
+    if blocks > unit.maximum_transfer_blocks() || !offered || bytes != Some(transfer.bytes) {
+        return Err(Sense::INVALID_FIELD_IN_CDB);
+    }
+    let dword12 = ReadWriteCdw12::new().with_nlb_z(nlb_z).with_fua(access.fua);
+    Ok(Action::Submit {
+        command: Command {
+            cdw10: lba as u32,
+            cdw11: (lba >> 32) as u32,
+            cdw12: dword12.into_bits(),
+            ..command(opcode, unit)
+        },
+        direction,
+        bytes: transfer.bytes,
+    })
+}
+
+/// SYNCHRONIZE CACHE. NVMe flushes a whole namespace. A request to answer before the flush is over (IMMED) is answered
+/// after it: a later promise, and a stronger one.
+pub(crate) fn synchronize_cache(extent: Extent, unit: &LogicalUnit<'_>) -> Result<Action, Sense> {
+    within(extent, unit)?;
+    Ok(flush(unit))
+}
+
+/// START STOP UNIT. A namespace is always started; what was written is made to last before it is stopped, unless the
+/// request says that it need not.
+pub(crate) fn start_stop_unit(
+    request: StartStopUnit,
+    unit: &LogicalUnit<'_>,
+) -> Result<Action, Sense> {
+    if request.power_condition != 0 || request.load_eject {
+        return Err(Sense::INVALID_FIELD_IN_CDB);
+    }
+    if request.start || request.no_flush {
+        return Ok(Action::Done(Outcome::good(0)));
+    }
+    Ok(flush(unit))
+}
+
+/// Flush, or success at once where there is nothing volatile.
+fn flush(unit: &LogicalUnit<'_>) -> Action {
+    if !unit.controller.volatile_write_cache {
+        return Action::Done(Outcome::good(0));
+    }
+    Action::Submit {
+        command: command(NvmOpcode::FLUSH, unit),
+        direction: DataDirection::None,
+        bytes: 0,
+    }
+}
+
+/// The extent, when it lies within the namespace.
+fn within(extent: Extent, unit: &LogicalUnit<'_>) -> Result<Extent, Sense> {
+    match extent.lba.checked_add(extent.blocks.into()) {
+        Some(end) if end <= unit.blocks.get() => Ok(extent),
+        _ => Err(Sense::LOGICAL_BLOCK_ADDRESS_OUT_OF_RANGE),
+    }
+}
+
+/// A command for the namespace behind the unit.
+fn command(opcode: NvmOpcode, unit: &LogicalUnit<'_>) -> Command {
+    Command {
+        cdw0: CommandDword0::new().with_opcode(opcode.0),
+        nsid: unit.namespace_id,
+        ..Command::default()
+    }
+}

@@ -1,0 +1,114 @@
+//! INQUIRY (SPC-4, 6.6): the standard data; pages of vital product data are in [`vpd`].
+
+use zerocopy::big_endian::U16;
+use zerocopy::{FromZeros, Immutable, IntoBytes};
+
+use crate::cdb::Inquiry;
+use crate::reply::Reply;
+use crate::sense::Sense;
+use crate::unit::LogicalUnit;
+use crate::vpd;
+
+/// T10 VENDOR IDENTIFICATION of every NVMe device (Translation Reference).
+pub(crate) const VENDOR: &[u8; 8] = b"NVMe    ";
+/// The bytes of MN that PRODUCT IDENTIFICATION has room for.
+pub(crate) const PRODUCT_BYTES: usize = 16;
+/// The bytes of FR that PRODUCT REVISION LEVEL has room for.
+const REVISION_BYTES: usize = 4;
+
+/// Standard INQUIRY data up to the vendor identification (SPC-4, 6.6.2).
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct Head {
+    /// PERIPHERAL QUALIFIER 0, connected; PERIPHERAL DEVICE TYPE 0, direct access block device.
+    peripheral: u8,
+    /// RMB 0: not removable.
+    removable: u8,
+    version: u8,
+    /// NORMACA 0, HISUP 0.
+    response_data_format: u8,
+    additional_length: u8,
+    flags: [u8; 3],
+    vendor: [u8; 8],
+}
+
+/// Standard INQUIRY data after the product revision level.
+#[derive(FromZeros, IntoBytes, Immutable)]
+#[repr(C)]
+struct Tail {
+    vendor_specific: [u8; 20],
+    reserved: [u8; 2],
+    version_descriptors: [U16; 8],
+}
+
+const STANDARD_BYTES: usize =
+    size_of::<Head>() + PRODUCT_BYTES + REVISION_BYTES + size_of::<Tail>();
+const _: () = assert!(STANDARD_BYTES == 74);
+
+pub(crate) fn inquiry(
+    request: Inquiry,
+    unit: &LogicalUnit<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<(), Sense> {
+    if request.vital_product_data {
+        return vpd::page(request.page_code, unit, reply);
+    }
+    if request.page_code != 0 {
+        return Err(Sense::INVALID_FIELD_IN_CDB);
+    }
+    standard(unit, reply);
+    Ok(())
+}
+
+fn standard(unit: &LogicalUnit<'_>, reply: &mut Reply<'_>) {
+    const SPC_4: u8 = 6;
+    const CMDQUE: u8 = 1 << 1;
+    // Version descriptors that claim the standard and no revision of it (SPC-4, annex E).
+    const SAM_5: u16 = 0x00A0;
+    const SPC_4_DESCRIPTOR: u16 = 0x0460;
+    const SBC_3: u16 = 0x04C0;
+    let mut version_descriptors = [U16::ZERO; 8];
+    for (place, standard) in version_descriptors
+        .iter_mut()
+        .zip([SAM_5, SPC_4_DESCRIPTOR, SBC_3])
+    {
+        place.set(standard);
+    }
+
+    let controller = unit.controller;
+    reply.push(&Head {
+        peripheral: 0,
+        removable: 0,
+        version: SPC_4,
+        response_data_format: 2,
+        // What follows byte 4.
+        additional_length: (STANDARD_BYTES - 5) as u8,
+        flags: [0, 0, CMDQUE],
+        vendor: *VENDOR,
+    });
+    reply.push_ascii(product(controller.model));
+    reply.push_ascii(&revision(*controller.firmware));
+    reply.push(&Tail {
+        version_descriptors,
+        ..FromZeros::new_zeroed()
+    });
+}
+
+/// The part of the model number that is the product identification.
+pub(crate) fn product(model: &[u8; 40]) -> &[u8; PRODUCT_BYTES] {
+    model.first_chunk().unwrap_or(&[b' '; PRODUCT_BYTES])
+}
+
+/// The last four characters of the firmware revision, its padding left out: there a revision differs from the next.
+fn revision(firmware: [u8; 8]) -> [u8; REVISION_BYTES] {
+    let mut text = firmware.as_slice();
+    while let [rest @ .., b' ' | 0] = text {
+        text = rest;
+    }
+    let mut revision = [b' '; REVISION_BYTES];
+    let start = text.len().saturating_sub(REVISION_BYTES);
+    for (to, from) in revision.iter_mut().zip(text.iter().skip(start)) {
+        *to = *from;
+    }
+    revision
+}

@@ -1,0 +1,131 @@
+//! One SCSI request: an answer at once, or the NVMe command that carries it out.
+
+use nvme_spec::command::Command;
+
+use crate::cdb::Cdb;
+use crate::reply::Reply;
+use crate::sense::Sense;
+use crate::status::Outcome;
+use crate::unit::LogicalUnit;
+use crate::{block_io, capacity, inquiry, luns, mode};
+
+/// The data buffer of a request, as whoever sent it describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// Its length in bytes.
+    pub bytes: u32,
+    /// The device may write to it.
+    pub data_in: bool,
+    /// The device may read from it.
+    pub data_out: bool,
+}
+
+impl Transfer {
+    /// A request without a data buffer.
+    pub const NONE: Self = Self {
+        bytes: 0,
+        data_in: false,
+        data_out: false,
+    };
+}
+
+/// Which way the data of an NVMe command travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataDirection {
+    /// The command has no data.
+    None,
+    /// From the device to the host.
+    In,
+    /// From the host to the device.
+    Out,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Action {
+    /// It is done: nothing goes to the device.
+    Done(Outcome),
+    /// It takes an NVMe command on an I/O queue; [`completed`](crate::completed) makes the answer of its status.
+    Submit {
+        /// The command, without its command identifier and its data pointer.
+        command: Command,
+        /// Which way its data travels.
+        direction: DataDirection,
+        /// The length of its data, always the length of the request's buffer where there is data.
+        bytes: u32,
+    },
+}
+
+/// Translates a request.
+///
+/// `transfer` describes the data buffer of the request. `data` is that buffer as memory; it is written to by those commands
+/// only for which [`returns_parameter_data`] holds, and may be empty for all others.
+#[must_use]
+pub fn translate(
+    cdb: &[u8],
+    unit: &LogicalUnit<'_>,
+    transfer: Transfer,
+    data: &mut [u8],
+) -> Action {
+    let action = Cdb::parse(cdb).and_then(|cdb| carry_out(cdb, unit, transfer, data));
+    action.unwrap_or_else(|sense| Action::Done(Outcome::check_condition(sense)))
+}
+
+/// Whether the answer to a CDB is parameter data that [`translate`] writes, so that its caller has to map the buffer.
+#[must_use]
+pub fn returns_parameter_data(cdb: &[u8]) -> bool {
+    matches!(
+        Cdb::parse(cdb),
+        Ok(Cdb::Inquiry(_)
+            | Cdb::ReadCapacity10
+            | Cdb::ReadCapacity16 { .. }
+            | Cdb::ReportLuns(_)
+            | Cdb::ModeSense(_))
+    )
+}
+
+fn carry_out(
+    cdb: Cdb,
+    unit: &LogicalUnit<'_>,
+    transfer: Transfer,
+    data: &mut [u8],
+) -> Result<Action, Sense> {
+    // A buffer that the device may not write to takes no parameter data either.
+    let data = if transfer.data_in {
+        data
+    } else {
+        Default::default()
+    };
+    let outcome = match cdb {
+        Cdb::Access(access) => return block_io::access(access, unit, transfer),
+        Cdb::SynchronizeCache(extent) => return block_io::synchronize_cache(extent, unit),
+        Cdb::StartStopUnit(request) => return block_io::start_stop_unit(request, unit),
+        Cdb::TestUnitReady => Outcome::good(0),
+        Cdb::Inquiry(request) => {
+            let mut reply = Reply::new(data, request.allocation_length.into());
+            inquiry::inquiry(request, unit, &mut reply)?;
+            reply.finish()
+        }
+        Cdb::ReadCapacity10 => {
+            let mut reply = Reply::new(data, u32::MAX);
+            capacity::read_capacity_10(unit, &mut reply);
+            reply.finish()
+        }
+        Cdb::ReadCapacity16 { allocation_length } => {
+            let mut reply = Reply::new(data, allocation_length);
+            capacity::read_capacity_16(unit, &mut reply);
+            reply.finish()
+        }
+        Cdb::ReportLuns(request) => {
+            let mut reply = Reply::new(data, request.allocation_length);
+            luns::report_luns(request, unit, &mut reply)?;
+            reply.finish()
+        }
+        Cdb::ModeSense(request) => {
+            let mut reply = Reply::new(data, request.allocation_length.into());
+            mode::mode_sense(request, unit, &mut reply)?;
+            reply.finish()
+        }
+    };
+    Ok(Action::Done(outcome))
+}

@@ -1,0 +1,94 @@
+//! What the translation has to know of a logical unit: a view that the driver fills from Identify data it has checked.
+
+use core::num::NonZeroU64;
+
+/// The size of a logical block. Windows has disks of these two sizes only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockSize {
+    /// 512 bytes.
+    Bytes512,
+    /// 4096 bytes.
+    Bytes4096,
+}
+
+impl BlockSize {
+    /// The size that an LBA data size (LBADS of the LBA format, a power of two: NVM Command Set 1.0, figure 98) stands
+    /// for; `None` for a size that no disk can have here.
+    #[must_use]
+    pub const fn from_lba_data_size(lbads: u8) -> Option<Self> {
+        match lbads {
+            9 => Some(Self::Bytes512),
+            12 => Some(Self::Bytes4096),
+            _ => None,
+        }
+    }
+
+    /// The size in bytes.
+    #[must_use]
+    pub const fn bytes(self) -> u32 {
+        match self {
+            Self::Bytes512 => 512,
+            Self::Bytes4096 => 4096,
+        }
+    }
+
+    /// The number of whole blocks in so many bytes.
+    #[must_use]
+    pub const fn blocks_in(self, bytes: u32) -> u32 {
+        match self {
+            Self::Bytes512 => bytes >> 9,
+            Self::Bytes4096 => bytes >> 12,
+        }
+    }
+}
+
+/// The controller that a logical unit belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Controller<'a> {
+    /// MN of Identify Controller: model number, ASCII, padded with spaces.
+    pub model: &'a [u8; 40],
+    /// SN of Identify Controller: serial number, ASCII, padded with spaces.
+    pub serial: &'a [u8; 20],
+    /// FR of Identify Controller: firmware revision, ASCII, padded with spaces.
+    pub firmware: &'a [u8; 8],
+    /// VID of Identify Controller: PCI vendor ID.
+    pub pci_vendor_id: u16,
+    /// A volatile write cache is present (VWC bit 0 of Identify Controller).
+    pub volatile_write_cache: bool,
+    /// The volatile write cache is in use (WCE of the Volatile Write Cache feature). Means nothing without one.
+    pub write_cache_enabled: bool,
+    /// The longest transfer of one command in bytes: the smaller of MDTS and what the driver can describe.
+    pub maximum_transfer_bytes: u32,
+    /// The logical unit numbers that answer, in ascending order.
+    pub luns: &'a [u8],
+}
+
+/// A logical unit: a namespace, as SCSI sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct LogicalUnit<'a> {
+    /// The controller behind it.
+    pub controller: &'a Controller<'a>,
+    /// The namespace identifier (NSID).
+    pub namespace_id: u32,
+    /// NSZE of Identify Namespace: size in logical blocks.
+    pub blocks: NonZeroU64,
+    /// The size of a logical block.
+    pub block_size: BlockSize,
+    /// NGUID of Identify Namespace; all zero where there is none.
+    pub nguid: &'a [u8; 16],
+    /// EUI64 of Identify Namespace; all zero where there is none.
+    pub eui64: &'a [u8; 8],
+    /// NOIOB of Identify Namespace: transfers that do not cross a multiple of so many logical blocks are faster; 0 means
+    /// that none is reported.
+    pub optimal_io_boundary_blocks: u16,
+}
+
+impl LogicalUnit<'_> {
+    /// The longest transfer of one command in logical blocks: NVMe counts blocks in 16 bits, zero-based.
+    pub(crate) fn maximum_transfer_blocks(&self) -> u32 {
+        const NVME_LIMIT: u32 = 1 << 16;
+        self.block_size
+            .blocks_in(self.controller.maximum_transfer_bytes)
+            .min(NVME_LIMIT)
+    }
+}

@@ -1,0 +1,108 @@
+//! The disk under test, and how it is asked.
+
+use core::num::NonZeroU64;
+
+use nvme_spec::command::Command;
+use scsi::{
+    Action, BlockSize, Controller, DataDirection, LogicalUnit, Outcome, Sense, Transfer, translate,
+};
+
+pub const CONTROLLER: Controller<'static> = Controller {
+    model: b"Ferro DRAM-less SSD 1TB                 ",
+    serial: b"S0123456789         ",
+    firmware: b"1.20.7  ",
+    pci_vendor_id: 0x1B36,
+    volatile_write_cache: true,
+    write_cache_enabled: true,
+    maximum_transfer_bytes: 0x2_0000,
+    luns: &[0, 1, 7],
+};
+
+/// A disk of 1 000 000 blocks of 512 bytes, on the controller that it is given.
+pub fn unit<'a>(controller: &'a Controller<'a>) -> LogicalUnit<'a> {
+    LogicalUnit {
+        controller,
+        namespace_id: 3,
+        blocks: NonZeroU64::new(1_000_000).unwrap(),
+        block_size: BlockSize::Bytes512,
+        nguid: &[
+            0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xAA, 0xBB, 0xCC, 0xDD,
+            0xEE, 0xFF,
+        ],
+        eui64: &[0x00, 0x25, 0x38, 0x5B, 0x71, 0xB0, 0x3A, 0x41],
+        optimal_io_boundary_blocks: 256,
+    }
+}
+
+/// A buffer that the device may write to.
+pub fn data_in(bytes: u32) -> Transfer {
+    Transfer {
+        bytes,
+        data_in: true,
+        data_out: false,
+    }
+}
+
+/// A buffer that the device may read from.
+pub fn data_out(bytes: u32) -> Transfer {
+    Transfer {
+        bytes,
+        data_in: false,
+        data_out: true,
+    }
+}
+
+/// What the unit answers at once, with a buffer of so many bytes; what it did not write keeps the value `0xEE`.
+pub fn answer_into(cdb: &[u8], unit: &LogicalUnit<'_>, bytes: usize) -> (Outcome, Vec<u8>) {
+    let mut data = vec![0xEE; bytes];
+    match translate(cdb, unit, data_in(u32::try_from(bytes).unwrap()), &mut data) {
+        Action::Done(outcome) => (outcome, data),
+        Action::Submit { command, .. } => panic!("{cdb:02X?} became {command:?}"),
+    }
+}
+
+/// The parameter data with which the unit answers, given more room than it needs.
+pub fn answer(cdb: &[u8], unit: &LogicalUnit<'_>) -> Vec<u8> {
+    let (outcome, mut data) = answer_into(cdb, unit, 4096);
+    assert_eq!(
+        outcome,
+        Outcome::good(outcome.transferred_bytes),
+        "{cdb:02X?}"
+    );
+    data.truncate(outcome.transferred_bytes as usize);
+    data
+}
+
+/// The command that a request becomes.
+pub fn submitted(
+    cdb: &[u8],
+    unit: &LogicalUnit<'_>,
+    transfer: Transfer,
+) -> (Command, DataDirection, u32) {
+    match translate(cdb, unit, transfer, &mut []) {
+        Action::Submit {
+            command,
+            direction,
+            bytes,
+        } => (command, direction, bytes),
+        Action::Done(outcome) => panic!("{cdb:02X?} ended with {outcome:?}"),
+    }
+}
+
+/// How a request ends for which nothing goes to the device.
+pub fn done(cdb: &[u8], unit: &LogicalUnit<'_>, transfer: Transfer) -> Outcome {
+    match translate(cdb, unit, transfer, &mut []) {
+        Action::Done(outcome) => outcome,
+        Action::Submit { command, .. } => panic!("{cdb:02X?} became {command:?}"),
+    }
+}
+
+/// CHECK CONDITION, ILLEGAL REQUEST, and an additional sense code as the standard numbers it.
+pub fn illegal_request(code: u8) -> Outcome {
+    Outcome::check_condition(Sense::new(scsi::SenseKey::IllegalRequest, code, 0))
+}
+
+pub const INVALID_OPERATION_CODE: u8 = 0x20;
+pub const LBA_OUT_OF_RANGE: u8 = 0x21;
+pub const INVALID_FIELD: u8 = 0x24;
+pub const SAVING_NOT_SUPPORTED: u8 = 0x39;

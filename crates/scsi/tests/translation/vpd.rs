@@ -1,0 +1,134 @@
+//! Pages of vital product data.
+
+use crate::disk::{CONTROLLER, INVALID_FIELD, answer, answer_into, illegal_request, unit};
+use scsi::{BlockSize, Controller, LogicalUnit};
+
+fn page(code: u8, unit: &LogicalUnit<'_>) -> Vec<u8> {
+    let data = answer(&[0x12, 1, code, 0x10, 0, 0], unit);
+    assert_eq!(data[..2], [0, code]);
+    let length = u16::from_be_bytes([data[2], data[3]]);
+    assert_eq!(usize::from(length), data.len() - 4, "page length");
+    data
+}
+
+fn without_identifiers<'a>(controller: &'a Controller<'a>) -> LogicalUnit<'a> {
+    LogicalUnit {
+        nguid: &[0; 16],
+        eui64: &[0; 8],
+        ..unit(controller)
+    }
+}
+
+#[test]
+fn the_listed_pages_are_the_pages_that_there_are() {
+    let listed = page(0x00, &unit(&CONTROLLER))[4..].to_vec();
+    assert_eq!(listed, [0x00, 0x80, 0x83, 0xB0, 0xB1, 0xB2]);
+    for code in 0..=0xFF {
+        let (outcome, data) = answer_into(&[0x12, 1, code, 1, 0, 0], &unit(&CONTROLLER), 256);
+        if listed.contains(&code) {
+            assert_eq!(outcome.sense, None, "{code:02X}h");
+        } else {
+            assert_eq!(outcome, illegal_request(INVALID_FIELD), "{code:02X}h");
+            assert!(data.iter().all(|byte| *byte == 0xEE));
+        }
+    }
+}
+
+#[test]
+fn serial_number_is_the_best_identifier_in_groups() {
+    let both = unit(&CONTROLLER);
+    assert_eq!(
+        &page(0x80, &both)[4..],
+        b"0011_2233_4455_6677_8899_AABB_CCDD_EEFF."
+    );
+    let eui64_only = LogicalUnit {
+        nguid: &[0; 16],
+        ..both
+    };
+    assert_eq!(&page(0x80, &eui64_only)[4..], b"0025_385B_71B0_3A41.");
+    assert_eq!(
+        &page(0x80, &without_identifiers(&CONTROLLER))[4..],
+        b"S0123456789         _00000003."
+    );
+}
+
+/// A designation descriptor: code set, association and type, designator.
+fn designators(page: &[u8]) -> Vec<(u8, u8, Vec<u8>)> {
+    let mut rest = &page[4..];
+    let mut found = Vec::new();
+    while let [code_set, kind, 0, length, tail @ ..] = rest {
+        let (designator, tail) = tail.split_at(usize::from(*length));
+        found.push((*code_set, *kind, designator.to_vec()));
+        rest = tail;
+    }
+    assert!(rest.is_empty(), "descriptors fill the page");
+    found
+}
+
+#[test]
+fn a_namespace_is_identified_by_all_that_it_has() {
+    let both = unit(&CONTROLLER);
+    assert_eq!(
+        designators(&page(0x83, &both)),
+        [
+            (1, 2, both.nguid.to_vec()),
+            (1, 2, both.eui64.to_vec()),
+            (
+                2,
+                1,
+                b"NVMe    Ferro DRAM-less 00112233445566778899AABBCCDDEEFF".to_vec()
+            ),
+            (3, 8, b"eui.00112233445566778899AABBCCDDEEFF".to_vec()),
+            (3, 8, b"eui.0025385B71B03A41".to_vec()),
+        ]
+    );
+}
+
+#[test]
+fn a_namespace_without_identifiers_is_identified_by_its_controller_and_number() {
+    let unit = without_identifiers(&CONTROLLER);
+    let expected_name = b"1B36Ferro DRAM-less SSD 1TB                 0003S0123456789         ";
+    assert_eq!(expected_name.len(), 68);
+    assert_eq!(
+        designators(&page(0x83, &unit)),
+        [
+            (
+                2,
+                1,
+                b"NVMe    Ferro DRAM-less 1B36S0123456789         00000003".to_vec()
+            ),
+            (3, 8, expected_name.to_vec()),
+        ]
+    );
+}
+
+#[test]
+fn block_limits_tell_the_longest_transfer_in_blocks() {
+    let limits = page(0xB0, &unit(&CONTROLLER));
+    assert_eq!(limits.len(), 64);
+    assert_eq!(limits[6..8], [0x01, 0x00], "granularity: NOIOB");
+    assert_eq!(limits[8..12], [0, 0, 0x01, 0x00], "128 KiB of 512 bytes");
+    assert!(limits[12..].iter().all(|byte| *byte == 0), "no UNMAP");
+    let large_blocks = LogicalUnit {
+        block_size: BlockSize::Bytes4096,
+        ..unit(&CONTROLLER)
+    };
+    assert_eq!(page(0xB0, &large_blocks)[8..12], [0, 0, 0, 0x20]);
+}
+
+#[test]
+fn no_transfer_is_longer_than_nvme_can_count() {
+    let controller = Controller {
+        maximum_transfer_bytes: u32::MAX,
+        ..CONTROLLER
+    };
+    assert_eq!(page(0xB0, &unit(&controller))[8..12], [0, 1, 0, 0]);
+}
+
+#[test]
+fn the_medium_does_not_rotate_and_is_fully_provisioned() {
+    let characteristics = page(0xB1, &unit(&CONTROLLER));
+    assert_eq!(characteristics.len(), 64);
+    assert_eq!(characteristics[4..6], [0, 1]);
+    assert_eq!(page(0xB2, &unit(&CONTROLLER)), [0, 0xB2, 0, 4, 0, 0, 0, 0]);
+}
