@@ -1,0 +1,340 @@
+//! One state machine over a clock: it brings a controller up, starts its queues, lends and takes back the Host Memory
+//! Buffer, resets it and shuts it down (3.5 and 3.6).
+//!
+//! A goal is begun, then stepped until it is done or has failed. A step never waits: it says after how long it is worth
+//! to step again. Who steps is free: a delay loop at `PASSIVE_LEVEL`, a timer, the interrupt, bounded polling. Every wait
+//! inside has a deadline, so a goal ends whatever the controller does. With no goal begun a step only serves the admin
+//! completion queue: events, and answers that come after their deadline.
+//!
+//! The caller makes sure that one step runs at a time.
+
+mod admin;
+mod enable;
+mod events;
+mod goal;
+mod lending;
+mod resources;
+
+pub use goal::{
+    Contents, Event, Failure, Goal, Impossible, NotNow, Progress, Shutdown, Unsupported, WriteCache,
+};
+pub use resources::{
+    ADMIN_ENTRIES, AdminMemory, Inventory, MAX_QUEUE_PAIRS, QueueMemory, Settings,
+};
+
+use nvme_spec::completion::Completion;
+use nvme_spec::registers::{CSTS, Capabilities, ControllerStatus, Version};
+
+use crate::hmb::{Detached, Lent, Plan, Ranges};
+use crate::identify::ControllerInfo;
+use crate::queue::{CompletionQueue, SubmissionQueue};
+use crate::slots::Slots;
+use crate::{DmaMemory, Instant, PAGE_BYTES, Registers};
+
+use admin::AdminTask;
+use events::Events;
+use lending::Lending;
+
+/// The most Asynchronous Event Requests held by the controller.
+const MAX_EVENT_REQUESTS: u8 = 4;
+/// Admin commands that can be outstanding: event requests, the command of a goal, and late ones.
+const ADMIN_SLOTS: usize = 16;
+
+/// What the state machine does at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Task {
+    Idle,
+    /// Reads what every other task needs to know of the registers, then stops the controller.
+    Attach,
+    /// Clears CC.EN, as soon as that is defined.
+    Stop,
+    AwaitNotReady,
+    AwaitReady,
+    Admin(AdminTask),
+    NotifyShutdown,
+    AwaitShutdown,
+}
+
+/// A controller, from the host's side.
+#[derive(Debug)]
+pub struct Controller<D> {
+    submission: SubmissionQueue<D>,
+    completion: CompletionQueue<D>,
+    data: D,
+    hmb_list: D,
+    settings: Settings,
+    goal: Option<Goal>,
+    task: Task,
+    /// When the present task began and when it has to be over.
+    since: Instant,
+    deadline: Instant,
+    /// When all admin commands of the goal have to be over.
+    goal_deadline: Instant,
+    capabilities: Capabilities,
+    version: Version,
+    /// RDY = 1 was seen after the last EN = 1: the admin queue is in use.
+    live: bool,
+    info: Option<ControllerInfo>,
+    write_cache: WriteCache,
+    /// I/O queue pairs created.
+    pairs: u16,
+    /// I/O queue pairs to create.
+    pairs_wanted: u16,
+    commands: Slots<admin::Purpose, ADMIN_SLOTS>,
+    /// The identifier of the present task's command.
+    pending: Option<u16>,
+    /// Its completion.
+    answer: Option<Completion>,
+    /// Event requests that the controller holds, and how many it should.
+    requests: u8,
+    requests_wanted: u8,
+    events: Events,
+    lending: Lending,
+    /// Shutdown processing did not complete in time.
+    shutdown_missed: bool,
+}
+
+impl<D: DmaMemory> Controller<D> {
+    /// A controller that nothing was asked of yet. `None` when a part of the memory is too small or does not start a page.
+    #[must_use]
+    pub fn new(memory: AdminMemory<D>, settings: Settings) -> Option<Self> {
+        let page = |memory: &D| {
+            memory.address() & u64::from(PAGE_BYTES - 1) == 0 && memory.len() >= PAGE_BYTES as usize
+        };
+        if !page(&memory.data) || !page(&memory.hmb_list) {
+            return None;
+        }
+        Some(Self {
+            submission: SubmissionQueue::new(memory.submission, 0, ADMIN_ENTRIES, 0)?,
+            completion: CompletionQueue::new(memory.completion, 0, ADMIN_ENTRIES, 0)?,
+            data: memory.data,
+            hmb_list: memory.hmb_list,
+            settings,
+            goal: None,
+            task: Task::Idle,
+            since: Instant::default(),
+            deadline: Instant::default(),
+            goal_deadline: Instant::default(),
+            capabilities: Capabilities::new(),
+            version: Version::new(),
+            live: false,
+            info: None,
+            write_cache: WriteCache::Absent,
+            pairs: 0,
+            pairs_wanted: 0,
+            commands: Slots::new(),
+            pending: None,
+            answer: None,
+            requests: 0,
+            requests_wanted: 0,
+            events: Events::default(),
+            lending: Lending::default(),
+            shutdown_missed: false,
+        })
+    }
+
+    /// Begins a goal. It replaces the one going on, where [`Goal`] says that it can be begun at any time.
+    pub fn begin(&mut self, goal: Goal, now: Instant) -> Result<(), NotNow> {
+        let task = match goal {
+            Goal::Identify | Goal::Reset | Goal::Disable => Task::Attach,
+            Goal::Start { pairs } => {
+                if !self.is_idle() || self.info.is_none() || self.pairs != 0 {
+                    return Err(NotNow);
+                }
+                self.pairs_wanted = pairs;
+                Task::Admin(AdminTask::RequestQueues)
+            }
+            Goal::DisableHmb => {
+                if !self.live || !self.uses_admin_queue() {
+                    return Err(NotNow);
+                }
+                Task::Admin(AdminTask::DisableHmb(self.lending.number()))
+            }
+            Goal::Shutdown(kind) => self.first_of_shutdown(kind),
+        };
+        self.shutdown_missed = false;
+        self.goal = Some(goal);
+        self.goal_deadline = now.after_us(self.settings.goal_us);
+        self.enter(task, now);
+        Ok(())
+    }
+
+    /// Lends memory to the controller and begins to tell it so. The memory counts as lent from this call on, whatever becomes
+    /// of the command. Gives the plan back when the controller is not enabled, has a goal, or still has a lending of before.
+    ///
+    /// Memory is *returned* (MR = 1) when `contents` were kept, and grant, size, list address and list contents are those
+    /// that the controller had until it gave the buffer up by command.
+    pub fn lend<R: Ranges>(
+        &mut self,
+        plan: Plan<R>,
+        contents: Contents,
+        now: Instant,
+    ) -> Result<Lent<R>, Plan<R>> {
+        if !self.is_idle() || self.lending.is_open() {
+            return Err(plan);
+        }
+        let unchanged = plan.write_list(&self.hmb_list);
+        let kept = unchanged && contents == Contents::Kept;
+        let number = self.lending.open(&plan, kept);
+        self.goal_deadline = now.after_us(self.settings.goal_us);
+        self.enter(Task::Admin(AdminTask::EnableHmb(number)), now);
+        Ok(plan.lend(number))
+    }
+
+    /// Takes a step towards the goal. `inventory` is the same in each call.
+    pub fn step(
+        &mut self,
+        registers: &impl Registers,
+        inventory: &mut Inventory,
+        now: Instant,
+    ) -> Progress {
+        self.advance(registers, inventory, now)
+            .unwrap_or_else(|failure| {
+                self.enter(Task::Idle, now);
+                self.goal = None;
+                Progress::Failed(failure)
+            })
+    }
+
+    /// The proof that the controller does not use the memory lent last. It is given once for each lending.
+    pub fn detached(&mut self) -> Option<Detached> {
+        self.lending.take_proof()
+    }
+
+    /// The port driver notified of a removal: if registers read all ones too, the memory lent last is detached.
+    /// A controller that still answers has to be reset first.
+    pub fn confirm_removal(&mut self, registers: &impl Registers) -> bool {
+        let gone = registers.read32(CSTS) == u32::MAX;
+        if gone {
+            self.forget();
+        }
+        gone
+    }
+
+    /// Takes the oldest event.
+    pub fn take_event(&mut self) -> Option<Event> {
+        self.events.take()
+    }
+
+    /// How many events were lost because nobody took them in time.
+    pub const fn events_lost(&self) -> u32 {
+        self.events.lost()
+    }
+
+    /// What Identify Controller said; `None` before the first [`Goal::Identify`] got so far.
+    pub const fn info(&self) -> Option<&ControllerInfo> {
+        self.info.as_ref()
+    }
+
+    /// CAP, as it was read last.
+    pub const fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    /// VS, as it was read last.
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The most entries of an I/O queue.
+    pub const fn max_queue_entries(&self) -> u16 {
+        self.capabilities.mqes_z().saturating_add(1)
+    }
+
+    /// I/O queue pairs that exist.
+    pub const fn pairs(&self) -> u16 {
+        self.pairs
+    }
+
+    /// State of the volatile write cache, as of the last [`Goal::Start`].
+    pub const fn write_cache(&self) -> WriteCache {
+        self.write_cache
+    }
+
+    /// Whether the memory lent last is being returned, or was (MR = 1).
+    pub const fn memory_returned(&self) -> bool {
+        self.lending.is_return()
+    }
+
+    /// Whether the controller has posted an admin completion that no step has taken.
+    pub fn has_completions(&self) -> bool {
+        self.live && self.completion.is_pending()
+    }
+
+    /// The controller is enabled and no goal is going on.
+    pub const fn is_idle(&self) -> bool {
+        self.live && matches!(self.task, Task::Idle)
+    }
+
+    /// Goes to a task. The command of the one before, if it is still outstanding, is late from now on.
+    fn enter(&mut self, task: Task, now: Instant) {
+        let limit_us = match task {
+            Task::Admin(_) => self.settings.command_us,
+            Task::AwaitShutdown => self.shutdown_limit_us(),
+            Task::Idle | Task::Attach | Task::NotifyShutdown => 0,
+            Task::Stop | Task::AwaitNotReady | Task::AwaitReady => self.ready_limit_us(),
+        };
+        self.task = task;
+        self.since = now;
+        self.deadline = now.after_us(limit_us);
+        if matches!(task, Task::Admin(_)) {
+            self.deadline = self.deadline.min(self.goal_deadline);
+        }
+        self.pending = None;
+        self.answer = None;
+    }
+
+    fn advance(
+        &mut self,
+        registers: &impl Registers,
+        inventory: &mut Inventory,
+        now: Instant,
+    ) -> Result<Progress, Failure> {
+        let status = registers.read32(CSTS);
+        if status == u32::MAX {
+            return Err(Failure::Removed);
+        }
+        let status = ControllerStatus::from(status);
+        if self.live && self.uses_admin_queue() {
+            if status.cfs() {
+                return self.fatal(now);
+            }
+            self.serve(registers)?;
+        }
+        match self.task {
+            Task::Idle => Ok(Progress::Done),
+            Task::Attach => self.attach(registers, now),
+            Task::Stop => Ok(self.stop(registers, status, now)),
+            Task::AwaitNotReady => self.await_not_ready(registers, status, now),
+            Task::AwaitReady => self.await_ready(status, now),
+            Task::Admin(task) => self.admin(task, registers, inventory, now),
+            Task::NotifyShutdown => Ok(self.notify_shutdown(registers, now)),
+            Task::AwaitShutdown => Ok(self.await_shutdown(status, now)),
+        }
+    }
+
+    const fn uses_admin_queue(&self) -> bool {
+        matches!(self.task, Task::Idle | Task::Admin(_))
+    }
+
+    /// Looks again after an eighth of the wait so far, between 10 us and 10 ms.
+    fn poll(&self, now: Instant) -> Progress {
+        let waited_us = now.us_since(self.since) / 8;
+        Progress::Again {
+            after_us: waited_us.clamp(10, 10_000) as u32,
+        }
+    }
+
+    /// Goes on with `task` at once.
+    fn then(&mut self, task: Task, now: Instant) -> Progress {
+        self.enter(task, now);
+        Progress::Again { after_us: 0 }
+    }
+
+    /// The goal is reached.
+    fn finish(&mut self, now: Instant) -> Progress {
+        self.enter(Task::Idle, now);
+        self.goal = None;
+        Progress::Done
+    }
+}

@@ -1,0 +1,499 @@
+//! The tasks that are admin commands: what is sent, and what follows from the answer.
+
+use nvme_spec::async_event::AsyncEventDw0;
+use nvme_spec::command::{
+    AdminOpcode, Command, CommandDword0, CreateCompletionQueueCdw11, CreateQueueCdw10,
+    CreateSubmissionQueueCdw11, DeleteQueueCdw10, FeatureCdw10, IdentifyCdw10,
+};
+use nvme_spec::completion::Completion;
+use nvme_spec::feature::{
+    AsyncEventConfiguration, FeatureId, HostMemoryBufferCdw11, NumberOfQueues, VolatileWriteCache,
+};
+use nvme_spec::identify::Cns;
+use nvme_spec::log::CriticalWarning;
+use nvme_spec::registers::Version;
+use nvme_spec::status::Status;
+
+use super::{
+    Controller, Event, Failure, Impossible, Inventory, MAX_EVENT_REQUESTS, MAX_QUEUE_PAIRS,
+    Progress, QueueMemory, Task, Unsupported, WriteCache,
+};
+use crate::identify::{ControllerInfo, MAX_NAMESPACES, NamespaceInfo, Usability};
+use crate::{DmaMemory, Instant, PAGE_BYTES, Registers};
+
+/// The first version with a list of active namespaces (CNS 02h).
+const VERSION_1_1: Version = Version::new().with_mjr(1).with_mnr(1);
+/// The first version with namespace identification descriptors (CNS 03h).
+const VERSION_1_3: Version = Version::new().with_mjr(1).with_mnr(3);
+/// The highest identifier that a namespace can have.
+const HIGHEST_NSID: u32 = 0xFFFF_FFFD;
+
+/// Where the search for namespaces is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scan {
+    /// The namespace looked at last; 0 before the first.
+    nsid: u32,
+    /// How many were looked at.
+    count: u8,
+}
+
+/// A task that is one admin command. Queues are named by their identifiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AdminTask {
+    IdentifyController,
+    NextNamespace(Scan),
+    IdentifyNamespace(Scan),
+    NamespaceDescriptors(Scan),
+    RequestQueues,
+    CreateCompletionQueue(u16),
+    CreateSubmissionQueue(u16),
+    ReadWriteCache,
+    ConfigureEvents,
+    /// Of the lending with this number.
+    EnableHmb(u32),
+    /// Of the lending with this number.
+    DisableHmb(u32),
+    DeleteSubmissionQueue(u16),
+    DeleteCompletionQueue(u16),
+}
+
+impl AdminTask {
+    const fn opcode(self) -> AdminOpcode {
+        match self {
+            Self::IdentifyController
+            | Self::NextNamespace(_)
+            | Self::IdentifyNamespace(_)
+            | Self::NamespaceDescriptors(_) => AdminOpcode::IDENTIFY,
+            Self::RequestQueues
+            | Self::ConfigureEvents
+            | Self::EnableHmb(_)
+            | Self::DisableHmb(_) => AdminOpcode::SET_FEATURES,
+            Self::ReadWriteCache => AdminOpcode::GET_FEATURES,
+            Self::CreateCompletionQueue(_) => AdminOpcode::CREATE_COMPLETION_QUEUE,
+            Self::CreateSubmissionQueue(_) => AdminOpcode::CREATE_SUBMISSION_QUEUE,
+            Self::DeleteSubmissionQueue(_) => AdminOpcode::DELETE_SUBMISSION_QUEUE,
+            Self::DeleteCompletionQueue(_) => AdminOpcode::DELETE_COMPLETION_QUEUE,
+        }
+    }
+}
+
+/// What an outstanding admin command is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    AsyncEvent,
+    Task(AdminTask),
+}
+
+impl<D: DmaMemory> Controller<D> {
+    /// Sends the task's command, waits for its answer, and goes on with what follows.
+    pub(super) fn admin(
+        &mut self,
+        task: AdminTask,
+        registers: &impl Registers,
+        inventory: &mut Inventory,
+        now: Instant,
+    ) -> Result<Progress, Failure> {
+        if let Some(answer) = self.answer.take() {
+            return self.answered(task, &answer, registers, inventory, now);
+        }
+        if self.pending.is_none() {
+            let command = self.command(task, inventory)?;
+            if let AdminTask::EnableHmb(_) = task {
+                self.lending.enable_sent();
+            }
+            self.pending = Some(self.send(Purpose::Task(task), command)?);
+            self.submission.commit(registers);
+            return Ok(self.poll(now));
+        }
+        if now < self.deadline {
+            return Ok(self.poll(now));
+        }
+        match task {
+            // A controller that does not answer is shut down without its queues being deleted.
+            AdminTask::DeleteSubmissionQueue(_) | AdminTask::DeleteCompletionQueue(_) => {
+                Ok(self.then(Task::NotifyShutdown, now))
+            }
+            _ => Err(Failure::TimedOut(task.opcode())),
+        }
+    }
+
+    /// Takes what the controller posted in the admin completion queue, and sends new event requests for those that came back.
+    pub(super) fn serve(&mut self, registers: &impl Registers) -> Result<(), Failure> {
+        while let Some(completion) = self.completion.next() {
+            self.accept(&completion)?;
+        }
+        self.completion.commit(registers);
+        self.request_events()?;
+        self.submission.commit(registers);
+        Ok(())
+    }
+
+    /// Puts a command into the queue and returns its identifier.
+    fn send(&mut self, purpose: Purpose, command: Command) -> Result<u16, Failure> {
+        let opcode = match purpose {
+            Purpose::AsyncEvent => AdminOpcode::ASYNC_EVENT_REQUEST,
+            Purpose::Task(task) => task.opcode(),
+        };
+        let cid = self.commands.issue(purpose).map_err(|_| Failure::Full)?;
+        let cdw0 = CommandDword0::new().with_opcode(opcode.0).with_cid(cid);
+        if self.submission.write(&Command { cdw0, ..command }).is_err() {
+            // It never reached the controller: the identifier is not outstanding.
+            let _ = self.commands.retire(cid);
+            return Err(Failure::Full);
+        }
+        Ok(cid)
+    }
+
+    fn accept(&mut self, completion: &Completion) -> Result<(), Failure> {
+        if completion.sq_id != 0 {
+            return Err(Failure::Impossible(Impossible::QueueId));
+        }
+        if self.submission.advance_head(completion.sq_head).is_err() {
+            return Err(Failure::Impossible(Impossible::Head));
+        }
+        let status = Status::from(completion.status);
+        match self.commands.retire(completion.cid) {
+            Ok(Purpose::AsyncEvent) => self.accept_event(completion, status),
+            Ok(Purpose::Task(task)) => self.accept_task(task, completion, status),
+            Err(_) => return Err(Failure::Impossible(Impossible::CommandId)),
+        }
+        Ok(())
+    }
+
+    fn accept_event(&mut self, completion: &Completion, status: Status) {
+        self.requests = self.requests.saturating_sub(1);
+        if status.is_success() {
+            self.events
+                .push(Event::Async(AsyncEventDw0::from(completion.dw0)));
+        } else {
+            // A controller that refuses a request would refuse the next one too.
+            self.requests_wanted = self.requests_wanted.min(self.requests);
+        }
+    }
+
+    fn accept_task(&mut self, task: AdminTask, completion: &Completion, status: Status) {
+        match task {
+            AdminTask::EnableHmb(number) => self.lending.enable_answered(number, status),
+            AdminTask::DisableHmb(number) => self.lending.disable_answered(number, status),
+            _ => {}
+        }
+        if self.pending == Some(completion.cid) {
+            self.answer = Some(*completion);
+        } else {
+            self.events.push(Event::Late(task.opcode(), status));
+        }
+    }
+
+    fn request_events(&mut self) -> Result<(), Failure> {
+        while self.requests < self.requests_wanted {
+            self.send(Purpose::AsyncEvent, Command::default())?;
+            self.requests = self.requests.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// The command of a task, but for its dword 0.
+    fn command(&self, task: AdminTask, inventory: &Inventory) -> Result<Command, Failure> {
+        let lending = &self.lending;
+        Ok(match task {
+            AdminTask::IdentifyController => self.identify(Cns::CONTROLLER, 0),
+            AdminTask::NextNamespace(scan) => self.identify(Cns::ACTIVE_NAMESPACES, scan.nsid),
+            AdminTask::IdentifyNamespace(scan) => self.identify(Cns::NAMESPACE, scan.nsid),
+            AdminTask::NamespaceDescriptors(scan) => {
+                self.identify(Cns::NAMESPACE_DESCRIPTORS, scan.nsid)
+            }
+            AdminTask::RequestQueues => {
+                let wanted_z = self.pairs_wanted.saturating_sub(1);
+                let queues = NumberOfQueues::new()
+                    .with_nsqr_z(wanted_z)
+                    .with_ncqr_z(wanted_z);
+                feature(FeatureId::NUMBER_OF_QUEUES, queues.into())
+            }
+            AdminTask::CreateCompletionQueue(id) => {
+                create_completion_queue(id, &self.queue(id, inventory)?)
+            }
+            AdminTask::CreateSubmissionQueue(id) => {
+                create_submission_queue(id, &self.queue(id, inventory)?)
+            }
+            AdminTask::ReadWriteCache => feature(FeatureId::VOLATILE_WRITE_CACHE, 0),
+            AdminTask::ConfigureEvents => {
+                let events = self.reported_events();
+                feature(FeatureId::ASYNC_EVENT_CONFIGURATION, events.into())
+            }
+            AdminTask::EnableHmb(_) => {
+                let enable = HostMemoryBufferCdw11::new()
+                    .with_ehm(true)
+                    .with_mr(lending.is_return());
+                let list = self.hmb_list.address();
+                Command {
+                    cdw12: lending.pages(),
+                    cdw13: list as u32,
+                    cdw14: (list >> 32) as u32,
+                    cdw15: u32::from(lending.descriptors()),
+                    ..feature(FeatureId::HOST_MEMORY_BUFFER, enable.into())
+                }
+            }
+            AdminTask::DisableHmb(_) => feature(FeatureId::HOST_MEMORY_BUFFER, 0),
+            AdminTask::DeleteSubmissionQueue(id) | AdminTask::DeleteCompletionQueue(id) => {
+                Command {
+                    cdw10: DeleteQueueCdw10::new().with_qid(id).into(),
+                    ..Command::default()
+                }
+            }
+        })
+    }
+
+    fn identify(&self, cns: Cns, nsid: u32) -> Command {
+        Command {
+            nsid,
+            prp1: self.data.address(),
+            cdw10: IdentifyCdw10::new().with_cns(cns).into(),
+            ..Command::default()
+        }
+    }
+
+    /// The memory of a queue pair, checked.
+    fn queue(&self, id: u16, inventory: &Inventory) -> Result<QueueMemory, Failure> {
+        let index = usize::from(id.wrapping_sub(1));
+        let queue = inventory.queues.get(index).ok_or(Failure::QueueMemory)?;
+        let entries = 2..=self.max_queue_entries();
+        let address = |address: u64| address != 0 && address & u64::from(PAGE_BYTES - 1) == 0;
+        let fits = entries.contains(&queue.submission_entries)
+            && entries.contains(&queue.completion_entries)
+            && address(queue.submission_address)
+            && address(queue.completion_address);
+        fits.then_some(*queue).ok_or(Failure::QueueMemory)
+    }
+
+    /// Health warnings, and those notices that the driver acts on and the controller can give.
+    fn reported_events(&self) -> AsyncEventConfiguration {
+        let health = CriticalWarning::new()
+            .with_spare_low(true)
+            .with_temperature(true)
+            .with_reliability_degraded(true)
+            .with_read_only(true);
+        let configuration = AsyncEventConfiguration::new().with_critical_warnings(health);
+        self.info.as_ref().map_or(configuration, |info| {
+            configuration
+                .with_namespace_attribute(info.oaes.namespace_attribute())
+                .with_firmware_activation(info.oaes.firmware_activation())
+        })
+    }
+
+    /// Takes the answer to a task's command and goes on with what follows.
+    fn answered(
+        &mut self,
+        task: AdminTask,
+        answer: &Completion,
+        registers: &impl Registers,
+        inventory: &mut Inventory,
+        now: Instant,
+    ) -> Result<Progress, Failure> {
+        let status = Status::from(answer.status);
+        let refused = if status.is_success() {
+            Ok(())
+        } else {
+            Err(Failure::Refused(task.opcode(), status))
+        };
+        let next = match task {
+            AdminTask::IdentifyController => {
+                refused?;
+                let limit = self.settings.max_transfer_bytes;
+                let info = ControllerInfo::read(&self.data, limit);
+                self.info = Some(info.map_err(|_| Failure::Unsupported(Unsupported::EntrySizes))?);
+                inventory.namespaces.clear();
+                self.search(Scan { nsid: 0, count: 0 }, inventory)
+            }
+            AdminTask::NextNamespace(scan) => self.listed(scan, refused.is_ok())?,
+            AdminTask::IdentifyNamespace(scan) => {
+                let found = refused
+                    .ok()
+                    .and_then(|()| NamespaceInfo::read(&self.data, scan.nsid));
+                self.found(scan, found, inventory)
+            }
+            AdminTask::NamespaceDescriptors(scan) => {
+                if refused.is_ok()
+                    && let Some(namespace) = inventory.namespaces.last_mut()
+                {
+                    namespace.read_descriptors(&self.data);
+                }
+                self.search(scan, inventory)
+            }
+            AdminTask::RequestQueues => {
+                refused?;
+                self.allocated(NumberOfQueues::from(answer.dw0));
+                Some(AdminTask::CreateCompletionQueue(1))
+            }
+            AdminTask::CreateCompletionQueue(id) => {
+                refused?;
+                Some(AdminTask::CreateSubmissionQueue(id))
+            }
+            AdminTask::CreateSubmissionQueue(id) => {
+                refused?;
+                self.pairs = id;
+                Some(self.created(id))
+            }
+            AdminTask::ReadWriteCache => {
+                let cache = VolatileWriteCache::from(answer.dw0);
+                self.write_cache = match refused {
+                    Ok(()) if !cache.wce() => WriteCache::Disabled,
+                    _ => WriteCache::Enabled,
+                };
+                Some(AdminTask::ConfigureEvents)
+            }
+            AdminTask::ConfigureEvents => {
+                self.hold_events(registers)?;
+                None
+            }
+            AdminTask::EnableHmb(_) | AdminTask::DisableHmb(_) => {
+                refused?;
+                None
+            }
+            AdminTask::DeleteSubmissionQueue(id) => Some(match id {
+                2.. => AdminTask::DeleteSubmissionQueue(id.wrapping_sub(1)),
+                _ => AdminTask::DeleteCompletionQueue(self.pairs),
+            }),
+            AdminTask::DeleteCompletionQueue(id @ 2..) => {
+                Some(AdminTask::DeleteCompletionQueue(id.wrapping_sub(1)))
+            }
+            AdminTask::DeleteCompletionQueue(_) => {
+                self.pairs = 0;
+                return Ok(self.then(Task::NotifyShutdown, now));
+            }
+        };
+        Ok(match next {
+            Some(task) => self.then(Task::Admin(task), now),
+            None => self.finish(now),
+        })
+    }
+
+    /// How the search for namespaces goes on after those of `scan`: by the controller's list, or, before version 1.1,
+    /// one identifier after the other. `None` when it is over.
+    fn search(&self, scan: Scan, inventory: &mut Inventory) -> Option<AdminTask> {
+        let enough = inventory.namespaces.is_full() || usize::from(scan.count) >= MAX_NAMESPACES;
+        if enough {
+            None
+        } else if self.version >= VERSION_1_1 {
+            Some(AdminTask::NextNamespace(scan))
+        } else {
+            self.counted(scan)
+        }
+    }
+
+    /// The next identifier in turn, up to NN.
+    fn counted(&self, scan: Scan) -> Option<AdminTask> {
+        let nsid = scan.nsid.checked_add(1)?;
+        let highest = self.info.as_ref()?.namespaces.min(HIGHEST_NSID);
+        (nsid <= highest).then_some(AdminTask::IdentifyNamespace(Scan {
+            nsid,
+            count: scan.count.saturating_add(1),
+        }))
+    }
+
+    /// Takes the list of active namespaces above those of `scan`: its first entry is the next one. The list is asked for anew
+    /// each time, so that it need not be kept.
+    fn listed(&self, scan: Scan, known: bool) -> Result<Option<AdminTask>, Failure> {
+        if !known {
+            return Ok(self.counted(scan));
+        }
+        let mut first = [0; 4];
+        self.data.read(0, &mut first);
+        match u32::from_le_bytes(first) {
+            0 => Ok(None),
+            nsid if nsid <= scan.nsid || nsid > HIGHEST_NSID => {
+                Err(Failure::Impossible(Impossible::NamespaceList))
+            }
+            nsid => Ok(Some(AdminTask::IdentifyNamespace(Scan {
+                nsid,
+                count: scan.count.saturating_add(1),
+            }))),
+        }
+    }
+
+    /// Keeps a namespace, if it is one, and asks for its identifiers where they exist.
+    fn found(
+        &self,
+        scan: Scan,
+        namespace: Option<NamespaceInfo>,
+        inventory: &mut Inventory,
+    ) -> Option<AdminTask> {
+        let Some(namespace) = namespace else {
+            return self.search(scan, inventory);
+        };
+        inventory.namespaces.push(namespace);
+        if self.version >= VERSION_1_3 && namespace.usability == Usability::Usable {
+            Some(AdminTask::NamespaceDescriptors(scan))
+        } else {
+            self.search(scan, inventory)
+        }
+    }
+
+    /// Takes how many queues the controller allocated: it may be fewer than were asked for.
+    fn allocated(&mut self, queues: NumberOfQueues) {
+        let pairs = queues.nsqr_z().min(queues.ncqr_z()).saturating_add(1);
+        self.pairs_wanted = self.pairs_wanted.min(pairs).min(MAX_QUEUE_PAIRS as u16);
+    }
+
+    /// What follows the creation of queue pair `id`.
+    fn created(&mut self, id: u16) -> AdminTask {
+        if id < self.pairs_wanted {
+            return AdminTask::CreateCompletionQueue(id.saturating_add(1));
+        }
+        let cached = self.info.as_ref().is_some_and(|info| info.vwc.present());
+        self.write_cache = WriteCache::Absent;
+        if cached {
+            AdminTask::ReadWriteCache
+        } else {
+            AdminTask::ConfigureEvents
+        }
+    }
+
+    /// Gives the controller as many event requests as it takes, up to a few.
+    fn hold_events(&mut self, registers: &impl Registers) -> Result<(), Failure> {
+        let limit = self.info.as_ref().map_or(0, |info| info.aerl_z);
+        self.requests_wanted = limit.saturating_add(1).min(MAX_EVENT_REQUESTS);
+        self.request_events()?;
+        self.submission.commit(registers);
+        Ok(())
+    }
+}
+
+/// Get or Set Features of one feature, but for dword 0.
+fn feature(fid: FeatureId, cdw11: u32) -> Command {
+    Command {
+        cdw10: FeatureCdw10::new().with_fid(fid).into(),
+        cdw11,
+        ..Command::default()
+    }
+}
+
+fn create_completion_queue(id: u16, queue: &QueueMemory) -> Command {
+    let size = CreateQueueCdw10::new()
+        .with_qid(id)
+        .with_qsize_z(queue.completion_entries.saturating_sub(1));
+    let flags = CreateCompletionQueueCdw11::new()
+        .with_pc(true)
+        .with_ien(true)
+        .with_iv(queue.vector);
+    Command {
+        prp1: queue.completion_address,
+        cdw10: size.into(),
+        cdw11: flags.into(),
+        ..Command::default()
+    }
+}
+
+fn create_submission_queue(id: u16, queue: &QueueMemory) -> Command {
+    let size = CreateQueueCdw10::new()
+        .with_qid(id)
+        .with_qsize_z(queue.submission_entries.saturating_sub(1));
+    let flags = CreateSubmissionQueueCdw11::new()
+        .with_pc(true)
+        .with_cqid(id);
+    Command {
+        prp1: queue.submission_address,
+        cdw10: size.into(),
+        cdw11: flags.into(),
+        ..Command::default()
+    }
+}

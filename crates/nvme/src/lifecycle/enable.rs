@@ -1,0 +1,189 @@
+//! The tasks that work on registers: stop, enable, shut down (3.5.1, 3.6).
+
+use nvme_spec::command::COMMAND_SHIFT;
+use nvme_spec::completion::COMPLETION_SHIFT;
+use nvme_spec::registers::{
+    ACQ, AQA, ASQ, AdminQueueAttributes, CAP, CC, Capabilities, CommandSetSelected,
+    ControllerConfiguration, ControllerStatus, ShutdownNotification, ShutdownStatus, VS, Version,
+};
+
+use super::admin::AdminTask;
+use super::{ADMIN_ENTRIES, Controller, Failure, Goal, Progress, Shutdown, Task, Unsupported};
+use crate::{DmaMemory, Instant, Registers};
+
+/// The unit of CAP.TO in microseconds.
+const READY_UNIT_US: u64 = 500_000;
+/// The least time that shutdown processing is given, as 3.6.1 recommends.
+const SHUTDOWN_LEAST_US: u64 = 1_000_000;
+
+impl<D: DmaMemory> Controller<D> {
+    /// Reads CAP and VS, which may have changed with a firmware activation.
+    pub(super) fn attach(
+        &mut self,
+        registers: &impl Registers,
+        now: Instant,
+    ) -> Result<Progress, Failure> {
+        let capabilities = registers.read64(CAP);
+        let version = registers.read32(VS);
+        if capabilities == u64::MAX || version == u32::MAX {
+            return Err(Failure::Removed);
+        }
+        self.capabilities = Capabilities::from(capabilities);
+        self.version = Version::from(version);
+        Ok(self.then(Task::Stop, now))
+    }
+
+    /// Clears CC.EN. With RDY = 0 that is undefined while the controller is starting, so that is waited for, but not
+    /// longer than the start may take; one with a fatal status never gets ready.
+    pub(super) fn stop(
+        &mut self,
+        registers: &impl Registers,
+        status: ControllerStatus,
+        now: Instant,
+    ) -> Progress {
+        let configuration = ControllerConfiguration::from(registers.read32(CC));
+        if configuration.en() {
+            if !status.rdy() && !status.cfs() && now < self.deadline {
+                return self.poll(now);
+            }
+            registers.write32(CC, configuration.with_en(false).into());
+        }
+        self.then(Task::AwaitNotReady, now)
+    }
+
+    pub(super) fn await_not_ready(
+        &mut self,
+        registers: &impl Registers,
+        status: ControllerStatus,
+        now: Instant,
+    ) -> Result<Progress, Failure> {
+        if status.rdy() {
+            return if now < self.deadline {
+                Ok(self.poll(now))
+            } else {
+                Err(Failure::StillReady)
+            };
+        }
+        self.forget();
+        match self.goal {
+            Some(Goal::Identify | Goal::Reset) => self.enable(registers, now),
+            _ if self.shutdown_missed => Err(Failure::NotShutDown),
+            _ => Ok(self.finish(now)),
+        }
+    }
+
+    /// Configures and enables a controller that is not ready.
+    fn enable(&mut self, registers: &impl Registers, now: Instant) -> Result<Progress, Failure> {
+        if self.capabilities.mpsmin() != 0 {
+            return Err(Failure::Unsupported(Unsupported::PageSize));
+        }
+        if !self.capabilities.css_nvm() {
+            return Err(Failure::Unsupported(Unsupported::CommandSet));
+        }
+        let dstrd = self.capabilities.dstrd();
+        self.submission.reset(dstrd);
+        self.completion.reset(dstrd);
+        let attributes = AdminQueueAttributes::new()
+            .with_asqs_z(ADMIN_ENTRIES - 1)
+            .with_acqs_z(ADMIN_ENTRIES - 1);
+        registers.write32(AQA, attributes.into());
+        registers.write64(ASQ, self.submission.address());
+        registers.write64(ACQ, self.completion.address());
+        let configuration = ControllerConfiguration::new()
+            .with_css(CommandSetSelected::NVM)
+            .with_shn(ShutdownNotification::NONE)
+            .with_iosqes(COMMAND_SHIFT)
+            .with_iocqes(COMPLETION_SHIFT);
+        // The fields may only change while EN is 0: they are set before it is.
+        registers.write32(CC, configuration.into());
+        registers.write32(CC, configuration.with_en(true).into());
+        self.enter(Task::AwaitReady, now);
+        Ok(self.poll(now))
+    }
+
+    pub(super) fn await_ready(
+        &mut self,
+        status: ControllerStatus,
+        now: Instant,
+    ) -> Result<Progress, Failure> {
+        if status.cfs() {
+            return Err(Failure::Fatal);
+        }
+        if !status.rdy() {
+            return if now < self.deadline {
+                Ok(self.poll(now))
+            } else {
+                Err(Failure::NotReady)
+            };
+        }
+        self.live = true;
+        self.goal_deadline = now.after_us(self.settings.goal_us);
+        if self.goal == Some(Goal::Identify) {
+            self.info = None;
+            return Ok(self.then(Task::Admin(AdminTask::IdentifyController), now));
+        }
+        Ok(self.finish(now))
+    }
+
+    /// A controller with a fatal status only gets out of it by a reset, which a shutdown ends with.
+    pub(super) fn fatal(&mut self, now: Instant) -> Result<Progress, Failure> {
+        if matches!(self.goal, Some(Goal::Shutdown(_))) {
+            return Ok(self.then(Task::Attach, now));
+        }
+        Err(Failure::Fatal)
+    }
+
+    /// Where a shutdown starts: with the I/O queues, when there is time for them; a controller that is not enabled
+    /// has nothing to shut down.
+    pub(super) const fn first_of_shutdown(&self, kind: Shutdown) -> Task {
+        match (kind, self.pairs) {
+            _ if !self.live => Task::Attach,
+            (Shutdown::Normal, 1..) => Task::Admin(AdminTask::DeleteSubmissionQueue(self.pairs)),
+            _ => Task::NotifyShutdown,
+        }
+    }
+
+    pub(super) fn notify_shutdown(&mut self, registers: &impl Registers, now: Instant) -> Progress {
+        let notification = match self.goal {
+            Some(Goal::Shutdown(Shutdown::Abrupt)) => ShutdownNotification::ABRUPT,
+            _ => ShutdownNotification::NORMAL,
+        };
+        let configuration = ControllerConfiguration::from(registers.read32(CC));
+        registers.write32(CC, configuration.with_shn(notification).into());
+        self.enter(Task::AwaitShutdown, now);
+        self.poll(now)
+    }
+
+    pub(super) fn await_shutdown(&mut self, status: ControllerStatus, now: Instant) -> Progress {
+        let complete = status.shst() == ShutdownStatus::COMPLETE;
+        if !complete && !status.cfs() && now < self.deadline {
+            return self.poll(now);
+        }
+        self.shutdown_missed = !complete;
+        self.then(Task::Attach, now)
+    }
+
+    /// CAP.TO; a controller that says 0 is given one unit.
+    pub(super) fn ready_limit_us(&self) -> u64 {
+        u64::from(self.capabilities.to().max(1)).saturating_mul(READY_UNIT_US)
+    }
+
+    pub(super) fn shutdown_limit_us(&self) -> u64 {
+        let rtd3e_us = self.info.as_ref().map_or(0, |info| info.rtd3e_us);
+        u64::from(rtd3e_us)
+            .max(SHUTDOWN_LEAST_US)
+            .min(self.settings.shutdown_us)
+    }
+
+    /// The controller was reset or has gone: it has no queues, no commands, and uses no memory.
+    pub(super) fn forget(&mut self) {
+        self.live = false;
+        self.pairs = 0;
+        self.requests = 0;
+        self.requests_wanted = 0;
+        while self.commands.retire_any().is_some() {}
+        self.pending = None;
+        self.answer = None;
+        self.lending.stopped();
+    }
+}

@@ -1,0 +1,239 @@
+//! Submission and completion rings (3.3.1, 3.3.3) and their doorbells.
+//!
+//! Writing entries and ringing the doorbell are two calls, so that a batch costs one register write.
+
+use core::mem::offset_of;
+use core::sync::atomic::{Ordering, fence};
+
+use nvme_spec::command::{COMMAND_BYTES, Command};
+use nvme_spec::completion::{COMPLETION_BYTES, Completion};
+use nvme_spec::registers::{completion_head_doorbell, submission_tail_doorbell};
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
+
+use crate::{DmaMemory, Registers};
+
+/// The submission queue has no free entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// A completion named a submission queue head that the controller cannot have reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImpossibleHead;
+
+/// Where the next entry after `index` is, in a ring of `entries`.
+const fn following(index: u16, entries: u16) -> u16 {
+    let next = index.wrapping_add(1);
+    if next >= entries { 0 } else { next }
+}
+
+/// How many entries lie between `from` and `to` in a ring of `entries`, both below `entries`.
+const fn distance(from: u16, to: u16, entries: u16) -> u16 {
+    if to >= from {
+        to.wrapping_sub(from)
+    } else {
+        entries.wrapping_sub(from).wrapping_add(to)
+    }
+}
+
+/// Whether `memory` can hold a ring of `entries`: 2 to 65535 of `entry_bytes` each, at the start of a page.
+fn fits(memory: &impl DmaMemory, entries: u16, entry_bytes: usize) -> bool {
+    let aligned = memory.address() & u64::from(crate::PAGE_BYTES - 1) == 0;
+    let bytes = usize::from(entries).checked_mul(entry_bytes);
+    aligned && entries >= 2 && bytes.is_some_and(|bytes| bytes <= memory.len())
+}
+
+/// The host's side of a submission queue. It holds up to `entries - 1` commands that the controller has not fetched.
+#[derive(Debug)]
+pub struct SubmissionQueue<D> {
+    memory: D,
+    entries: u16,
+    /// Where the next command goes.
+    tail: u16,
+    /// The tail that the controller was told last.
+    rung: u16,
+    /// The head that the controller told last: entries before it are free again.
+    head: u16,
+    queue_id: u16,
+    doorbell: u32,
+}
+
+impl<D: DmaMemory> SubmissionQueue<D> {
+    /// An empty queue of `entries` commands in `memory`, which starts a page; `dstrd` is CAP.DSTRD.
+    /// `None` when the memory cannot hold it or `entries` is below 2.
+    #[must_use]
+    pub fn new(memory: D, queue_id: u16, entries: u16, dstrd: u8) -> Option<Self> {
+        let doorbell = submission_tail_doorbell(queue_id, dstrd);
+        fits(&memory, entries, COMMAND_BYTES).then_some(Self {
+            memory,
+            entries,
+            tail: 0,
+            rung: 0,
+            head: 0,
+            queue_id,
+            doorbell,
+        })
+    }
+
+    /// Empties the queue, as it is after its creation. Only while the controller does not have it: before it is created,
+    /// after it was deleted, or after a reset.
+    pub fn reset(&mut self, dstrd: u8) {
+        self.tail = 0;
+        self.rung = 0;
+        self.head = 0;
+        self.doorbell = submission_tail_doorbell(self.queue_id, dstrd);
+    }
+
+    /// Device address of the ring.
+    pub fn address(&self) -> u64 {
+        self.memory.address()
+    }
+
+    /// Number of entries; one of them always stays free.
+    pub const fn entries(&self) -> u16 {
+        self.entries
+    }
+
+    /// How many commands can be written now.
+    pub const fn free(&self) -> u16 {
+        let used = distance(self.head, self.tail, self.entries);
+        self.entries.wrapping_sub(1).saturating_sub(used)
+    }
+
+    /// Puts a command into the ring. The controller learns of it by [`commit`](Self::commit).
+    pub fn write(&mut self, command: &Command) -> Result<(), Full> {
+        if self.free() == 0 {
+            return Err(Full);
+        }
+        let offset = usize::from(self.tail).wrapping_mul(COMMAND_BYTES);
+        self.memory.write(offset, command.as_bytes());
+        self.tail = following(self.tail, self.entries);
+        Ok(())
+    }
+
+    /// Rings the doorbell once for all commands written since the last call; does nothing when there are none.
+    pub fn commit(&mut self, registers: &impl Registers) {
+        if self.rung != self.tail {
+            // The commands have to be in memory before the doorbell that announces them.
+            fence(Ordering::Release);
+            registers.write32(self.doorbell, u32::from(self.tail));
+            self.rung = self.tail;
+        }
+    }
+
+    /// Takes the head that a completion tells (`sq_head`): the entries before it are free again.
+    ///
+    /// The head only moves forward, and never past a command that was not announced.
+    pub fn advance_head(&mut self, sq_head: u16) -> Result<(), ImpossibleHead> {
+        let announced = distance(self.head, self.rung, self.entries);
+        if sq_head >= self.entries || distance(self.head, sq_head, self.entries) > announced {
+            return Err(ImpossibleHead);
+        }
+        self.head = sq_head;
+        Ok(())
+    }
+}
+
+/// The host's side of a completion queue: an iterator over what the controller has posted and nobody has taken.
+#[derive(Debug)]
+pub struct CompletionQueue<D> {
+    memory: D,
+    entries: u16,
+    /// Where the next completion is expected.
+    head: u16,
+    /// The head that the controller was told last.
+    rung: u16,
+    /// The phase tag of an entry of this pass: inverted at each wrap.
+    phase: bool,
+    queue_id: u16,
+    doorbell: u32,
+}
+
+impl<D: DmaMemory> CompletionQueue<D> {
+    /// An empty queue of `entries` completions in `memory`, which starts a page; `dstrd` is CAP.DSTRD. The memory is cleared.
+    /// `None` when the memory cannot hold it or `entries` is below 2.
+    #[must_use]
+    pub fn new(memory: D, queue_id: u16, entries: u16, dstrd: u8) -> Option<Self> {
+        if !fits(&memory, entries, COMPLETION_BYTES) {
+            return None;
+        }
+        let mut queue = Self {
+            memory,
+            entries,
+            head: 0,
+            rung: 0,
+            phase: true,
+            queue_id,
+            doorbell: 0,
+        };
+        queue.reset(dstrd);
+        Some(queue)
+    }
+
+    /// Empties the queue, as it is before its creation: phase tags cleared, the first pass posts phase 1.
+    /// Only while the controller does not have it.
+    pub fn reset(&mut self, dstrd: u8) {
+        let empty = Completion::new_zeroed();
+        for index in 0..self.entries {
+            self.memory.write(Self::offset(index), empty.as_bytes());
+        }
+        self.head = 0;
+        self.rung = 0;
+        self.phase = true;
+        self.doorbell = completion_head_doorbell(self.queue_id, dstrd);
+    }
+
+    /// Device address of the ring.
+    pub fn address(&self) -> u64 {
+        self.memory.address()
+    }
+
+    /// Number of entries.
+    pub const fn entries(&self) -> u16 {
+        self.entries
+    }
+
+    /// Gives the entries taken since the last call back to the controller, with one doorbell write; none, no write.
+    pub fn commit(&mut self, registers: &impl Registers) {
+        if self.rung != self.head {
+            // The entries have to be read before the controller may overwrite them.
+            fence(Ordering::Release);
+            registers.write32(self.doorbell, u32::from(self.head));
+            self.rung = self.head;
+        }
+    }
+
+    const fn offset(index: u16) -> usize {
+        (index as usize).wrapping_mul(COMPLETION_BYTES)
+    }
+
+    /// Whether the controller has posted a completion that nobody has taken, by the phase tag of the entry at the head.
+    pub fn is_pending(&self) -> bool {
+        let mut dword = [0; 4];
+        let offset = Self::offset(self.head).wrapping_add(offset_of!(Completion, cid));
+        self.memory.read(offset, &mut dword);
+        let phase = u32::from_le_bytes(dword) >> 16 & 1 == 1;
+        phase == self.phase
+    }
+}
+
+impl<D: DmaMemory> Iterator for CompletionQueue<D> {
+    type Item = Completion;
+
+    /// Takes the next completion. `None` when there is none yet, or when all but one entry were taken since the last
+    /// [`commit`](CompletionQueue::commit): the controller may not post more before it, so whatever is there is not looked at.
+    fn next(&mut self) -> Option<Completion> {
+        let next = following(self.head, self.entries);
+        if next == self.rung || !self.is_pending() {
+            return None;
+        }
+        // The rest of the entry was written before its phase tag: it must not be read earlier.
+        fence(Ordering::Acquire);
+        let mut bytes = [0; COMPLETION_BYTES];
+        self.memory.read(Self::offset(self.head), &mut bytes);
+        self.head = next;
+        if next == 0 {
+            self.phase = !self.phase;
+        }
+        Completion::read_from_bytes(&bytes).ok()
+    }
+}

@@ -1,0 +1,507 @@
+//! A scripted controller with virtual time: a register file and the admin queue. What it answers, and when, is up to the test.
+
+#![allow(dead_code, reason = "each test program uses a part")]
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use nvme::identify::NamespaceInfo;
+use nvme::lifecycle::{AdminMemory, Controller, Goal, Inventory, Progress, QueueMemory, Settings};
+use nvme::{DmaMemory, Instant, Registers};
+use nvme_spec::command::{AdminOpcode, Command};
+use nvme_spec::completion::Completion;
+use nvme_spec::identify::{Cns, IdentifyController, IdentifyNamespace, LbaFormat, QueueEntrySize};
+use nvme_spec::registers::{
+    ACQ, AQA, ASQ, CAP, CC, CSTS, Capabilities, ControllerConfiguration, ControllerStatus,
+    DOORBELLS, ShutdownNotification, ShutdownStatus, VS, Version,
+};
+use nvme_spec::status::Status;
+use nvme_spec::text::Ascii;
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
+
+/// Where the shared memory begins for the controller.
+pub const BASE: u64 = 0x4_0000_0000;
+const PAGE: usize = 4096;
+
+/// Memory that driver and controller share.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    bytes: Rc<RefCell<Vec<u8>>>,
+    start: usize,
+    len: usize,
+}
+
+impl Memory {
+    pub fn pages(count: usize) -> Self {
+        let bytes = Rc::new(RefCell::new(vec![0xA5; count * PAGE]));
+        Self {
+            bytes,
+            start: 0,
+            len: count * PAGE,
+        }
+    }
+
+    pub fn part(&self, start: usize, len: usize) -> Self {
+        Self {
+            bytes: Rc::clone(&self.bytes),
+            start: self.start + start,
+            len,
+        }
+    }
+
+    pub fn page(&self, index: usize) -> Self {
+        self.part(index * PAGE, PAGE)
+    }
+
+    /// Reads what is at a device address.
+    pub fn get<T: FromBytes + IntoBytes>(&self, address: u64) -> T {
+        let mut value = T::new_zeroed();
+        self.read(
+            usize::try_from(address - BASE).unwrap(),
+            value.as_mut_bytes(),
+        );
+        value
+    }
+
+    /// Writes to a device address.
+    pub fn put(&self, address: u64, bytes: &[u8]) {
+        self.write(usize::try_from(address - BASE).unwrap(), bytes);
+    }
+}
+
+impl DmaMemory for Memory {
+    fn address(&self) -> u64 {
+        BASE + self.start as u64
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn read(&self, offset: usize, into: &mut [u8]) {
+        let bytes = self.bytes.borrow();
+        for (index, byte) in into.iter_mut().enumerate() {
+            let at = offset + index;
+            *byte = if at < self.len {
+                bytes[self.start + at]
+            } else {
+                0
+            };
+        }
+    }
+
+    fn write(&self, offset: usize, from: &[u8]) {
+        let mut bytes = self.bytes.borrow_mut();
+        for (index, byte) in from.iter().enumerate() {
+            if offset + index < self.len {
+                bytes[self.start + offset + index] = *byte;
+            }
+        }
+    }
+}
+
+/// How the controller answers a command.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// Success, with dword 0.
+    Success(u32),
+    /// Success, with data at PRP1.
+    Data(Vec<u8>),
+    /// Failure.
+    Fail(Status),
+    /// No answer; [`Device::complete`] can give one later.
+    Never,
+}
+
+type Script = Box<dyn FnMut(&Command) -> Answer>;
+
+/// The controller.
+pub struct Device {
+    pub memory: Memory,
+    pub now_us: Cell<u64>,
+    pub capabilities: Cell<Capabilities>,
+    pub version: Cell<Version>,
+    /// After how long RDY follows EN; `None` for never.
+    pub ready_us: Cell<Option<u64>>,
+    /// After how long RDY follows EN = 0; `None` for never.
+    pub stop_us: Cell<Option<u64>>,
+    /// After how long a shutdown is complete; `None` for never.
+    pub shutdown_us: Cell<Option<u64>>,
+    pub removed: Cell<bool>,
+    pub fatal: Cell<bool>,
+    pub script: RefCell<Script>,
+    /// Every admin command fetched, in order.
+    pub commands: RefCell<Vec<Command>>,
+    /// Every register write but for doorbells: offset and value.
+    pub writes: RefCell<Vec<(u32, u64)>>,
+    registers: RefCell<RegisterFile>,
+}
+
+#[derive(Default)]
+struct RegisterFile {
+    configuration: ControllerConfiguration,
+    ready: bool,
+    /// When EN changed last, and SHN.
+    enabled_at: u64,
+    shutdown_at: u64,
+    aqa: u32,
+    asq: u64,
+    acq: u64,
+    head: u16,
+    tail: u16,
+    completions: u16,
+    phase: bool,
+}
+
+impl Device {
+    /// A controller with one namespace of 1 GiB that answers everything; RDY takes a millisecond.
+    pub fn new() -> Self {
+        let capabilities = Capabilities::new()
+            .with_mqes_z(255)
+            .with_cqr(true)
+            .with_to(4)
+            .with_css_nvm(true);
+        Self {
+            memory: Memory::pages(16),
+            now_us: Cell::new(0),
+            capabilities: Cell::new(capabilities),
+            version: Cell::new(Version::new().with_mjr(1).with_mnr(4)),
+            ready_us: Cell::new(Some(1000)),
+            stop_us: Cell::new(Some(1000)),
+            shutdown_us: Cell::new(Some(1000)),
+            removed: Cell::new(false),
+            fatal: Cell::new(false),
+            script: RefCell::new(Box::new(well_behaved)),
+            commands: RefCell::default(),
+            writes: RefCell::default(),
+            registers: RefCell::default(),
+        }
+    }
+
+    pub fn admin_memory(&self) -> AdminMemory<Memory> {
+        AdminMemory {
+            submission: self.memory.page(0),
+            completion: self.memory.page(1),
+            data: self.memory.page(2),
+            hmb_list: self.memory.page(3),
+        }
+    }
+
+    pub fn answer(&self, script: impl FnMut(&Command) -> Answer + 'static) {
+        *self.script.borrow_mut() = Box::new(script);
+    }
+
+    pub fn now(&self) -> Instant {
+        Instant::from_ns(self.now_us.get() * 1000)
+    }
+
+    /// The opcodes of the commands since `from`.
+    pub fn opcodes(&self, from: usize) -> Vec<AdminOpcode> {
+        let commands = self.commands.borrow();
+        commands[from..]
+            .iter()
+            .map(|command| AdminOpcode(command.cdw0.opcode()))
+            .collect()
+    }
+
+    /// Posts a completion.
+    pub fn complete(&self, cid: u16, dw0: u32, status: Status) {
+        let head = self.registers.borrow().head;
+        self.post(Completion {
+            dw0,
+            dw1: 0,
+            sq_head: head,
+            sq_id: 0,
+            cid,
+            status: status.into_field(),
+        });
+    }
+
+    /// Posts whatever, but for its phase tag.
+    pub fn post(&self, mut completion: Completion) {
+        let mut registers = self.registers.borrow_mut();
+        completion.status.set_phase(registers.phase);
+        let entries = (registers.aqa >> 16 & 0xFFF) as u16 + 1;
+        let address = registers.acq + 16 * u64::from(registers.completions);
+        self.memory.put(address, completion.as_bytes());
+        registers.completions = (registers.completions + 1) % entries;
+        if registers.completions == 0 {
+            registers.phase = !registers.phase;
+        }
+    }
+
+    /// Fetches and answers what is in the submission queue.
+    fn run(&self) {
+        loop {
+            let command: Command = {
+                let mut registers = self.registers.borrow_mut();
+                if registers.head == registers.tail {
+                    return;
+                }
+                let address = registers.asq + 64 * u64::from(registers.head);
+                let entries = (registers.aqa & 0xFFF) as u16 + 1;
+                registers.head = (registers.head + 1) % entries;
+                self.memory.get(address)
+            };
+            self.commands.borrow_mut().push(command);
+            let answer = (self.script.borrow_mut())(&command);
+            let cid = command.cdw0.cid();
+            match answer {
+                Answer::Success(dw0) => self.complete(cid, dw0, Status::SUCCESS),
+                Answer::Data(data) => {
+                    self.memory.put(command.prp1, &data);
+                    self.complete(cid, 0, Status::SUCCESS);
+                }
+                Answer::Fail(status) => self.complete(cid, 0, status),
+                Answer::Never => {}
+            }
+        }
+    }
+
+    fn status(&self) -> ControllerStatus {
+        let mut registers = self.registers.borrow_mut();
+        let now = self.now_us.get();
+        let enabled = registers.configuration.en();
+        let delay = if enabled {
+            self.ready_us.get()
+        } else {
+            self.stop_us.get()
+        };
+        if delay.is_some_and(|delay| now >= registers.enabled_at + delay) {
+            registers.ready = enabled;
+        }
+        let done = self
+            .shutdown_us
+            .get()
+            .is_some_and(|delay| now >= registers.shutdown_at + delay);
+        let shst = match registers.configuration.shn() {
+            ShutdownNotification::NONE => ShutdownStatus::NORMAL_OPERATION,
+            _ if done => ShutdownStatus::COMPLETE,
+            _ => ShutdownStatus::IN_PROGRESS,
+        };
+        ControllerStatus::new()
+            .with_rdy(registers.ready)
+            .with_cfs(self.fatal.get())
+            .with_shst(shst)
+    }
+
+    fn configure(&self, value: ControllerConfiguration) {
+        let ready = self.status().rdy();
+        let mut registers = self.registers.borrow_mut();
+        let before = registers.configuration;
+        if before.en() != value.en() {
+            assert!(
+                before.en() == ready || self.fatal.get() || self.ready_us.get().is_none(),
+                "EN changed while RDY differs"
+            );
+            registers.enabled_at = self.now_us.get();
+            registers.head = 0;
+            registers.tail = 0;
+            registers.completions = 0;
+            registers.phase = true;
+            if !value.en() {
+                self.fatal.set(false);
+            }
+        }
+        if before.shn() != value.shn() {
+            registers.shutdown_at = self.now_us.get();
+        }
+        registers.configuration = value;
+    }
+}
+
+impl Registers for Device {
+    fn read32(&self, offset: u32) -> u32 {
+        if self.removed.get() {
+            return u32::MAX;
+        }
+        match offset {
+            VS => self.version.get().into(),
+            CC => self.registers.borrow().configuration.into(),
+            CSTS => self.status().into(),
+            _ => panic!("read of register {offset:#x}"),
+        }
+    }
+
+    fn write32(&self, offset: u32, value: u32) {
+        if self.removed.get() {
+            return;
+        }
+        let stride = 4 << self.capabilities.get().dstrd();
+        if offset < DOORBELLS {
+            self.writes.borrow_mut().push((offset, u64::from(value)));
+        }
+        match offset {
+            CC => self.configure(value.into()),
+            AQA => self.registers.borrow_mut().aqa = value,
+            DOORBELLS => {
+                self.registers.borrow_mut().tail = u16::try_from(value).unwrap();
+                self.run();
+            }
+            _ if offset == DOORBELLS + stride => {}
+            _ => panic!("write of register {offset:#x}"),
+        }
+    }
+
+    fn read64(&self, offset: u32) -> u64 {
+        assert_eq!(offset, CAP);
+        if self.removed.get() {
+            u64::MAX
+        } else {
+            self.capabilities.get().into()
+        }
+    }
+
+    fn write64(&self, offset: u32, value: u64) {
+        self.writes.borrow_mut().push((offset, value));
+        match offset {
+            ASQ => self.registers.borrow_mut().asq = value,
+            ACQ => self.registers.borrow_mut().acq = value,
+            _ => panic!("write of register {offset:#x}"),
+        }
+    }
+}
+
+/// Answers as a plain controller with one namespace does.
+pub fn well_behaved(command: &Command) -> Answer {
+    match AdminOpcode(command.cdw0.opcode()) {
+        AdminOpcode::IDENTIFY => identify(command, &[1]),
+        AdminOpcode::ASYNC_EVENT_REQUEST => Answer::Never,
+        AdminOpcode::SET_FEATURES if command.cdw10 == 0x07 => Answer::Success(0x0007_0003),
+        _ => Answer::Success(0),
+    }
+}
+
+/// Answers Identify with [`controller`] and, for each of `active`, [`namespace`].
+pub fn identify(command: &Command, active: &[u32]) -> Answer {
+    match Cns(command.cdw10 as u8) {
+        Cns::CONTROLLER => Answer::Data(controller().as_bytes().to_vec()),
+        Cns::ACTIVE_NAMESPACES => {
+            let above = active.iter().filter(|&&nsid| nsid > command.nsid);
+            let mut data: Vec<u8> = above.flat_map(|nsid| nsid.to_le_bytes()).collect();
+            data.resize(PAGE, 0);
+            Answer::Data(data)
+        }
+        Cns::NAMESPACE if active.contains(&command.nsid) => {
+            Answer::Data(namespace().as_bytes().to_vec())
+        }
+        Cns::NAMESPACE => Answer::Data(vec![0; PAGE]),
+        Cns::NAMESPACE_DESCRIPTORS => {
+            let mut data = vec![3, 16, 0, 0];
+            data.extend([command.nsid as u8; 16]);
+            data.resize(PAGE, 0);
+            Answer::Data(data)
+        }
+        _ => Answer::Fail(Status::INVALID_FIELD),
+    }
+}
+
+/// Identify Controller data.
+pub fn controller() -> Box<IdentifyController> {
+    let mut data = Box::new(IdentifyController::new_zeroed());
+    data.vid = 0x1234;
+    data.sn = Ascii::padded("SERIAL");
+    data.mn = Ascii::padded("MODEL");
+    data.fr = Ascii::padded("1.0");
+    data.mdts = 5;
+    data.aerl_z = 3;
+    data.sqes = QueueEntrySize::new().with_required(6).with_maximum(6);
+    data.cqes = QueueEntrySize::new().with_required(4).with_maximum(4);
+    data.nn = 8;
+    data.vwc.set_present(true);
+    data.hmpre = 16384;
+    data.hmmin = 4096;
+    data.rtd3e_us = 2_000_000;
+    data
+}
+
+/// Identify Namespace data: 1 GiB of 512-byte blocks, half of them in use.
+pub fn namespace() -> Box<IdentifyNamespace> {
+    let mut data = Box::new(IdentifyNamespace::new_zeroed());
+    data.nsze = 1 << 21;
+    data.ncap = 1 << 21;
+    data.nuse = 1 << 20;
+    data.eui64 = [7; 8];
+    data.lbaf[0] = LbaFormat::new().with_lbads(9);
+    data
+}
+
+/// A driver for the controller: steps in virtual time.
+pub struct Host {
+    pub controller: Controller<Memory>,
+    pub inventory: Box<Inventory>,
+    pub device: Device,
+}
+
+impl Host {
+    pub fn new(device: Device) -> Self {
+        let mut inventory = Box::new(Inventory::new());
+        for (index, queue) in inventory.queues.iter_mut().enumerate().take(8) {
+            let offset = 0x1_0000 + 0x2000 * index as u64;
+            *queue = QueueMemory {
+                submission_address: BASE + offset,
+                completion_address: BASE + offset + 0x1000,
+                submission_entries: 64,
+                completion_entries: 64,
+                vector: u16::try_from(index).unwrap(),
+            };
+        }
+        let controller = Controller::new(device.admin_memory(), Settings::default()).unwrap();
+        Self {
+            controller,
+            inventory,
+            device,
+        }
+    }
+
+    /// A controller that is enabled, identified, and has one I/O queue pair.
+    pub fn started() -> Self {
+        let mut host = Self::new(Device::new());
+        assert_eq!(host.reach(Goal::Identify), Progress::Done);
+        assert_eq!(host.reach(Goal::Start { pairs: 1 }), Progress::Done);
+        host
+    }
+
+    pub fn step(&mut self) -> Progress {
+        let now = self.device.now();
+        self.controller.step(&self.device, &mut self.inventory, now)
+    }
+
+    /// Begins a goal and steps to its end.
+    pub fn reach(&mut self, goal: Goal) -> Progress {
+        self.controller
+            .begin(goal, self.device.now())
+            .expect("a goal that can be begun now");
+        self.settle()
+    }
+
+    /// Steps until something is reached or missed. Every wait inside has a deadline, so the number of steps is bounded.
+    pub fn settle(&mut self) -> Progress {
+        for _ in 0..1_000_000 {
+            match self.step() {
+                Progress::Again { after_us } => {
+                    self.device
+                        .now_us
+                        .set(self.device.now_us.get() + u64::from(after_us));
+                }
+                end => return end,
+            }
+        }
+        panic!("an endless goal");
+    }
+
+    pub fn namespaces(&self) -> &[NamespaceInfo] {
+        self.inventory.namespaces.as_slice()
+    }
+}
+
+/// The last commands, newest first, that have this opcode.
+pub fn last(device: &Device, opcode: AdminOpcode) -> Command {
+    let commands: VecDeque<Command> = device.commands.borrow().iter().copied().collect();
+    *commands
+        .iter()
+        .rev()
+        .find(|command| command.cdw0.opcode() == opcode.0)
+        .expect("such a command")
+}

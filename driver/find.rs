@@ -1,0 +1,147 @@
+//! `HwFindAdapter`: the registers, the queues' memory, and what the controller is.
+
+use nvme::lifecycle::{ADMIN_ENTRIES, AdminMemory, Controller, Goal, Progress, Settings};
+use nvme::queue::{CompletionQueue, SubmissionQueue};
+use nvme::{PAGE_BYTES, Registers, prp};
+use nvme_spec::command::COMMAND_BYTES;
+use nvme_spec::completion::COMPLETION_BYTES;
+use nvme_spec::registers::INTMS;
+
+use crate::adapter::Adapter;
+use crate::io::{IoQueue, MAX_ENTRIES};
+use crate::state::{Life, State};
+use crate::storport::{
+    Configuration, DmaBlock, Finding, Irql, Limits, MAX_TRANSFER_BYTES, MessageRoutine, Port,
+    RegisterWindow,
+};
+
+/// Why there is no adapter.
+pub(crate) enum FindError {
+    /// The port driver's resources are not enough.
+    Configuration,
+    /// The controller does not work, or is none that this driver knows.
+    Controller,
+}
+
+/// The first I/O queue pair.
+const IO_QUEUE: u16 = 1;
+
+const PAGE: usize = PAGE_BYTES as usize;
+const SUBMISSION_BYTES: usize = MAX_ENTRIES as usize * COMMAND_BYTES;
+const COMPLETION_RING_BYTES: usize = MAX_ENTRIES as usize * COMPLETION_BYTES;
+const _: () = assert!(ADMIN_ENTRIES as usize * COMMAND_BYTES <= PAGE);
+
+/// Four pages for the admin queues, Identify and the HMB descriptor list, the I/O queues, and a page to align them.
+const MEMORY_BYTES: usize = 5 * PAGE + SUBMISSION_BYTES + COMPLETION_RING_BYTES;
+
+/// Finds out what the adapter is: enables the controller with its interrupts masked and polls it through Identify.
+pub(crate) fn find(
+    adapter: &Adapter,
+    port: Port,
+    configuration: &mut Configuration<'_>,
+    messages: MessageRoutine,
+    finding: &mut Finding,
+) -> Result<(), FindError> {
+    if configuration.is_dump() {
+        // Writing crash dumps is not supported: better no dump than a controller in an unknown state.
+        return Err(FindError::Configuration);
+    }
+    let registers = configuration
+        .map_registers(port)
+        .ok_or(FindError::Configuration)?;
+    let memory = port
+        .uncached_extension(configuration, MEMORY_BYTES as u32)
+        .ok_or(FindError::Configuration)?;
+    let mut state = adapter.state.enter().ok_or(FindError::Configuration)?;
+    prepare(&mut state, registers, memory).ok_or(FindError::Configuration)?;
+    let masked = !port.msi_x_enabled(configuration);
+    identify(&mut state, port, masked)?;
+    let state = &mut *state;
+    let Some(info) = state.controller.as_ref().and_then(Controller::info) else {
+        return Err(FindError::Controller);
+    };
+    let units = adapter.units.get_mut(finding);
+    units.set(info, state.inventory.namespaces.as_slice());
+    let limits = Limits {
+        transfer_bytes: units.max_transfer_bytes(),
+        physical_breaks: prp::max_entries(units.max_transfer_bytes()),
+        requests: state
+            .io
+            .as_ref()
+            .map_or(1, |io| u32::from(io.submission.free())),
+        units: units.count().clamp(1, u8::MAX.into()) as u8,
+    };
+    *adapter.registers.get_mut(finding) = Some(registers);
+    configuration.set(&limits, messages);
+    Ok(())
+}
+
+/// Lays the controller's memory out. Whatever an earlier start left behind is replaced.
+fn prepare(state: &mut State, registers: RegisterWindow, mut memory: DmaBlock) -> Option<()> {
+    memory.align(PAGE)?;
+    let admin = AdminMemory {
+        submission: memory.take(PAGE)?,
+        completion: memory.take(PAGE)?,
+        data: memory.take(PAGE)?,
+        hmb_list: memory.take(PAGE)?,
+    };
+    let settings = Settings {
+        max_transfer_bytes: MAX_TRANSFER_BYTES,
+        ..Settings::default()
+    };
+    state.controller = Some(Controller::new(admin, settings)?);
+    state.registers = Some(registers);
+    state.io_memory = Some((
+        memory.take(SUBMISSION_BYTES)?,
+        memory.take(COMPLETION_RING_BYTES)?,
+    ));
+    state.life = Life::Empty;
+    state.removed = false;
+    state.hmb.start_anew();
+    Some(())
+}
+
+/// Brings the controller up as far as Identify goes, and makes its I/O queues of the size that it takes. A controller that
+/// fails is stopped: the port driver takes its memory back. `masked` says that its line interrupt has to be held down.
+fn identify(state: &mut State, port: Port, masked: bool) -> Result<(), FindError> {
+    let identified = reach(state, port, Goal::Identify, masked);
+    if identified.is_err() {
+        let _stopped = reach(state, port, Goal::Disable, masked);
+    }
+    identified?;
+    let controller = state.controller.as_ref().ok_or(FindError::Controller)?;
+    let entries = controller.max_queue_entries().min(MAX_ENTRIES);
+    let dstrd = controller.capabilities().dstrd();
+    let (submission, completion) = state.io_memory.take().ok_or(FindError::Controller)?;
+    state.io = Some(IoQueue {
+        submission: SubmissionQueue::new(submission, IO_QUEUE, entries, dstrd)
+            .ok_or(FindError::Controller)?,
+        completion: CompletionQueue::new(completion, IO_QUEUE, entries, dstrd)
+            .ok_or(FindError::Controller)?,
+    });
+    Ok(())
+}
+
+/// Steps the controller to a goal. Every wait inside has a deadline, so this ends.
+fn reach(state: &mut State, port: Port, goal: Goal, masked: bool) -> Result<(), FindError> {
+    // Where the call is not implemented the system is older, and the IRQL is either: a stall suits both.
+    let irql = port.current_irql().unwrap_or(Irql::Dispatch);
+    let (Some(controller), Some(registers)) = (&mut state.controller, &state.registers) else {
+        return Err(FindError::Controller);
+    };
+    controller
+        .begin(goal, port.now())
+        .map_err(|_| FindError::Controller)?;
+    loop {
+        if masked {
+            // A reset clears the mask, and nobody handles the interrupt yet.
+            registers.write32(INTMS, u32::MAX);
+        }
+        match controller.step(registers, &mut state.inventory, port.now()) {
+            Progress::Again { after_us: 0 } => {}
+            Progress::Again { after_us } => port.pause(after_us, irql),
+            Progress::Done => return Ok(()),
+            Progress::Failed(_) => return Err(FindError::Controller),
+        }
+    }
+}

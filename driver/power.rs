@@ -1,0 +1,130 @@
+//! Power and stop: `HwStorAdapterControl`.
+
+use nvme::lifecycle::Contents;
+
+use crate::adapter::Adapter;
+use crate::completion::visit;
+use crate::start::advance_to_end;
+use crate::state::{Call, Life};
+use crate::storport::{Irql, Port, SrbList};
+
+/// What `HwStorAdapterControl` is asked to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum AdapterControl {
+    /// Stop: the hardware may be gone already.
+    Stop,
+    /// Restart after a stop, with everything as it was.
+    Restart,
+    /// Power down.
+    PowerDown {
+        /// The memory may be rewritten before the power comes back.
+        hibernate: bool,
+    },
+    /// Power is back.
+    PowerUp,
+    /// The device was pulled.
+    SurpriseRemoval,
+}
+
+/// How long a callback that must not sleep waits for the controller, in microseconds.
+const DISPATCH_BUDGET_US: u32 = 500_000;
+/// As above, at DIRQL.
+const DEVICE_BUDGET_US: u32 = 8_000;
+
+/// Does what is asked for. What may take longer than the IRQL allows goes on from the timer.
+pub(crate) fn control(adapter: &Adapter, port: Port, control: AdapterControl) {
+    let assumed = match control {
+        AdapterControl::Stop | AdapterControl::Restart => Irql::Device,
+        _ => Irql::Dispatch,
+    };
+    let call = Call {
+        adapter,
+        port,
+        irql: port.current_irql().unwrap_or(assumed),
+    };
+    match control {
+        AdapterControl::PowerDown { hibernate } => {
+            if let Some(mut state) = adapter.state.enter() {
+                if hibernate {
+                    state.hmb.contents = Contents::Lost;
+                }
+                state.rest(call, Life::Asleep);
+            }
+            settle(call);
+        }
+        AdapterControl::Stop => {
+            if let Some(mut state) = adapter.state.enter() {
+                state.rest(call, Life::Stopped);
+            }
+            settle(call);
+            leave_to_dpc(call);
+        }
+        AdapterControl::SurpriseRemoval => {
+            let mut done = SrbList::new();
+            if let Some(mut state) = adapter.state.enter() {
+                state.surprise_removal(call, &mut done);
+            }
+            done.complete(port);
+            settle(call);
+        }
+        AdapterControl::PowerUp | AdapterControl::Restart => {
+            let mut done = SrbList::new();
+            if let Some(mut state) = adapter.state.enter() {
+                state.wake(call);
+                if call.irql == Irql::Device {
+                    port.tick_after(1);
+                } else {
+                    visit(&mut state, call, &mut done);
+                }
+            }
+            done.complete(port);
+        }
+    }
+}
+
+/// Waits until the controller is at rest, within what the IRQL allows; then it is stopped by force.
+fn settle(call: Call<'_>) {
+    let budget_us = match call.irql {
+        Irql::Passive => return advance_to_end(call),
+        Irql::Dispatch => DISPATCH_BUDGET_US,
+        Irql::Device => DEVICE_BUDGET_US,
+    };
+    if !advance_within(call, budget_us) {
+        if let Some(mut state) = call.adapter.state.enter() {
+            state.disable(call);
+        }
+        advance_within(call, DEVICE_BUDGET_US);
+    }
+}
+
+/// Takes steps for at most `budget_us` microseconds; true when there is nothing left to wait for.
+fn advance_within(call: Call<'_>, budget_us: u32) -> bool {
+    let end = call.port.now().after_us(u64::from(budget_us));
+    loop {
+        let mut done = SrbList::new();
+        let after_us = match call.adapter.state.enter() {
+            Some(mut state) => state.advance(call, &mut done),
+            None => Some(1),
+        };
+        done.complete(call.port);
+        let Some(after_us) = after_us else {
+            return true;
+        };
+        if call.port.now() >= end {
+            return false;
+        }
+        call.port.pause(after_us, call.irql);
+    }
+}
+
+/// Memory that is safe to free, but not at this IRQL, is freed by the DPC, if the port driver still runs it.
+fn leave_to_dpc(call: Call<'_>) {
+    let left = call
+        .adapter
+        .state
+        .enter()
+        .is_some_and(|state| state.hmb.is_granted());
+    if left && call.irql == Irql::Device {
+        call.adapter.dpc.issue(call.port);
+    }
+}

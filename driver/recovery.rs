@@ -1,0 +1,36 @@
+//! The timer, and resets that the port driver asks for.
+
+use crate::adapter::Adapter;
+use crate::completion::{serve, visit};
+use crate::state::Call;
+use crate::storport::{Irql, Port, SrbList};
+
+/// `HwStorTimer`, with the StartIo lock: the next step of whatever is under way.
+pub(crate) fn tick(adapter: &Adapter, port: Port) {
+    let mut done = SrbList::new();
+    serve(
+        Call {
+            adapter,
+            port,
+            irql: Irql::Dispatch,
+        },
+        &mut done,
+    );
+    done.complete(port);
+}
+
+/// `HwStorResetBus`, with the StartIo lock: resets the controller. Requests that it has come back once it has stopped, not
+/// before: until then it may still read or write their buffers.
+pub(crate) fn reset(adapter: &Adapter, port: Port) {
+    let call = Call {
+        adapter,
+        port,
+        irql: Irql::Dispatch,
+    };
+    let mut done = SrbList::new();
+    if let Some(mut state) = adapter.state.enter() {
+        state.recover(call);
+        visit(&mut state, call, &mut done);
+    }
+    done.complete(port);
+}

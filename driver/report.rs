@@ -1,0 +1,66 @@
+//! Events about the controller. Those about the Host Memory Buffer are told in [`crate::hmb`].
+
+use nvme::lifecycle::{Event as ControllerEvent, Failure};
+
+use crate::state::Call;
+use crate::storport::{Event, Irql, Level, Parameters, text};
+
+/// Event numbers, as documented.
+mod event_id {
+    pub(super) const FAILED: u32 = 110;
+    pub(super) const ASYNCHRONOUS: u32 = 111;
+    pub(super) const LATE: u32 = 112;
+}
+
+/// The controller failed: it is reset, or given up.
+pub(crate) fn failed(call: Call<'_>, failure: Failure) {
+    let (reason, detail) = match failure {
+        Failure::Removed => (1, 0),
+        Failure::Fatal => (2, 0),
+        Failure::NotReady => (3, 0),
+        Failure::StillReady => (4, 0),
+        Failure::NotShutDown => (5, 0),
+        Failure::Unsupported(what) => (6, what as u64),
+        Failure::TimedOut(opcode) => (7, u64::from(opcode.0)),
+        Failure::Refused(opcode, status) => (8, u64::from(opcode.0) << 16 | u64::from(status.0)),
+        Failure::Impossible(what) => (9, what as u64),
+        Failure::Full => (10, 0),
+        Failure::QueueMemory => (11, 0),
+    };
+    if call.irql == Irql::Device {
+        return;
+    }
+    call.port.log(&Event {
+        id: event_id::FAILED,
+        level: Level::Error,
+        text: text!("Controller failed"),
+        parameters: Parameters::Two(&[(text!("Reason"), reason), (text!("Detail"), detail)]),
+    });
+}
+
+/// Something that the controller said unasked, or too late.
+pub(crate) fn event(call: Call<'_>, event: ControllerEvent) {
+    let event = match event {
+        ControllerEvent::Async(dword) => Event {
+            id: event_id::ASYNCHRONOUS,
+            level: Level::Warning,
+            text: text!("Asynchronous event"),
+            parameters: Parameters::Two(&[
+                (text!("EventDword"), u64::from(u32::from(dword))),
+                (text!("LogPage"), u64::from(dword.log_page().0)),
+            ]),
+        },
+        ControllerEvent::Late(opcode, status) => Event {
+            id: event_id::LATE,
+            level: Level::Warning,
+            text: text!("Admin command answered too late"),
+            parameters: Parameters::Two(&[
+                (text!("Opcode"), u64::from(opcode.0)),
+                (text!("Status"), u64::from(status.0)),
+            ]),
+        },
+    };
+    if call.irql != Irql::Device {
+        call.port.log(&event);
+    }
+}

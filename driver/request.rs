@@ -1,0 +1,118 @@
+//! A request's way in: `HwBuildIo` translates, `HwStartIo` submits.
+
+use scsi::{Action, DataDirection};
+
+use crate::adapter::Adapter;
+use crate::io::end_scsi;
+use crate::storport::{Port, Srb, SrbFunction, SrbList, SrbStatus};
+
+/// SYNCHRONIZE CACHE(10) of the whole unit: what a flush request comes down to.
+const SYNCHRONIZE_CACHE: [u8; 10] = [0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// What `HwBuildIo` made of a request.
+enum Built {
+    /// It goes on to `HwStartIo`.
+    Ready,
+    /// It is done.
+    Done(SrbStatus),
+}
+
+/// `HwBuildIo`: true when the request goes on to [`start`], false when it was completed here.
+pub(crate) fn build(adapter: &Adapter, port: Port, mut srb: Srb) -> bool {
+    let built = match srb.function() {
+        SrbFunction::EXECUTE_SCSI => scsi(adapter, port, &mut srb),
+        SrbFunction::FLUSH | SrbFunction::SHUTDOWN => flush(adapter, port, &mut srb),
+        SrbFunction::PNP
+        | SrbFunction::RESET_BUS
+        | SrbFunction::RESET_DEVICE
+        | SrbFunction::RESET_LOGICAL_UNIT => Built::Ready,
+        // Power reaches the adapter as ScsiAdapterPower; a unit has no state of its own.
+        SrbFunction::POWER => Built::Done(SrbStatus::SUCCESS),
+        _ => Built::Done(SrbStatus::INVALID_REQUEST),
+    };
+    match built {
+        Built::Ready => true,
+        Built::Done(status) => {
+            srb.complete(port, status);
+            false
+        }
+    }
+}
+
+/// The logical unit that a request is for.
+fn lun(adapter: &Adapter, srb: &Srb) -> Result<u8, SrbStatus> {
+    match srb.address() {
+        Some((0, 0, lun)) if usize::from(lun) < adapter.units.get().count() => Ok(lun),
+        Some((0, 0, _)) => Err(SrbStatus::INVALID_LUN),
+        Some((0, _, _)) => Err(SrbStatus::INVALID_TARGET_ID),
+        Some(_) => Err(SrbStatus::INVALID_PATH_ID),
+        None => Err(SrbStatus::INVALID_REQUEST),
+    }
+}
+
+fn scsi(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
+    let lun = match lun(adapter, srb) {
+        Ok(lun) => lun,
+        Err(status) => return Built::Done(status),
+    };
+    let transfer = srb.transfer();
+    let Some((cdb, buffer)) = srb.cdb_and_buffer() else {
+        return Built::Done(SrbStatus::INVALID_REQUEST);
+    };
+    let action = adapter
+        .units
+        .get()
+        .with(lun, |unit| scsi::translate(cdb, unit, transfer, buffer));
+    match action {
+        None => Built::Done(SrbStatus::NO_DEVICE),
+        Some(Action::Done(outcome)) => Built::Done(end_scsi(srb, outcome)),
+        Some(Action::Submit {
+            command,
+            direction,
+            bytes,
+        }) => {
+            let bytes = if direction == DataDirection::None {
+                0
+            } else {
+                bytes
+            };
+            prepare(port, srb, &command, bytes)
+        }
+    }
+}
+
+/// A flush or shutdown of a logical unit. Without a volatile write cache there is nothing to flush.
+fn flush(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
+    if !adapter.units.get().volatile_write_cache() {
+        return Built::Done(SrbStatus::SUCCESS);
+    }
+    let lun = match lun(adapter, srb) {
+        Ok(lun) => lun,
+        Err(status) => return Built::Done(status),
+    };
+    let none = scsi::Transfer::NONE;
+    let action = adapter.units.get().with(lun, |unit| {
+        scsi::translate(&SYNCHRONIZE_CACHE, unit, none, &mut [])
+    });
+    match action {
+        Some(Action::Submit { command, .. }) => prepare(port, srb, &command, 0),
+        _ => Built::Done(SrbStatus::SUCCESS),
+    }
+}
+
+fn prepare(port: Port, srb: &mut Srb, command: &nvme_spec::command::Command, bytes: u32) -> Built {
+    match srb.prepare(port, command, bytes) {
+        Ok(()) => Built::Ready,
+        Err(_) => Built::Done(SrbStatus::INVALID_REQUEST),
+    }
+}
+
+/// `HwStartIo`, with the StartIo lock.
+pub(crate) fn start(adapter: &Adapter, port: Port, srb: Srb) {
+    let mut done = SrbList::new();
+    match adapter.state.enter() {
+        Some(mut state) => state.accept(adapter, port, srb, &mut done),
+        None => done.push(srb, SrbStatus::BUSY),
+    }
+    done.complete(port);
+}

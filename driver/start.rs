@@ -1,0 +1,45 @@
+//! The start of an adapter, once it is found: everything that takes time, at `PASSIVE_LEVEL`.
+
+use crate::adapter::Adapter;
+use crate::policy;
+use crate::state::{Call, Life};
+use crate::storport::{Irql, Port, SrbList};
+
+/// Messages that are of use: one for the admin queue, one for the I/O queue.
+const MESSAGES: u16 = 2;
+
+/// `HwStorPassiveInitializeRoutine`: I/O queues, event requests, Host Memory Buffer. True when the adapter runs.
+pub(crate) fn start(adapter: &Adapter, port: Port) -> bool {
+    adapter.set_messages(port.interrupt_messages(MESSAGES));
+    let policy = policy::read(port);
+    let call = Call {
+        adapter,
+        port,
+        irql: Irql::Passive,
+    };
+    if let Some(mut state) = adapter.state.enter() {
+        state.policy = Some(policy);
+        state.begin_start(call);
+    }
+    advance_to_end(call);
+    // An interrupt that came while the state was in use here found it taken: look once more.
+    adapter.dpc.issue(port);
+    adapter
+        .state
+        .enter()
+        .is_none_or(|state| state.life == Life::Running)
+}
+
+/// Takes steps until there is nothing to wait for. Every wait inside has a deadline, so this ends.
+pub(crate) fn advance_to_end(call: Call<'_>) {
+    loop {
+        let mut done = SrbList::new();
+        let after_us = match call.adapter.state.enter() {
+            Some(mut state) => state.advance(call, &mut done),
+            None => Some(1),
+        };
+        done.complete(call.port);
+        let Some(after_us) = after_us else { return };
+        call.port.pause(after_us, call.irql);
+    }
+}

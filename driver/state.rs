@@ -1,0 +1,487 @@
+//! The adapter's state, and what moves it on: one step at a time, from whichever callback comes next.
+
+use nvme::hmb::Policy;
+use nvme::lifecycle::{Controller, Failure, Goal, Inventory, Progress, QueueMemory, Shutdown};
+
+use crate::adapter::Adapter;
+use crate::hmb::Hmb;
+use crate::io::{Drained, IoQueue, Outstanding};
+use crate::report;
+use crate::storport::{
+    DmaBlock, Irql, PnpAction, Port, RegisterWindow, Srb, SrbFunction, SrbList, SrbStatus,
+};
+
+/// What an adapter is good for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Life {
+    /// No controller yet.
+    Empty,
+    /// Requests go to the controller.
+    Running,
+    /// On the way to running: requests wait.
+    Waking,
+    /// Powered down, or on the way there: requests wait.
+    Asleep,
+    /// Stopped for good, or until it is found or restarted again: requests are refused.
+    Stopped,
+    /// The controller does not work: requests are refused.
+    Dead,
+}
+
+/// Where the controller is being taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    /// Nowhere.
+    Idle,
+    /// Reset, on the way to running.
+    Resetting,
+    /// I/O queues are being created.
+    Starting,
+    /// The Host Memory Buffer is being enabled.
+    Lending,
+    /// The Host Memory Buffer is being disabled, on the way to rest.
+    TakingBack,
+    /// An orderly shutdown, on the way to rest.
+    ShuttingDown,
+    /// CC.EN = 0 without ceremony: the last resort on the way to rest.
+    Disabling,
+}
+
+/// How often a controller that does not come up is reset before it is given up.
+const MAX_RESETS: u8 = 3;
+
+/// How many stages one call goes through at most.
+const MAX_STEPS: u32 = 64;
+
+/// What the callbacks share, one at a time.
+pub(crate) struct State {
+    pub(crate) controller: Option<Controller<DmaBlock>>,
+    pub(crate) registers: Option<RegisterWindow>,
+    pub(crate) inventory: Inventory,
+    pub(crate) io: Option<IoQueue>,
+    /// Memory of the I/O queues, until their size is known.
+    pub(crate) io_memory: Option<(DmaBlock, DmaBlock)>,
+    pub(crate) hmb: Hmb,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) life: Life,
+    outstanding: Outstanding,
+    stage: Stage,
+    /// Resets since the controller last ran.
+    resets: u8,
+    /// The system has announced that the device is gone.
+    pub(crate) removed: bool,
+    /// Requests that wait until the controller runs.
+    waiting: SrbList,
+    /// Requests that are completed when the controller has come to rest or runs again.
+    then_complete: SrbList,
+}
+
+/// In which callback a step is taken.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    /// Whose.
+    pub(crate) adapter: &'a Adapter,
+    /// The port driver.
+    pub(crate) port: Port,
+    /// What may be called.
+    pub(crate) irql: Irql,
+}
+
+impl State {
+    pub(crate) const EMPTY: Self = Self {
+        controller: None,
+        registers: None,
+        inventory: Inventory::new(),
+        io: None,
+        io_memory: None,
+        hmb: Hmb::NONE,
+        policy: None,
+        life: Life::Empty,
+        outstanding: Outstanding::new(),
+        stage: Stage::Idle,
+        resets: 0,
+        removed: false,
+        waiting: SrbList::new(),
+        then_complete: SrbList::new(),
+    };
+
+    /// A request that `HwStartIo` got: to the controller, into the queue of waiting ones, or refused.
+    pub(crate) fn accept(&mut self, adapter: &Adapter, port: Port, srb: Srb, done: &mut SrbList) {
+        match srb.function() {
+            SrbFunction::PNP => self.plug_and_play(
+                Call {
+                    adapter,
+                    port,
+                    irql: Irql::Dispatch,
+                },
+                srb,
+                done,
+            ),
+            SrbFunction::RESET_BUS
+            | SrbFunction::RESET_DEVICE
+            | SrbFunction::RESET_LOGICAL_UNIT => {
+                let call = Call {
+                    adapter,
+                    port,
+                    irql: Irql::Dispatch,
+                };
+                if self.recover(call) {
+                    self.then_complete.push(srb, SrbStatus::SUCCESS);
+                } else {
+                    done.push(srb, SrbStatus::SUCCESS);
+                }
+            }
+            _ => self.submit(srb, done),
+        }
+    }
+
+    fn submit(&mut self, srb: Srb, done: &mut SrbList) {
+        match self.life {
+            Life::Running => {
+                let (Some(io), Some(registers)) = (&mut self.io, &self.registers) else {
+                    done.push(srb, SrbStatus::NO_HBA);
+                    return;
+                };
+                if let Err(srb) = io.submit(&mut self.outstanding, srb, registers) {
+                    self.waiting.push(srb, SrbStatus::SUCCESS);
+                }
+            }
+            Life::Waking | Life::Asleep => self.waiting.push(srb, SrbStatus::SUCCESS),
+            Life::Empty | Life::Stopped | Life::Dead => done.push(srb, SrbStatus::NO_HBA),
+        }
+    }
+
+    /// Gives waiting requests to the controller, as far as there is room.
+    fn submit_waiting(&mut self, done: &mut SrbList) {
+        let room = self.io.as_ref().map_or(0, |io| io.submission.free());
+        for _ in 0..room {
+            let Some((srb, _)) = self.waiting.pop() else {
+                return;
+            };
+            self.submit(srb, done);
+        }
+    }
+
+    /// Drains the I/O completion queue. True when there may be more.
+    pub(crate) fn drain(&mut self, call: Call<'_>, done: &mut SrbList) -> bool {
+        if self.life != Life::Running {
+            return false;
+        }
+        let (Some(io), Some(registers)) = (&mut self.io, &self.registers) else {
+            return false;
+        };
+        match io.drain(&mut self.outstanding, registers, done) {
+            Drained::All => {}
+            Drained::More => return true,
+            Drained::Impossible => {
+                self.recover(call);
+                return false;
+            }
+        }
+        self.submit_waiting(done);
+        false
+    }
+
+    /// Brings an identified controller into service: I/O queues, event requests, Host Memory Buffer.
+    pub(crate) fn begin_start(&mut self, call: Call<'_>) {
+        self.life = Life::Waking;
+        self.resets = 0;
+        self.place_queue(call);
+        self.begin(call, Goal::Start { pairs: 1 }, Stage::Starting);
+    }
+
+    /// Says where the I/O queue pair is and which message it interrupts with.
+    fn place_queue(&mut self, call: Call<'_>) {
+        let (Some(io), Some(controller)) = (&mut self.io, &self.controller) else {
+            return;
+        };
+        let dstrd = controller.capabilities().dstrd();
+        io.submission.reset(dstrd);
+        io.completion.reset(dstrd);
+        if let Some(place) = self.inventory.queues.first_mut() {
+            *place = QueueMemory {
+                submission_address: io.submission.address(),
+                completion_address: io.completion.address(),
+                submission_entries: io.submission.entries(),
+                completion_entries: io.completion.entries(),
+                vector: u16::from(call.adapter.messages() > 1),
+            };
+        }
+    }
+
+    /// Resets the controller and brings it back; what it had in hand comes back as reset. False where it is not in use:
+    /// then there is nothing to reset.
+    pub(crate) fn recover(&mut self, call: Call<'_>) -> bool {
+        if !matches!(self.life, Life::Running | Life::Waking) {
+            return false;
+        }
+        self.life = Life::Waking;
+        if self.stage != Stage::Resetting {
+            self.begin(call, Goal::Reset, Stage::Resetting);
+        }
+        true
+    }
+
+    /// Wakes a controller that lost its power or was disabled.
+    pub(crate) fn wake(&mut self, call: Call<'_>) {
+        if matches!(self.life, Life::Asleep | Life::Stopped) && !self.removed {
+            self.life = Life::Waking;
+            self.resets = 0;
+            self.begin(call, Goal::Reset, Stage::Resetting);
+        }
+    }
+
+    /// Brings the controller to rest: Host Memory Buffer disabled, shut down, disabled. `life` says what for.
+    pub(crate) fn rest(&mut self, call: Call<'_>, life: Life) {
+        let was = self.life;
+        if matches!(was, Life::Empty | Life::Stopped) {
+            return;
+        }
+        self.life = life;
+        if was == Life::Asleep && self.stage == Stage::Idle {
+            return;
+        }
+        let begun = self.hmb.is_lent() && self.begin(call, Goal::DisableHmb, Stage::TakingBack);
+        if !begun {
+            self.begin(call, Goal::Shutdown(Shutdown::Normal), Stage::ShuttingDown);
+        }
+    }
+
+    /// Begins to disable the controller at once: the last resort.
+    pub(crate) fn disable(&mut self, call: Call<'_>) {
+        self.begin(call, Goal::Disable, Stage::Disabling);
+    }
+
+    fn begin(&mut self, call: Call<'_>, goal: Goal, stage: Stage) -> bool {
+        let begun = self
+            .controller
+            .as_mut()
+            .is_some_and(|controller| controller.begin(goal, call.port.now()).is_ok());
+        if begun {
+            self.stage = stage;
+        }
+        begun
+    }
+
+    /// Whether a completion queue holds something that nobody has taken.
+    pub(crate) fn has_completions(&self) -> bool {
+        self.io
+            .as_ref()
+            .is_some_and(|io| io.completion.is_pending())
+            || self
+                .controller
+                .as_ref()
+                .is_some_and(Controller::has_completions)
+    }
+
+    /// Whether the controller is being taken somewhere.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.stage != Stage::Idle
+    }
+
+    /// Takes as many steps as can be taken now: after how many microseconds to call again, or `None` when there is
+    /// nothing to wait for.
+    pub(crate) fn advance(&mut self, call: Call<'_>, done: &mut SrbList) -> Option<u32> {
+        for _ in 0..MAX_STEPS {
+            if self.stage == Stage::Idle && self.life != Life::Running {
+                self.hmb.release(call, self.life);
+                return None;
+            }
+            let (Some(controller), Some(registers)) = (&mut self.controller, &self.registers)
+            else {
+                return None;
+            };
+            let progress = controller.step(registers, &mut self.inventory, call.port.now());
+            self.hmb.settle(call, controller);
+            match progress {
+                Progress::Again { after_us: 0 } => {}
+                Progress::Again { after_us } => return Some(after_us),
+                Progress::Done if self.stage == Stage::Idle => {
+                    self.tell_events(call);
+                    return None;
+                }
+                Progress::Done => self.reached(call, done),
+                Progress::Failed(failure) => self.missed(call, failure, done),
+            }
+        }
+        Some(1)
+    }
+
+    /// The controller is where the stage took it: on to the next.
+    fn reached(&mut self, call: Call<'_>, done: &mut SrbList) {
+        match self.stage {
+            Stage::Idle => {}
+            Stage::Resetting => {
+                self.return_outstanding(done, SrbStatus::BUS_RESET);
+                self.place_queue(call);
+                self.begin(call, Goal::Start { pairs: 1 }, Stage::Starting);
+            }
+            Stage::Starting => {
+                self.stage = Stage::Lending;
+                if !self.lend(call) {
+                    self.run(call, done);
+                }
+            }
+            Stage::Lending => {
+                self.hmb.enabled(call, self.controller.as_ref());
+                self.run(call, done);
+            }
+            Stage::TakingBack => {
+                self.begin(call, Goal::Shutdown(Shutdown::Normal), Stage::ShuttingDown);
+            }
+            Stage::ShuttingDown | Stage::Disabling => self.at_rest(call, done),
+        }
+    }
+
+    /// The controller did not get where the stage was to take it.
+    fn missed(&mut self, call: Call<'_>, failure: Failure, done: &mut SrbList) {
+        match self.stage {
+            Stage::Idle | Stage::Resetting | Stage::Starting => self.failed(call, failure, done),
+            Stage::Lending => {
+                // Refused: the memory is back and the controller runs on. No answer: only a reset gets it back.
+                let refused = matches!(failure, Failure::Refused(..)) && !self.hmb.is_lent();
+                self.hmb
+                    .not_enabled(call, self.controller.as_ref(), failure);
+                if refused {
+                    self.run(call, done);
+                } else {
+                    self.failed(call, failure, done);
+                }
+            }
+            Stage::TakingBack => {
+                if !self.begin(call, Goal::Shutdown(Shutdown::Normal), Stage::ShuttingDown) {
+                    self.at_rest(call, done);
+                }
+            }
+            // Shutdown processing ran out of time, but the controller was stopped all the same.
+            Stage::ShuttingDown if failure == Failure::NotShutDown => self.at_rest(call, done),
+            Stage::ShuttingDown if failure != Failure::Removed => self.disable(call),
+            Stage::ShuttingDown | Stage::Disabling => {
+                self.confirm_removal(call);
+                self.at_rest(call, done);
+            }
+        }
+    }
+
+    /// The controller failed on its way to running, or while it ran: reset it, a few times.
+    fn failed(&mut self, call: Call<'_>, failure: Failure, done: &mut SrbList) {
+        self.resets = self.resets.saturating_add(1);
+        let gone = failure == Failure::Removed;
+        report::failed(call, failure);
+        if !gone && self.resets <= MAX_RESETS && self.begin(call, Goal::Reset, Stage::Resetting) {
+            self.life = Life::Waking;
+            return;
+        }
+        // Whatever it still does, it must not do it to memory that the port driver takes back.
+        self.life = Life::Dead;
+        if !self.begin(call, Goal::Disable, Stage::Disabling) {
+            self.at_rest(call, done);
+        }
+    }
+
+    /// The device is gone if the system said so and the registers agree: that is proof for the Host Memory Buffer.
+    pub(crate) fn confirm_removal(&mut self, call: Call<'_>) {
+        let (Some(controller), Some(registers)) = (&mut self.controller, &self.registers) else {
+            return;
+        };
+        if self.removed && controller.confirm_removal(registers) {
+            self.hmb.settle(call, controller);
+        }
+    }
+
+    /// Nothing more will come of any request.
+    fn give_up(&mut self, done: &mut SrbList) {
+        self.return_outstanding(done, SrbStatus::NO_HBA);
+        while let Some((srb, _)) = self.waiting.pop() {
+            done.push(srb, SrbStatus::NO_HBA);
+        }
+        self.then_complete.move_to(done);
+    }
+
+    /// The controller runs.
+    fn run(&mut self, call: Call<'_>, done: &mut SrbList) {
+        self.stage = Stage::Idle;
+        self.life = Life::Running;
+        self.resets = 0;
+        self.hmb.release(call, self.life);
+        self.then_complete.move_to(done);
+        self.submit_waiting(done);
+    }
+
+    /// The controller has come to rest, or cannot be brought to it.
+    fn at_rest(&mut self, call: Call<'_>, done: &mut SrbList) {
+        self.stage = Stage::Idle;
+        self.hmb.release(call, self.life);
+        if matches!(self.life, Life::Stopped | Life::Dead) {
+            self.give_up(done);
+        } else {
+            self.return_outstanding(done, SrbStatus::BUS_RESET);
+            self.then_complete.move_to(done);
+        }
+    }
+
+    /// The controller has forgotten every command: their requests come back.
+    fn return_outstanding(&mut self, done: &mut SrbList, status: SrbStatus) {
+        while let Some(srb) = self.outstanding.retire_any() {
+            done.push(srb, status);
+        }
+    }
+
+    /// Begins to lend the Host Memory Buffer; false when there is nothing to lend.
+    fn lend(&mut self, call: Call<'_>) -> bool {
+        let Self {
+            hmb,
+            controller: Some(controller),
+            inventory,
+            policy,
+            ..
+        } = self
+        else {
+            return false;
+        };
+        hmb.lend(call, controller, inventory, &policy.unwrap_or_default())
+    }
+
+    /// A plug and play request. One of the adapter itself is completed when the controller is at rest and its memory is
+    /// back.
+    fn plug_and_play(&mut self, call: Call<'_>, srb: Srb, done: &mut SrbList) {
+        match srb.plug_and_play() {
+            Some((PnpAction::Stop | PnpAction::Remove, true)) => {
+                self.then_complete.push(srb, SrbStatus::SUCCESS);
+                self.rest(call, Life::Stopped);
+                if !self.is_busy() {
+                    self.at_rest(call, done);
+                }
+            }
+            Some((PnpAction::SurpriseRemoval, true)) => {
+                self.then_complete.push(srb, SrbStatus::SUCCESS);
+                self.surprise_removal(call, done);
+            }
+            Some((PnpAction::Stop | PnpAction::Remove | PnpAction::SurpriseRemoval, false)) => {
+                done.push(srb, SrbStatus::SUCCESS);
+            }
+            Some((PnpAction::Other, _)) | None => done.push(srb, SrbStatus::INVALID_REQUEST),
+        }
+    }
+
+    /// The system says that the device is gone. One that still answers is stopped first: it may still write.
+    pub(crate) fn surprise_removal(&mut self, call: Call<'_>, done: &mut SrbList) {
+        self.removed = true;
+        self.life = Life::Stopped;
+        self.confirm_removal(call);
+        let in_use = self.hmb.is_lent() || self.outstanding.outstanding() > 0;
+        if !in_use || !self.begin(call, Goal::Disable, Stage::Disabling) {
+            self.at_rest(call, done);
+        }
+    }
+
+    /// Tells the asynchronous events of the controller.
+    fn tell_events(&mut self, call: Call<'_>) {
+        let Some(controller) = &mut self.controller else {
+            return;
+        };
+        while let Some(event) = controller.take_event() {
+            report::event(call, event);
+        }
+    }
+}

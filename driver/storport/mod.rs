@@ -1,0 +1,73 @@
+//! The safe layer over `wdk-sys`: the only place that names it, and the only `unsafe` in the driver.
+//!
+//! Every routine of the port driver that the miniport uses has one function here, the inline ones of `storport.h`
+//! included: those are calls of the variadic `StorPortExtendedFunction` and `StorPortNotification`. Each names the IRQL
+//! it needs. Failures are a [`PortError`].
+//!
+//! Callbacks come in through [`entry`], which turns the raw pointers of the port driver into the types below.
+
+mod abi;
+mod configuration;
+mod dma;
+mod dpc;
+pub(crate) mod entry;
+mod event;
+mod execution;
+mod guarded;
+mod hmb;
+mod interrupt;
+mod lock;
+mod memory;
+mod pci;
+mod registers;
+mod registry;
+mod request_memory;
+mod srb;
+
+use core::ffi::c_void;
+use core::ptr::NonNull;
+
+pub(crate) use configuration::{Configuration, Limits};
+pub(crate) use dma::DmaBlock;
+pub(crate) use dpc::Dpc;
+pub(crate) use event::{Event, Level, Parameters, Text, text, wide};
+pub(crate) use execution::Irql;
+pub(crate) use guarded::{Finding, Guarded, Published};
+pub(crate) use hmb::{HmbRanges, HmbStore};
+pub(crate) use registers::RegisterWindow;
+pub(crate) use request_memory::{MAX_TRANSFER_BYTES, SrbList};
+pub(crate) use srb::{PnpAction, Srb, SrbFunction, SrbStatus};
+
+/// A call of the port driver that did not succeed: its `STOR_STATUS_*` value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct PortError(pub(crate) u32);
+
+impl PortError {
+    /// `STOR_STATUS_BUSY`: what is asked for is in use.
+    pub(crate) const BUSY: Self = Self(wdk_sys::STOR_STATUS_BUSY);
+
+    /// `Ok` for `STOR_STATUS_SUCCESS`.
+    const fn check(status: u32) -> Result<(), Self> {
+        if status == wdk_sys::STOR_STATUS_SUCCESS {
+            Ok(())
+        } else {
+            Err(Self(status))
+        }
+    }
+}
+
+/// The callback for interrupt messages, as the configuration names it.
+pub(crate) type MessageRoutine = wdk_sys::PHW_MESSAGE_SIGNALED_INTERRUPT_ROUTINE;
+
+/// The port driver's side of one adapter: whom every call names.
+#[derive(Clone, Copy)]
+pub(crate) struct Port {
+    extension: NonNull<c_void>,
+}
+
+impl Port {
+    /// The `HwDeviceExtension` argument of every call.
+    const fn extension(self) -> *mut c_void {
+        self.extension.as_ptr()
+    }
+}

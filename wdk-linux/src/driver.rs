@@ -1,0 +1,282 @@
+//! cargo, run on the driver for its own target.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use crate::toolchain::{TARGET, Toolchain};
+use crate::{Error, files, host_port, wdk_root};
+
+/// A built driver image and what the linker wrote with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The driver, `ferrostor.sys`.
+    pub sys: PathBuf,
+    /// Its debug information.
+    pub pdb: PathBuf,
+    /// The link map: every symbol that was linked, and from where.
+    pub map: PathBuf,
+}
+
+/// What cargo can do with the driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// Build the image.
+    Build,
+    /// Check it with clippy, warnings denied.
+    Clippy,
+    /// Build its documentation, warnings denied.
+    Doc,
+}
+
+/// Makes sure that the image is built from the sources as they are now.
+///
+/// What is missing is set up first: packages are fetched into the user's cache folder. An image that is newer than everything that it
+/// was built from is returned at once. Several processes may ask at the same time; one of them builds.
+pub fn image() -> Result<Image, Error> {
+    let workspace = workspace();
+    let image = Image::of(&workspace);
+    if image.is_current(&workspace) {
+        return Ok(image);
+    }
+    let _lock = lock(&workspace)?;
+    if !image.is_current(&workspace) {
+        cargo(Task::Build, &workspace)?;
+        image.collect(&workspace)?;
+    }
+    Ok(image)
+}
+
+/// Does one task on the driver, whether or not anything has changed.
+pub fn run(task: Task) -> Result<(), Error> {
+    let workspace = workspace();
+    let _lock = lock(&workspace)?;
+    cargo(task, &workspace)?;
+    match task {
+        Task::Build => Image::of(&workspace).collect(&workspace),
+        Task::Clippy | Task::Doc => Ok(()),
+    }
+}
+
+impl Image {
+    fn of(workspace: &Path) -> Self {
+        let release = target_folder(workspace).join("release");
+        Self {
+            sys: release.join("ferrostor.sys"),
+            pdb: release.join("ferrostor.pdb"),
+            map: release.join("ferrostor.map"),
+        }
+    }
+
+    /// Is the image newer than everything that it was built from?
+    fn is_current(&self, workspace: &Path) -> bool {
+        let files = [&self.sys, &self.pdb, &self.map];
+        let Some(built) = files.iter().map(|file| changed(file)).min().flatten() else {
+            return false;
+        };
+        inputs(workspace).is_some_and(|inputs| {
+            inputs
+                .iter()
+                .all(|input| changed(input).is_some_and(|at| at < built))
+        })
+    }
+
+    /// Copies what the linker wrote to where it is looked for.
+    fn collect(&self, workspace: &Path) -> Result<(), Error> {
+        let built = linked_folder(workspace);
+        for (from, to) in [
+            (built.join("ferrostor.dll"), &self.sys),
+            (built.join("ferrostor.pdb"), &self.pdb),
+            (built.join("deps/ferrostor.map"), &self.map),
+        ] {
+            let unfinished = to.with_extension("unfinished");
+            fs::copy(&from, &unfinished).map_err(Error::file("copy", &from))?;
+            fs::rename(&unfinished, to).map_err(Error::file("put in place", to))?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything that the image is built from: the sources that cargo has listed, the manifests, and what stands in for the WDK.
+fn inputs(workspace: &Path) -> Option<Vec<PathBuf>> {
+    let listed = fs::read_to_string(linked_folder(workspace).join("ferrostor.d")).ok()?;
+    let sources = listed.lines().find_map(|line| line.split_once(": "))?.1;
+    let mut inputs: Vec<PathBuf> = escaped_words(sources)
+        .into_iter()
+        .map(PathBuf::from)
+        .collect();
+    let manifests: Vec<PathBuf> = inputs
+        .iter()
+        .flat_map(|source| source.ancestors().skip(1))
+        .take_while(|folder| folder.starts_with(workspace))
+        .map(|folder| folder.join("Cargo.toml"))
+        .filter(|manifest| manifest.is_file())
+        .collect();
+    inputs.extend(manifests);
+    inputs.extend(
+        ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"].map(|name| workspace.join(name)),
+    );
+    for folder in ["def", "overlay", "facts", "src"] {
+        let entries = fs::read_dir(data_folder(workspace).join(folder)).ok()?;
+        inputs.extend(entries.flatten().map(|entry| entry.path()));
+    }
+    Some(inputs)
+}
+
+/// The words of a make rule, in which a space in a path is written `\ `.
+fn escaped_words(text: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match (character, words.last_mut()) {
+            (' ', _) => words.push(String::new()),
+            ('\\', Some(word)) => word.extend(characters.next()),
+            (_, Some(word)) => word.push(character),
+            (_, None) => {}
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+fn changed(file: &Path) -> Option<SystemTime> {
+    fs::metadata(file)
+        .and_then(|metadata| metadata.modified())
+        .ok()
+}
+
+/// Sets up what is missing and runs cargo on the driver.
+fn cargo(task: Task, workspace: &Path) -> Result<(), Error> {
+    let toolchain = Toolchain::set_up()?;
+    let target = target_folder(workspace);
+    let root = target.join("wdk");
+    wdk_root::assemble(&root, &data_folder(workspace), &toolchain)?;
+    let wrapper = host_port::write(&wdk_build_sources(workspace)?, &target.join("host"))?;
+
+    let (name, subcommand) = match task {
+        Task::Build => ("build", "build"),
+        Task::Clippy => ("clippy", "check"),
+        Task::Doc => ("doc", "doc"),
+    };
+    let mut command = plain_cargo(workspace);
+    command
+        .args([
+            subcommand,
+            "--release",
+            "--locked",
+            "--package",
+            "ferrostor",
+            "--target",
+            TARGET,
+        ])
+        .env("CARGO_TARGET_DIR", &target)
+        .env("RUSTC_WRAPPER", wrapper)
+        .env("WDKContentRoot", &root)
+        .env("Version_Number", wdk_root::VERSION);
+    toolchain.equip(&mut command);
+    match task {
+        Task::Build => {}
+        Task::Clippy => {
+            command
+                .env("RUSTC_WORKSPACE_WRAPPER", toolchain.clippy_driver())
+                // How `cargo clippy -- -D warnings` reaches clippy's driver.
+                .env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
+        }
+        Task::Doc => {
+            command.arg("--no-deps").env("RUSTDOCFLAGS", "-Dwarnings");
+        }
+    }
+    let status = command.status().map_err(cargo_missing)?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Error::Cargo(name))
+    }
+}
+
+/// Where cargo keeps the sources of the wdk-build that the lock file names, fetched if need be.
+fn wdk_build_sources(workspace: &Path) -> Result<PathBuf, Error> {
+    let output = plain_cargo(workspace)
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .output()
+        .map_err(cargo_missing)?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let reason = said
+            .lines()
+            .rfind(|line| !line.trim().is_empty())
+            .unwrap_or_default();
+        return Err(Error::Metadata(reason.trim().to_owned()));
+    }
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .map_err(|error| Error::Metadata(error.to_string()))?;
+    metadata["packages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|package| package["name"] == "wdk-build")
+        .and_then(|package| Path::new(package["manifest_path"].as_str()?).parent())
+        .map(|folder| folder.join("src"))
+        .ok_or_else(|| Error::Metadata("the workspace does not depend on wdk-build".to_owned()))
+}
+
+/// cargo in the workspace, without what an outer cargo, that runs this program or test, has set for its own build.
+fn plain_cargo(workspace: &Path) -> Command {
+    const KEPT: [&str; 7] = [
+        "CARGO_HOME",
+        "CARGO_HTTP_",
+        "CARGO_NET_",
+        "CARGO_REGISTRIES_",
+        "CARGO_REGISTRY_",
+        "CARGO_TERM_",
+        "RUSTUP_",
+    ];
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(program);
+    command.current_dir(workspace);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let foreign = text.starts_with("CARGO") || text.starts_with("RUST");
+        if foreign && !KEPT.iter().any(|kept| text.starts_with(kept)) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+fn cargo_missing(source: std::io::Error) -> Error {
+    Error::Program {
+        program: "cargo".to_owned(),
+        source,
+        hint: "install the Rust toolchain with rustup",
+    }
+}
+
+fn lock(workspace: &Path) -> Result<fs::File, Error> {
+    files::lock(
+        &target_folder(workspace).join("lock"),
+        "another process that builds the driver",
+    )
+}
+
+/// The workspace that this package belongs to.
+fn workspace() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_owned()
+}
+
+/// This package's data: overlay headers, import definitions, facts.
+fn data_folder(workspace: &Path) -> PathBuf {
+    workspace.join("wdk-linux")
+}
+
+/// The driver's own target folder. wdk-build looks for the workspace above it.
+fn target_folder(workspace: &Path) -> PathBuf {
+    workspace.join("target/driver")
+}
+
+fn linked_folder(workspace: &Path) -> PathBuf {
+    target_folder(workspace).join(TARGET).join("release")
+}

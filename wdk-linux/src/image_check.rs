@@ -1,0 +1,102 @@
+//! What must hold of the image that ships, read from the image and its link map.
+//!
+//! A driver that breaks one of these still links. It then fails to load, or brings the machine down, far from where the fault was
+//! made: here each is one line.
+
+mod headers;
+mod imports;
+mod link_map;
+mod relocations;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+
+use object::read::Result;
+use object::read::pe::PeFile64;
+
+use crate::{Error, Image, files};
+
+/// One thing that does not hold of an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Finding {
+    /// The file is no PE32+ image, or a table in it cannot be read.
+    #[error("the file is not a sound PE32+ image: {0}")]
+    Format(String),
+    /// The image is for another machine.
+    #[error("the machine is {0:#06x}, not x86-64 (0x8664)")]
+    Machine(u16),
+    /// The image is not for the kernel.
+    #[error("the subsystem is {0}, not native (1)")]
+    Subsystem(u16),
+    /// A section may not begin on a page, so that its protection covers parts of others.
+    #[error("sections are aligned to {0} bytes, not to pages of 4096")]
+    SectionAlignment(u32),
+    /// The header does not ask for what the system demands of a driver.
+    #[error("the header lacks {0}")]
+    Characteristic(&'static str),
+    /// The loader refuses a driver whose checksum differs.
+    #[error("the checksum is {stored:#010x}, the file's is {computed:#010x}")]
+    Checksum {
+        /// In the header.
+        stored: u32,
+        /// Of the file as it is.
+        computed: u32,
+    },
+    /// Code that could be written.
+    #[error("the section {0} is writable and executable")]
+    WritableCode(String),
+    /// The loader cannot move the image.
+    #[error("the relocations are stripped")]
+    RelocationsStripped,
+    /// An address that stays as it is when the image is moved.
+    #[error("the address at {0:#x} has no relocation")]
+    Unrelocated(u32),
+    /// A relocation of something that is no address in the image.
+    #[error("the relocation at {0:#x} is not of an address in the image")]
+    StrayRelocation(u32),
+    /// An import that does not exist, or not in a module that a miniport may use.
+    #[error("{library} is not known to export {name}, which is imported")]
+    UnknownImport {
+        /// The module.
+        library: String,
+        /// The function, or the ordinal after a `#`.
+        name: String,
+    },
+    /// An import that a miniport must not have.
+    #[error("{0} is imported, which a miniport must not call")]
+    ProhibitedImport(String),
+    /// The map was written for another image.
+    #[error("the link map is not of this image")]
+    ForeignMap,
+    /// Something can panic, or runs when something has.
+    #[error("a panic path is linked: {0}")]
+    PanicPath(String),
+    /// Something formats text, which takes stack and calls through pointers, and is never needed.
+    #[error("text formatting is linked: {0}")]
+    Formatting(String),
+}
+
+/// Checks a built image. An image that is fit to ship has no findings.
+pub fn check(image: &Image) -> std::result::Result<Vec<Finding>, Error> {
+    let sys = fs::read(&image.sys).map_err(Error::file("read", &image.sys))?;
+    Ok(findings(&sys, &files::read(&image.map)?))
+}
+
+/// Checks an image, given as the contents of its file and of its link map.
+#[must_use]
+pub fn findings(sys: &[u8], map: &str) -> Vec<Finding> {
+    let image = match PeFile64::parse(sys) {
+        Ok(image) => image,
+        Err(error) => return vec![Finding::Format(error.to_string())],
+    };
+    let parts: [fn(&PeFile64) -> Result<Vec<Finding>>; 3] =
+        [headers::check, relocations::check, imports::check];
+    parts
+        .iter()
+        .flat_map(|part| {
+            part(&image).unwrap_or_else(|error| vec![Finding::Format(error.to_string())])
+        })
+        .chain(link_map::check(&image, map))
+        .collect()
+}
