@@ -9,6 +9,7 @@
 //! The caller makes sure that one step runs at a time.
 
 mod admin;
+mod command;
 mod enable;
 mod events;
 mod goal;
@@ -177,7 +178,7 @@ impl<D: DmaMemory> Controller<D> {
         let kept = unchanged && contents == Contents::Kept;
         let number = self.lending.open(&plan, kept);
         self.goal_deadline = now.after_us(self.settings.goal_us);
-        self.enter(Task::Admin(AdminTask::EnableHmb(number)), now);
+        self.enter(Task::Admin(AdminTask::EnableHmb), now);
         Ok(plan.lend(number))
     }
 
@@ -269,17 +270,13 @@ impl<D: DmaMemory> Controller<D> {
     /// Goes to a task. The command of the one before, if it is still outstanding, is late from now on.
     fn enter(&mut self, task: Task, now: Instant) {
         let limit_us = match task {
-            Task::Admin(_) => self.settings.command_us,
             Task::AwaitShutdown => self.shutdown_limit_us(),
-            Task::Idle | Task::Attach | Task::NotifyShutdown => 0,
+            Task::Idle | Task::Attach | Task::Admin(_) | Task::NotifyShutdown => 0,
             Task::Stop | Task::AwaitNotReady | Task::AwaitReady => self.ready_limit_us(),
         };
         self.task = task;
         self.since = now;
         self.deadline = now.after_us(limit_us);
-        if matches!(task, Task::Admin(_)) {
-            self.deadline = self.deadline.min(self.goal_deadline);
-        }
         self.pending = None;
         self.answer = None;
     }

@@ -154,6 +154,24 @@ fn a_late_disable_is_proof_when_it_comes() {
 }
 
 #[test]
+fn a_disable_of_an_earlier_lending_is_no_proof_for_this_one() {
+    let (mut host, lent) = enabled();
+    answer(&host, Answer::Success(0), Answer::Never);
+    let _ = host.reach(Goal::DisableHmb);
+    let old = last(&host.device, AdminOpcode::SET_FEATURES).cdw0.cid();
+    answer(&host, Answer::Success(0), Answer::Success(0));
+    assert_eq!(host.reach(Goal::DisableHmb), Progress::Done);
+    let granted = reclaim(&mut host, lent);
+    let lent = lend(&mut host, granted, Contents::Kept);
+    assert_eq!(host.settle(), Progress::Done);
+    // It was executed long ago; only its answer is late.
+    host.device.complete(old, 0, Status::SUCCESS);
+    assert_eq!(host.step(), Progress::Done);
+    assert_eq!(host.controller.detached(), None);
+    drop(lent);
+}
+
+#[test]
 fn only_a_refusal_without_execution_is_proof() {
     let refused = |status| {
         let mut host = Host::started();

@@ -118,6 +118,23 @@ fn a_head_out_of_reach_is_impossible() {
 }
 
 #[test]
+fn a_head_beyond_the_ring_is_impossible_even_when_the_tail_has_wrapped() {
+    let (memory, doorbells) = (Memory::pages(1), Doorbells::default());
+    let mut queue = SubmissionQueue::new(memory, 0, 4, 0).unwrap();
+    for cid in 0..3 {
+        queue.write(&command(cid)).unwrap();
+    }
+    queue.commit(&doorbells);
+    queue.advance_head(3).unwrap();
+    queue.write(&command(3)).unwrap();
+    queue.write(&command(4)).unwrap();
+    queue.commit(&doorbells);
+    assert_eq!(queue.advance_head(4), Err(ImpossibleHead));
+    assert_eq!(queue.advance_head(5), Err(ImpossibleHead));
+    assert_eq!(queue.advance_head(1), Ok(()));
+}
+
+#[test]
 fn completions_are_told_by_their_phase() {
     let (memory, doorbells) = (Memory::pages(1), Doorbells::default());
     let mut queue = CompletionQueue::new(memory.clone(), 2, 4, 0).unwrap();

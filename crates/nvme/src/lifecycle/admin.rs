@@ -1,25 +1,18 @@
 //! The tasks that are admin commands: what is sent, and what follows from the answer.
 
 use nvme_spec::async_event::AsyncEventDw0;
-use nvme_spec::command::{
-    AdminOpcode, Command, CommandDword0, CreateCompletionQueueCdw11, CreateQueueCdw10,
-    CreateSubmissionQueueCdw11, DeleteQueueCdw10, FeatureCdw10, IdentifyCdw10,
-};
+use nvme_spec::command::{AdminOpcode, Command, CommandDword0};
 use nvme_spec::completion::Completion;
-use nvme_spec::feature::{
-    AsyncEventConfiguration, FeatureId, HostMemoryBufferCdw11, NumberOfQueues, VolatileWriteCache,
-};
-use nvme_spec::identify::Cns;
-use nvme_spec::log::CriticalWarning;
+use nvme_spec::feature::{NumberOfQueues, VolatileWriteCache};
 use nvme_spec::registers::Version;
 use nvme_spec::status::Status;
 
 use super::{
     Controller, Event, Failure, Impossible, Inventory, MAX_EVENT_REQUESTS, MAX_QUEUE_PAIRS,
-    Progress, QueueMemory, Task, Unsupported, WriteCache,
+    Progress, Task, Unsupported, WriteCache,
 };
 use crate::identify::{ControllerInfo, MAX_NAMESPACES, NamespaceInfo, Usability};
-use crate::{DmaMemory, Instant, PAGE_BYTES, Registers};
+use crate::{DmaMemory, Instant, Registers};
 
 /// The first version with a list of active namespaces (CNS 02h).
 const VERSION_1_1: Version = Version::new().with_mjr(1).with_mnr(1);
@@ -32,7 +25,7 @@ const HIGHEST_NSID: u32 = 0xFFFF_FFFD;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Scan {
     /// The namespace looked at last; 0 before the first.
-    nsid: u32,
+    pub(super) nsid: u32,
     /// How many were looked at.
     count: u8,
 }
@@ -49,8 +42,7 @@ pub(super) enum AdminTask {
     CreateSubmissionQueue(u16),
     ReadWriteCache,
     ConfigureEvents,
-    /// Of the lending with this number.
-    EnableHmb(u32),
+    EnableHmb,
     /// Of the lending with this number.
     DisableHmb(u32),
     DeleteSubmissionQueue(u16),
@@ -64,10 +56,9 @@ impl AdminTask {
             | Self::NextNamespace(_)
             | Self::IdentifyNamespace(_)
             | Self::NamespaceDescriptors(_) => AdminOpcode::IDENTIFY,
-            Self::RequestQueues
-            | Self::ConfigureEvents
-            | Self::EnableHmb(_)
-            | Self::DisableHmb(_) => AdminOpcode::SET_FEATURES,
+            Self::RequestQueues | Self::ConfigureEvents | Self::EnableHmb | Self::DisableHmb(_) => {
+                AdminOpcode::SET_FEATURES
+            }
             Self::ReadWriteCache => AdminOpcode::GET_FEATURES,
             Self::CreateCompletionQueue(_) => AdminOpcode::CREATE_COMPLETION_QUEUE,
             Self::CreateSubmissionQueue(_) => AdminOpcode::CREATE_SUBMISSION_QUEUE,
@@ -96,16 +87,15 @@ impl<D: DmaMemory> Controller<D> {
         if let Some(answer) = self.answer.take() {
             return self.answered(task, &answer, registers, inventory, now);
         }
-        if self.pending.is_none() {
-            let command = self.command(task, inventory)?;
-            if let AdminTask::EnableHmb(_) = task {
-                self.lending.enable_sent();
+        let deadline = if self.pending.is_some() {
+            self.deadline
+        } else {
+            self.goal_deadline
+        };
+        if now < deadline {
+            if self.pending.is_none() {
+                self.send_task(task, registers, inventory, now)?;
             }
-            self.pending = Some(self.send(Purpose::Task(task), command)?);
-            self.submission.commit(registers);
-            return Ok(self.poll(now));
-        }
-        if now < self.deadline {
             return Ok(self.poll(now));
         }
         match task {
@@ -115,6 +105,26 @@ impl<D: DmaMemory> Controller<D> {
             }
             _ => Err(Failure::TimedOut(task.opcode())),
         }
+    }
+
+    fn send_task(
+        &mut self,
+        task: AdminTask,
+        registers: &impl Registers,
+        inventory: &Inventory,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        let command = self.command(task, inventory)?;
+        if task == AdminTask::EnableHmb {
+            self.lending.enable_sent();
+        }
+        self.pending = Some(self.send(Purpose::Task(task), command)?);
+        self.submission.commit(registers);
+        self.since = now;
+        self.deadline = now
+            .after_us(self.settings.command_us)
+            .min(self.goal_deadline);
+        Ok(())
     }
 
     /// Takes what the controller posted in the admin completion queue, and sends new event requests for those that came back.
@@ -173,7 +183,7 @@ impl<D: DmaMemory> Controller<D> {
 
     fn accept_task(&mut self, task: AdminTask, completion: &Completion, status: Status) {
         match task {
-            AdminTask::EnableHmb(number) => self.lending.enable_answered(number, status),
+            AdminTask::EnableHmb => self.lending.enable_answered(status),
             AdminTask::DisableHmb(number) => self.lending.disable_answered(number, status),
             _ => {}
         }
@@ -190,94 +200,6 @@ impl<D: DmaMemory> Controller<D> {
             self.requests = self.requests.saturating_add(1);
         }
         Ok(())
-    }
-
-    /// The command of a task, but for its dword 0.
-    fn command(&self, task: AdminTask, inventory: &Inventory) -> Result<Command, Failure> {
-        let lending = &self.lending;
-        Ok(match task {
-            AdminTask::IdentifyController => self.identify(Cns::CONTROLLER, 0),
-            AdminTask::NextNamespace(scan) => self.identify(Cns::ACTIVE_NAMESPACES, scan.nsid),
-            AdminTask::IdentifyNamespace(scan) => self.identify(Cns::NAMESPACE, scan.nsid),
-            AdminTask::NamespaceDescriptors(scan) => {
-                self.identify(Cns::NAMESPACE_DESCRIPTORS, scan.nsid)
-            }
-            AdminTask::RequestQueues => {
-                let wanted_z = self.pairs_wanted.saturating_sub(1);
-                let queues = NumberOfQueues::new()
-                    .with_nsqr_z(wanted_z)
-                    .with_ncqr_z(wanted_z);
-                feature(FeatureId::NUMBER_OF_QUEUES, queues.into())
-            }
-            AdminTask::CreateCompletionQueue(id) => {
-                create_completion_queue(id, &self.queue(id, inventory)?)
-            }
-            AdminTask::CreateSubmissionQueue(id) => {
-                create_submission_queue(id, &self.queue(id, inventory)?)
-            }
-            AdminTask::ReadWriteCache => feature(FeatureId::VOLATILE_WRITE_CACHE, 0),
-            AdminTask::ConfigureEvents => {
-                let events = self.reported_events();
-                feature(FeatureId::ASYNC_EVENT_CONFIGURATION, events.into())
-            }
-            AdminTask::EnableHmb(_) => {
-                let enable = HostMemoryBufferCdw11::new()
-                    .with_ehm(true)
-                    .with_mr(lending.is_return());
-                let list = self.hmb_list.address();
-                Command {
-                    cdw12: lending.pages(),
-                    cdw13: list as u32,
-                    cdw14: (list >> 32) as u32,
-                    cdw15: u32::from(lending.descriptors()),
-                    ..feature(FeatureId::HOST_MEMORY_BUFFER, enable.into())
-                }
-            }
-            AdminTask::DisableHmb(_) => feature(FeatureId::HOST_MEMORY_BUFFER, 0),
-            AdminTask::DeleteSubmissionQueue(id) | AdminTask::DeleteCompletionQueue(id) => {
-                Command {
-                    cdw10: DeleteQueueCdw10::new().with_qid(id).into(),
-                    ..Command::default()
-                }
-            }
-        })
-    }
-
-    fn identify(&self, cns: Cns, nsid: u32) -> Command {
-        Command {
-            nsid,
-            prp1: self.data.address(),
-            cdw10: IdentifyCdw10::new().with_cns(cns).into(),
-            ..Command::default()
-        }
-    }
-
-    /// The memory of a queue pair, checked.
-    fn queue(&self, id: u16, inventory: &Inventory) -> Result<QueueMemory, Failure> {
-        let index = usize::from(id.wrapping_sub(1));
-        let queue = inventory.queues.get(index).ok_or(Failure::QueueMemory)?;
-        let entries = 2..=self.max_queue_entries();
-        let address = |address: u64| address != 0 && address & u64::from(PAGE_BYTES - 1) == 0;
-        let fits = entries.contains(&queue.submission_entries)
-            && entries.contains(&queue.completion_entries)
-            && address(queue.submission_address)
-            && address(queue.completion_address);
-        fits.then_some(*queue).ok_or(Failure::QueueMemory)
-    }
-
-    /// Health warnings, and those notices that the driver acts on and the controller can give.
-    fn reported_events(&self) -> AsyncEventConfiguration {
-        let health = CriticalWarning::new()
-            .with_spare_low(true)
-            .with_temperature(true)
-            .with_reliability_degraded(true)
-            .with_read_only(true);
-        let configuration = AsyncEventConfiguration::new().with_critical_warnings(health);
-        self.info.as_ref().map_or(configuration, |info| {
-            configuration
-                .with_namespace_attribute(info.oaes.namespace_attribute())
-                .with_firmware_activation(info.oaes.firmware_activation())
-        })
     }
 
     /// Takes the answer to a task's command and goes on with what follows.
@@ -345,7 +267,7 @@ impl<D: DmaMemory> Controller<D> {
                 self.hold_events(registers)?;
                 None
             }
-            AdminTask::EnableHmb(_) | AdminTask::DisableHmb(_) => {
+            AdminTask::EnableHmb | AdminTask::DisableHmb(_) => {
                 refused?;
                 None
             }
@@ -455,45 +377,5 @@ impl<D: DmaMemory> Controller<D> {
         self.request_events()?;
         self.submission.commit(registers);
         Ok(())
-    }
-}
-
-/// Get or Set Features of one feature, but for dword 0.
-fn feature(fid: FeatureId, cdw11: u32) -> Command {
-    Command {
-        cdw10: FeatureCdw10::new().with_fid(fid).into(),
-        cdw11,
-        ..Command::default()
-    }
-}
-
-fn create_completion_queue(id: u16, queue: &QueueMemory) -> Command {
-    let size = CreateQueueCdw10::new()
-        .with_qid(id)
-        .with_qsize_z(queue.completion_entries.saturating_sub(1));
-    let flags = CreateCompletionQueueCdw11::new()
-        .with_pc(true)
-        .with_ien(true)
-        .with_iv(queue.vector);
-    Command {
-        prp1: queue.completion_address,
-        cdw10: size.into(),
-        cdw11: flags.into(),
-        ..Command::default()
-    }
-}
-
-fn create_submission_queue(id: u16, queue: &QueueMemory) -> Command {
-    let size = CreateQueueCdw10::new()
-        .with_qid(id)
-        .with_qsize_z(queue.submission_entries.saturating_sub(1));
-    let flags = CreateSubmissionQueueCdw11::new()
-        .with_pc(true)
-        .with_cqid(id);
-    Command {
-        prp1: queue.submission_address,
-        cdw10: size.into(),
-        cdw11: flags.into(),
-        ..Command::default()
     }
 }

@@ -4,7 +4,7 @@ use nvme_spec::status::Status;
 
 use crate::hmb::{Detached, Plan, Ranges};
 
-/// The present or last lending. Lendings are numbered from 1, so that an answer that comes late is not taken for a newer one.
+/// The present or last lending. Lendings are numbered from 1, so that a late answer or an old proof is not taken for this one's.
 #[derive(Debug, Default)]
 pub(super) struct Lending {
     number: u32,
@@ -81,11 +81,8 @@ impl Lending {
         self.state = State::Lent(Enable::Outstanding);
     }
 
-    /// The enabling command of a lending was answered, in time or late.
-    pub(super) fn enable_answered(&mut self, number: u32, status: Status) {
-        if number != self.number || !self.is_open() {
-            return;
-        }
+    /// The enabling command was answered, in time or late: there is no other lending before it was, or the controller stopped.
+    pub(super) fn enable_answered(&mut self, status: Status) {
         self.state = if status.is_success() {
             State::Lent(Enable::Accepted)
         } else if was_not_executed(status) {
@@ -95,7 +92,8 @@ impl Lending {
         };
     }
 
-    /// The disabling command of a lending was answered, in time or late.
+    /// The disabling command of a lending was answered, in time or late. One of an earlier lending says nothing: it may have
+    /// been executed before this one's memory was enabled.
     pub(super) fn disable_answered(&mut self, number: u32, status: Status) {
         if number != self.number || !status.is_success() {
             return;

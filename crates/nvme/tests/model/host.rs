@@ -1,5 +1,4 @@
-//! The state machine against the software controller of `nvme-model`, in virtual time: a whole life with data, and every way
-//! that the Host Memory Buffer can go. The controller judges what it sees; nothing may be held against the driver.
+//! The driver's logic and the software controller in one machine, in virtual time.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,18 +6,15 @@ use std::rc::Rc;
 
 use nvme::hmb::{Granted, Lent, Policy, Range, Ranges, Wanted};
 use nvme::lifecycle::{
-    AdminMemory, Contents, Controller, Failure, Goal, Inventory, Progress, QueueMemory, Settings,
-    Shutdown,
+    AdminMemory, Contents, Controller, Goal, Inventory, Progress, QueueMemory, Settings,
 };
 use nvme::queue::{CompletionQueue, SubmissionQueue};
 use nvme::{DmaMemory, Instant, Registers, prp};
-use nvme_model::{Access, Bus, BusFault, Power, Profile, Rule, Width};
-use nvme_spec::command::{AdminOpcode, Command, CommandDword0, NvmOpcode};
-use nvme_spec::registers::CC;
+use nvme_model::{Access, Bus, BusFault, Profile, Rule, Width};
+use nvme_spec::command::{Command, CommandDword0, NvmOpcode};
 use nvme_spec::status::Status;
 
 const PAGE: u64 = 4096;
-const MIB: u64 = 1 << 20;
 /// Where memory begins that driver and controller share.
 const SHARED: u64 = 0x1000_0000;
 /// Where memory begins that only the controller sees.
@@ -26,7 +22,7 @@ const LENDABLE: u64 = 0x1_0000_0000;
 
 /// The machine: sparse memory, and the controller's judgement.
 #[derive(Default)]
-struct Machine {
+pub struct Machine {
     pages: BTreeMap<u64, Box<[u8; 4096]>>,
     broken: Vec<(Rule, String)>,
     checked: usize,
@@ -101,14 +97,14 @@ impl Bus for Machine {
 }
 
 /// The controller in its machine, and the time.
-struct Device {
-    controller: nvme_model::Controller,
-    machine: Machine,
-    now_ns: u64,
+pub struct Device {
+    pub controller: nvme_model::Controller,
+    pub machine: Machine,
+    pub now_ns: u64,
 }
 
 #[derive(Clone)]
-struct Shared(Rc<RefCell<Device>>);
+pub struct Shared(pub Rc<RefCell<Device>>);
 
 impl Registers for Shared {
     fn read32(&self, offset: u32) -> u32 {
@@ -149,7 +145,7 @@ impl Registers for Shared {
 }
 
 /// A part of the memory that both share.
-struct Block {
+pub struct Block {
     device: Shared,
     address: u64,
     bytes: usize,
@@ -177,7 +173,7 @@ impl DmaMemory for Block {
 
 /// Granted memory: the machine lets the controller reach it until it is freed.
 #[derive(Debug)]
-struct Grant(Vec<Range>);
+pub struct Grant(Vec<Range>);
 
 impl Ranges for Grant {
     fn range(&self, index: usize) -> Option<Range> {
@@ -185,10 +181,10 @@ impl Ranges for Grant {
     }
 }
 
-struct Host {
-    device: Shared,
-    controller: Controller<Block>,
-    inventory: Box<Inventory>,
+pub struct Host {
+    pub device: Shared,
+    pub controller: Controller<Block>,
+    pub inventory: Box<Inventory>,
     submission: SubmissionQueue<Block>,
     completion: CompletionQueue<Block>,
     next_cid: u16,
@@ -241,14 +237,14 @@ impl Host {
         }
     }
 
-    fn started(settings: &[(&str, &str)]) -> Self {
+    pub fn started(settings: &[(&str, &str)]) -> Self {
         let mut host = Self::new(settings);
         assert_eq!(host.reach(Goal::Identify), Progress::Done);
         host.start();
         host
     }
 
-    fn start(&mut self) {
+    pub fn start(&mut self) {
         let dstrd = self.controller.capabilities().dstrd();
         self.submission.reset(dstrd);
         self.completion.reset(dstrd);
@@ -261,7 +257,7 @@ impl Host {
     }
 
     /// Lets time pass; the controller does what is due.
-    fn pass(&self, us: u64) {
+    pub fn pass(&self, us: u64) {
         let Device {
             controller,
             machine,
@@ -271,7 +267,7 @@ impl Host {
         controller.run(*now_ns, machine);
     }
 
-    fn settle(&mut self) -> Progress {
+    pub fn settle(&mut self) -> Progress {
         for _ in 0..1_000_000 {
             let now = self.now();
             match self.controller.step(&self.device, &mut self.inventory, now) {
@@ -282,7 +278,7 @@ impl Host {
         panic!("an endless goal");
     }
 
-    fn reach(&mut self, goal: Goal) -> Progress {
+    pub fn reach(&mut self, goal: Goal) -> Progress {
         self.controller
             .begin(goal, self.now())
             .expect("a goal that can be begun now");
@@ -290,7 +286,7 @@ impl Host {
     }
 
     /// Asks for memory as the policy says, and gets it in ranges of `range_bytes`.
-    fn grant(&mut self, range_bytes: u64) -> Granted<Grant> {
+    pub fn grant(&mut self, range_bytes: u64) -> Granted<Grant> {
         let needs = self.controller.info().unwrap().hmb;
         let used_bytes = self.inventory.namespaces.used_bytes();
         let wanted = Wanted::decide(&needs, &Policy::default(), 0, used_bytes).unwrap();
@@ -311,7 +307,7 @@ impl Host {
         wanted.granted(Grant(ranges))
     }
 
-    fn lend(&mut self, granted: Granted<Grant>, contents: Contents) -> (Lent<Grant>, Progress) {
+    pub fn lend(&mut self, granted: Granted<Grant>, contents: Contents) -> (Lent<Grant>, Progress) {
         let needs = self.controller.info().unwrap().hmb;
         let plan = granted.plan(&needs).unwrap();
         let lent = self.controller.lend(plan, contents, self.now()).unwrap();
@@ -319,13 +315,13 @@ impl Host {
         (lent, progress)
     }
 
-    fn reclaim(&mut self, lent: Lent<Grant>) -> Granted<Grant> {
+    pub fn reclaim(&mut self, lent: Lent<Grant>) -> Granted<Grant> {
         let proof = self.controller.detached().expect("proof");
         lent.reclaim(proof).expect("proof of this lending")
     }
 
     /// Frees the memory: the controller must not reach it any more.
-    fn free(&mut self, granted: Granted<Grant>) {
+    pub fn free(&mut self, granted: Granted<Grant>) {
         let freed = granted.into_ranges().0;
         let machine = &mut self.device.0.borrow_mut().machine;
         machine
@@ -382,7 +378,7 @@ impl Host {
     }
 
     /// Writes a pattern, reads it back over another one.
-    fn verify_data(&mut self, seed: u8) {
+    pub fn verify_data(&mut self, seed: u8) {
         let data = Block {
             device: self.device.clone(),
             address: SHARED + 16 * PAGE + 512,
@@ -400,189 +396,13 @@ impl Host {
         assert!(read == pattern, "data differs");
     }
 
-    fn hmb(&self) -> nvme_model::HmbCounters {
+    pub fn hmb(&self) -> nvme_model::HmbCounters {
         self.device.0.borrow().controller.hmb()
     }
 
-    fn assert_clean(&self) {
+    pub fn assert_clean(&self) {
         let machine = &self.device.0.borrow().machine;
         assert!(machine.broken.is_empty(), "{:#?}", machine.broken);
         assert!(machine.checked > 100);
     }
-}
-
-#[test]
-fn a_whole_life() {
-    let mut host = Host::started(&[]);
-    assert_eq!(host.inventory.namespaces.as_slice().len(), 1);
-    let granted = host.grant(MIB);
-    let (lent, progress) = host.lend(granted, Contents::Kept);
-    assert_eq!(progress, Progress::Done);
-    host.verify_data(1);
-    assert_eq!(host.hmb().lent_bytes, 4 * MIB);
-    assert_eq!(host.reach(Goal::DisableHmb), Progress::Done);
-    host.verify_data(2);
-    let granted = host.reclaim(lent);
-    host.free(granted);
-    host.verify_data(3);
-    assert_eq!(host.reach(Goal::Shutdown(Shutdown::Normal)), Progress::Done);
-    assert_eq!((host.hmb().enabled, host.hmb().disabled), (1, 1));
-    host.assert_clean();
-}
-
-#[test]
-fn memory_is_returned_after_sleep_and_not_after_hibernation() {
-    for (contents, returned) in [(Contents::Kept, 1), (Contents::Lost, 0)] {
-        for power in [Power::D3Hot, Power::D3Cold] {
-            let mut host = Host::started(&[]);
-            let granted = host.grant(MIB);
-            let (lent, _) = host.lend(granted, Contents::Kept);
-            host.verify_data(1);
-            assert_eq!(host.reach(Goal::DisableHmb), Progress::Done);
-            let granted = host.reclaim(lent);
-            assert_eq!(host.reach(Goal::Shutdown(Shutdown::Normal)), Progress::Done);
-            {
-                let Device {
-                    controller,
-                    machine,
-                    now_ns,
-                } = &mut *host.device.0.borrow_mut();
-                controller.power(power, *now_ns, machine);
-                controller.power(Power::D0, *now_ns, machine);
-            }
-            assert_eq!(host.reach(Goal::Reset), Progress::Done);
-            host.start();
-            let (lent, progress) = host.lend(granted, contents);
-            assert_eq!(progress, Progress::Done);
-            host.verify_data(2);
-            assert_eq!(host.hmb().memory_returned, returned);
-            assert_eq!(host.reach(Goal::DisableHmb), Progress::Done);
-            let granted = host.reclaim(lent);
-            host.free(granted);
-            assert_eq!(host.reach(Goal::Shutdown(Shutdown::Normal)), Progress::Done);
-            host.assert_clean();
-        }
-    }
-}
-
-#[test]
-fn strict_limits_are_kept() {
-    let mut host = Host::started(&[("hmminds", "1M"), ("hmmaxd", "4")]);
-    let granted = host.grant(MIB);
-    let (lent, progress) = host.lend(granted, Contents::Kept);
-    assert_eq!(progress, Progress::Done);
-    assert_eq!(lent.descriptors(), 4);
-    host.verify_data(1);
-    assert_eq!(host.reach(Goal::DisableHmb), Progress::Done);
-    host.assert_clean();
-}
-
-#[test]
-fn a_refused_enable_gives_the_memory_back() {
-    let mut host = Host::started(&[("enable", "refused")]);
-    let granted = host.grant(4 * MIB);
-    let (lent, progress) = host.lend(granted, Contents::Kept);
-    assert!(matches!(
-        progress,
-        Progress::Failed(Failure::Refused(AdminOpcode::SET_FEATURES, _))
-    ));
-    let granted = host.reclaim(lent);
-    host.free(granted);
-    // It runs on without.
-    host.verify_data(1);
-    host.assert_clean();
-}
-
-#[test]
-fn an_enable_that_is_never_answered_needs_a_reset() {
-    let mut host = Host::started(&[("enable", "never")]);
-    let granted = host.grant(4 * MIB);
-    let (lent, progress) = host.lend(granted, Contents::Kept);
-    assert_eq!(
-        progress,
-        Progress::Failed(Failure::TimedOut(AdminOpcode::SET_FEATURES))
-    );
-    assert_eq!(host.controller.detached(), None);
-    assert_eq!(host.reach(Goal::Reset), Progress::Done);
-    let granted = host.reclaim(lent);
-    host.free(granted);
-    host.start();
-    host.verify_data(1);
-}
-
-#[test]
-fn a_late_enable_is_recognised() {
-    let mut host = Host::started(&[("enable", "late")]);
-    let granted = host.grant(4 * MIB);
-    let (lent, progress) = host.lend(granted, Contents::Kept);
-    assert_eq!(
-        progress,
-        Progress::Failed(Failure::TimedOut(AdminOpcode::SET_FEATURES))
-    );
-    // The answer comes ten seconds after the deadline.
-    host.pass(11_000_000);
-    assert_eq!(host.settle(), Progress::Done);
-    assert_eq!(host.controller.detached(), None);
-    host.verify_data(1);
-    assert_eq!(host.reach(Goal::DisableHmb), Progress::Done);
-    let granted = host.reclaim(lent);
-    host.free(granted);
-    host.verify_data(2);
-    assert_eq!(host.reach(Goal::Shutdown(Shutdown::Normal)), Progress::Done);
-    host.assert_clean();
-}
-
-#[test]
-fn a_disable_that_fails_or_is_never_answered_needs_a_reset() {
-    for disable in ["fails", "never", "late"] {
-        let mut host = Host::started(&[("disable", disable)]);
-        let granted = host.grant(4 * MIB);
-        let (lent, progress) = host.lend(granted, Contents::Kept);
-        assert_eq!(progress, Progress::Done);
-        assert!(matches!(host.reach(Goal::DisableHmb), Progress::Failed(_)));
-        assert_eq!(host.controller.detached(), None);
-        host.verify_data(1);
-        let _ = host.reach(Goal::Shutdown(Shutdown::Normal));
-        let granted = host.reclaim(lent);
-        host.free(granted);
-        host.pass(60_000_000);
-    }
-}
-
-#[test]
-fn other_geometries_work() {
-    for settings in [
-        [("dstrd", "64"), ("version", "2.0")],
-        [("messages", "0"), ("vwc", "0")],
-        [("ready", "7000"), ("aerl", "1")],
-        [("mqes", "8"), ("queues", "1")],
-    ] {
-        let mut host = Host::started(&settings);
-        host.verify_data(1);
-        assert_eq!(host.reach(Goal::Shutdown(Shutdown::Normal)), Progress::Done);
-        host.assert_clean();
-    }
-}
-
-#[test]
-fn a_removed_controller_ends_everything() {
-    let mut host = Host::started(&[]);
-    let granted = host.grant(4 * MIB);
-    let (lent, _) = host.lend(granted, Contents::Kept);
-    {
-        let Device {
-            controller,
-            machine,
-            ..
-        } = &mut *host.device.0.borrow_mut();
-        controller.remove(machine);
-    }
-    assert_eq!(host.device.read32(CC), u32::MAX);
-    assert_eq!(
-        host.reach(Goal::Shutdown(Shutdown::Normal)),
-        Progress::Failed(Failure::Removed)
-    );
-    assert!(host.controller.confirm_removal(&host.device));
-    let granted = host.reclaim(lent);
-    host.free(granted);
 }

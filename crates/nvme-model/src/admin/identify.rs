@@ -1,0 +1,206 @@
+//! Identify.
+
+use nvme_spec::command::{COMMAND_SHIFT, IdentifyCdw10, NSID_ALL};
+use nvme_spec::completion::COMPLETION_SHIFT;
+use nvme_spec::identify::{
+    Cns, ControllerType, DeallocateFeatures, FirmwareUpdates, HOST_MEMORY_UNIT_BYTES,
+    IDENTIFY_BYTES, IdentifyController, IdentifyNamespace, LbaFormat, LogPageAttributes,
+    NamespaceIdDescriptorHeader, NamespaceIdType, NamespaceList, OptionalNvmCommands,
+    PowerStateDescriptor, PowerStateFlags, QueueEntrySize, VolatileWriteCacheAttributes,
+};
+use nvme_spec::status::Status;
+use nvme_spec::text::Ascii;
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::{ABORTS_Z, CDW10_BYTE};
+use crate::bus::Bus;
+use crate::controller::Controller;
+use crate::failure::{Failure, Request, Verdict};
+use crate::feature::POWER_STATE_MAX;
+use crate::log::ERROR_ENTRIES;
+use crate::namespace::{Namespace, OUI};
+use crate::nvm::judge_namespace;
+use crate::pci::VENDOR_ID;
+
+/// Firmware revision.
+pub(super) const FIRMWARE: &str = "1.0";
+const SERIAL: &str = "SW0000000001";
+const CONTROLLER_ID: u16 = 1;
+
+/// Where the NSID is in a command.
+const NSID_BYTE: u8 = 4;
+
+impl Controller {
+    pub(super) fn identify(&mut self, request: Request<'_>, bus: &mut dyn Bus) -> Verdict {
+        let command = request.command;
+        let cdw10 = IdentifyCdw10::from_bits(command.cdw10);
+        let nsid = command.nsid;
+        match cdw10.cns() {
+            Cns::CONTROLLER => self.send(request, self.identify_controller().as_bytes(), bus),
+            Cns::NAMESPACE => {
+                let data = self.identify_namespace(nsid, bus)?;
+                self.send(request, data.as_bytes(), bus)
+            }
+            Cns::ACTIVE_NAMESPACES => {
+                let list = self.active_namespaces(nsid)?;
+                self.send(request, list.as_bytes(), bus)
+            }
+            Cns::NAMESPACE_DESCRIPTORS => {
+                let namespace = self.active(nsid, bus)?;
+                self.send(request, &descriptors(namespace), bus)
+            }
+            _ => Err(Failure::field(Status::INVALID_FIELD, CDW10_BYTE)),
+        }
+    }
+
+    fn active(&self, nsid: u32, bus: &mut dyn Bus) -> Result<&Namespace, Failure> {
+        let found = self
+            .namespaces
+            .iter()
+            .find(|namespace| namespace.nsid == nsid);
+        judge_namespace(nsid, found.is_some(), bus)?;
+        found.ok_or_else(|| Status::INVALID_NAMESPACE_OR_FORMAT.into())
+    }
+
+    /// Namespaces above this identifier, in order.
+    fn active_namespaces(&self, above: u32) -> Result<NamespaceList, Failure> {
+        if above >= NSID_ALL - 1 {
+            return Err(Failure::field(
+                Status::INVALID_NAMESPACE_OR_FORMAT,
+                NSID_BYTE,
+            ));
+        }
+        let mut list = NamespaceList::new_zeroed();
+        let active = self.namespaces.iter().map(|namespace| namespace.nsid);
+        for (entry, nsid) in list.0.iter_mut().zip(active.filter(|nsid| *nsid > above)) {
+            *entry = nsid;
+        }
+        Ok(list)
+    }
+
+    fn identify_namespace(
+        &self,
+        nsid: u32,
+        bus: &mut dyn Bus,
+    ) -> Result<IdentifyNamespace, Failure> {
+        let mut data = IdentifyNamespace::new_zeroed();
+        data.lbaf[0] = LbaFormat::new().with_lbads(self.profile.block_bytes.trailing_zeros() as u8);
+        data.dlfeat = DeallocateFeatures::new()
+            .with_read_behavior(1)
+            .with_write_zeroes_deallocate(true);
+        let namespace = self.active(nsid, bus)?;
+        data.nsze = namespace.blocks;
+        data.ncap = namespace.blocks;
+        data.nuse = namespace.blocks;
+        data.nguid = namespace.nguid();
+        data.eui64 = namespace.eui64();
+        Ok(data)
+    }
+
+    fn identify_controller(&self) -> IdentifyController {
+        let profile = &self.profile;
+        let mut data = IdentifyController::new_zeroed();
+        data.vid = VENDOR_ID;
+        data.ssvid = VENDOR_ID;
+        data.sn = Ascii::padded(SERIAL);
+        data.mn = Ascii::padded(&profile.model);
+        data.fr = Ascii::padded(FIRMWARE);
+        data.ieee = [OUI[2], OUI[1], OUI[0]];
+        data.mdts = mdts(profile.mdts_bytes, profile.page_min_bytes);
+        data.cntlid = CONTROLLER_ID;
+        data.ver = self.registers.version;
+        data.rtd3r_us = (profile.ready_ns / 1000) as u32;
+        data.rtd3e_us = (profile.ready_ns / 1000) as u32;
+        data.cntrltype = ControllerType::IO;
+        self.identify_admin(&mut data);
+        self.identify_io(&mut data);
+        let name = format!(
+            "nqn.2014-08.org.nvmexpress:uuid:{}",
+            "00000000-0000-8000-8000-feed00000001"
+        );
+        for (to, from) in data.subnqn.iter_mut().zip(name.bytes()) {
+            *to = from;
+        }
+        data
+    }
+
+    fn identify_admin(&self, data: &mut IdentifyController) {
+        let profile = &self.profile;
+        let units = |bytes: u64| (bytes / HOST_MEMORY_UNIT_BYTES) as u32;
+        data.acl_z = ABORTS_Z;
+        data.aerl_z = (profile.event_requests - 1) as u8;
+        data.frmw = FirmwareUpdates::new()
+            .with_slot_1_read_only(true)
+            .with_slots(1);
+        data.lpa = LogPageAttributes::new()
+            .with_command_effects(true)
+            .with_extended_data(true);
+        data.elpe_z = (ERROR_ENTRIES - 1) as u8;
+        data.npss_z = POWER_STATE_MAX;
+        data.wctemp = 343;
+        data.cctemp = 353;
+        data.hmpre = units(profile.hmpre_bytes);
+        data.hmmin = units(profile.hmmin_bytes);
+        data.hmminds = units(profile.hmminds_bytes);
+        data.hmmaxd = profile.hmmaxd;
+        for (number, state) in (0..=u16::from(POWER_STATE_MAX)).zip(&mut data.psd) {
+            *state = PowerStateDescriptor {
+                mp: 800 / (1 + 4 * number),
+                flags: PowerStateFlags::new().with_nops(number == u16::from(POWER_STATE_MAX)),
+                enlat_us: 100 * u32::from(number),
+                exlat_us: 100 * u32::from(number),
+                ..PowerStateDescriptor::default()
+            };
+        }
+        let bytes = |namespace: &Namespace| {
+            u128::from(namespace.blocks) * u128::from(namespace.block_bytes)
+        };
+        data.tnvmcap = self.namespaces.iter().map(bytes).sum::<u128>().into();
+    }
+
+    fn identify_io(&self, data: &mut IdentifyController) {
+        let size = |shift| {
+            QueueEntrySize::new()
+                .with_required(shift)
+                .with_maximum(shift)
+        };
+        data.sqes = size(COMMAND_SHIFT);
+        data.cqes = size(COMPLETION_SHIFT);
+        data.nn = self.namespaces.len() as u32;
+        data.oncs = OptionalNvmCommands::new()
+            .with_compare(true)
+            .with_dataset_management(true)
+            .with_write_zeroes(true)
+            .with_save_and_select(true);
+        data.vwc = VolatileWriteCacheAttributes::new()
+            .with_present(self.profile.write_cache)
+            .with_flush_behavior(3);
+    }
+}
+
+/// MDTS: a power of two of the smallest page, 0 for no limit.
+fn mdts(bytes: u64, page_bytes: u64) -> u8 {
+    match bytes {
+        0 => 0,
+        _ => (bytes / page_bytes).trailing_zeros() as u8,
+    }
+}
+
+/// Namespace Identification Descriptors: EUI-64, NGUID and UUID.
+fn descriptors(namespace: &Namespace) -> Vec<u8> {
+    let mut data = Vec::with_capacity(IDENTIFY_BYTES);
+    let mut add = |nidt, identifier: &[u8]| {
+        let header = NamespaceIdDescriptorHeader {
+            nidt,
+            nidl: identifier.len() as u8,
+            reserved: [0; 2],
+        };
+        data.extend_from_slice(header.as_bytes());
+        data.extend_from_slice(identifier);
+    };
+    add(NamespaceIdType::EUI64, &namespace.eui64());
+    add(NamespaceIdType::NGUID, &namespace.nguid());
+    add(NamespaceIdType::UUID, &namespace.uuid());
+    data.resize(IDENTIFY_BYTES, 0);
+    data
+}

@@ -1,0 +1,203 @@
+//! Enable, reset, shutdown and fatal status: what CC asks for and CSTS answers.
+
+use nvme_spec::registers::{
+    CommandSetSelected, ControllerConfiguration, ControllerStatus, ShutdownNotification,
+    ShutdownStatus,
+};
+
+use super::{Controller, judge_reserved};
+use crate::bus::Bus;
+use crate::event::Events;
+use crate::feature::Features;
+use crate::queue::{CompletionQueue, Queues, Stage, SubmissionQueue};
+use crate::registers::{CC_BITS, Change, Registers};
+use crate::rule::Rule;
+
+impl Controller {
+    /// CC is written.
+    pub(super) fn configure(&mut self, value: u32, now_ns: u64, bus: &mut dyn Bus) {
+        judge_reserved(value & !CC_BITS, "CC", bus);
+        let old = self.registers.cc;
+        let mut new = ControllerConfiguration::from_bits(value & CC_BITS);
+        if old.en() && new.en() {
+            let kept = (old.css(), old.mps(), old.ams()) == (new.css(), new.mps(), new.ams());
+            bus.judge(Rule::ConfigurationKept, kept, &|| {
+                format!(
+                    "CC goes from {:#x} to {value:#x} while enabled",
+                    old.into_bits()
+                )
+            });
+            new = new
+                .with_css(old.css())
+                .with_mps(old.mps())
+                .with_ams(old.ams());
+        }
+        self.registers.cc = new;
+        match (old.en(), new.en()) {
+            (false, true) => self.enable(now_ns, bus),
+            (true, false) => self.disable(now_ns, bus),
+            _ => {}
+        }
+        if new.shn() != ShutdownNotification::NONE && old.shn() != new.shn() {
+            self.shut_down(now_ns, bus);
+        }
+    }
+
+    /// Doorbells are obeyed and commands fetched.
+    pub(crate) fn accepts_commands(&self) -> bool {
+        let status = self.registers.csts;
+        self.registers.cc.en()
+            && status.rdy()
+            && !status.cfs()
+            && status.shst() == ShutdownStatus::NORMAL_OPERATION
+    }
+
+    fn enable(&mut self, now_ns: u64, bus: &mut dyn Bus) {
+        let ready = self.registers.csts.rdy();
+        bus.judge(Rule::EnableTransition, !ready, &|| {
+            "CC.EN is set while CSTS.RDY = 1".to_owned()
+        });
+        self.hmb.reset(bus);
+        self.registers.csts.set_rdy(false);
+        self.registers.enabled_ns = now_ns;
+        bus.note("CC.EN set".to_owned());
+        if self.judge_configuration(bus) && self.judge_admin_queues(bus) {
+            self.create_admin_queues();
+            let at = now_ns.saturating_add(self.profile.ready_ns);
+            self.registers.change = Some((at, Change::Ready));
+        } else {
+            self.registers.change = None;
+            self.fail(
+                "it was enabled with a configuration that it does not support",
+                bus,
+            );
+        }
+    }
+
+    fn judge_configuration(&self, bus: &mut dyn Bus) -> bool {
+        let Registers { cap, cc, .. } = &self.registers;
+        let supported = (cap.mpsmin()..=cap.mpsmax()).contains(&cc.mps())
+            && cc.css() == CommandSetSelected::NVM
+            && cc.ams() == 0;
+        bus.judge(Rule::ConfigurationSupported, supported, &|| {
+            format!("CC is {:#x}, CAP is {:#x}", cc.into_bits(), cap.into_bits())
+        });
+        supported
+    }
+
+    fn judge_admin_queues(&self, bus: &mut dyn Bus) -> bool {
+        let Registers { aqa, asq, acq, .. } = &self.registers;
+        let page = self.registers.page_bytes();
+        let based = |base: u64| base != 0 && base.is_multiple_of(page);
+        let usable = aqa.asqs_z() > 0 && aqa.acqs_z() > 0 && based(*asq) && based(*acq);
+        bus.judge(Rule::AdminQueues, usable, &|| {
+            format!("AQA is {:#x}, ASQ {asq:#x}, ACQ {acq:#x}", aqa.into_bits())
+        });
+        usable
+    }
+
+    fn create_admin_queues(&mut self) {
+        let Registers { aqa, asq, acq, .. } = &self.registers;
+        let submission = SubmissionQueue::new(*asq, u32::from(aqa.asqs_z()) + 1, 0);
+        let completion = CompletionQueue::new(*acq, u32::from(aqa.acqs_z()) + 1, Some(0));
+        self.queues.submission.insert(0, submission);
+        self.queues.completion.insert(0, completion);
+    }
+
+    /// CC.EN goes from 1 to 0: a Controller Level Reset. Host memory is in use until CSTS.RDY = 0 tells otherwise.
+    fn disable(&mut self, now_ns: u64, bus: &mut dyn Bus) {
+        let waited = now_ns.saturating_sub(self.registers.enabled_ns) >= self.profile.timeout_ns;
+        let allowed = self.registers.csts.rdy() || self.registers.csts.cfs() || waited;
+        bus.judge(Rule::EnableTransition, allowed, &|| {
+            "CC.EN is cleared before CSTS.RDY = 1".to_owned()
+        });
+        bus.note("CC.EN cleared: controller reset".to_owned());
+        let ready = self.registers.csts.rdy();
+        self.clear();
+        self.registers.csts = ControllerStatus::new().with_rdy(ready);
+        let at = now_ns.saturating_add(self.profile.ready_ns);
+        self.registers.change = Some((at, Change::NotReady));
+    }
+
+    /// What any reset clears.
+    fn clear(&mut self) {
+        self.queues = Queues::default();
+        self.outstanding.clear();
+        self.features = Features::new(&self.profile);
+        self.events = Events::default();
+        self.interrupts.forget();
+        self.registers.mask = 0;
+        self.registers.shutdown_ns = None;
+    }
+
+    /// A reset of the whole function. AQA, ASQ and ACQ are not kept.
+    pub(super) fn reset_function(&mut self, bus: &mut dyn Bus) {
+        self.hmb.reset(bus);
+        self.clear();
+        self.registers = Registers::new(&self.profile);
+    }
+
+    /// CSTS.RDY follows CC.EN.
+    pub(super) fn finish_change(&mut self, change: Change, bus: &mut dyn Bus) {
+        self.registers.change = None;
+        let ready = change == Change::Ready;
+        if !ready {
+            self.hmb.reset(bus);
+        }
+        self.registers.csts.set_rdy(ready);
+        bus.note(format!("CSTS.RDY = {}", u8::from(ready)));
+    }
+
+    /// Nothing works any more until a reset.
+    pub(crate) fn fail(&mut self, why: &str, bus: &mut dyn Bus) {
+        bus.note(format!("controller fatal status: {why}"));
+        self.registers.csts.set_cfs(true);
+        self.outstanding.clear();
+    }
+
+    fn shut_down(&mut self, now_ns: u64, bus: &mut dyn Bus) {
+        let normal = self.registers.cc.shn() == ShutdownNotification::NORMAL;
+        if normal {
+            let busy = self
+                .outstanding
+                .iter()
+                .filter(|command| command.queue != 0 && !matches!(command.stage, Stage::Lost))
+                .count();
+            bus.judge(Rule::ShutdownQuiet, busy == 0, &|| {
+                format!("{busy} I/O commands are outstanding")
+            });
+        }
+        bus.note(format!(
+            "{} shutdown",
+            if normal { "normal" } else { "abrupt" }
+        ));
+        self.registers.csts.set_shst(ShutdownStatus::IN_PROGRESS);
+        self.registers.shutdown_ns = Some(now_ns.saturating_add(self.profile.ready_ns));
+    }
+
+    pub(super) fn finish_shutdown(&mut self, bus: &mut dyn Bus) {
+        self.registers.shutdown_ns = None;
+        self.outstanding.clear();
+        for namespace in &mut self.namespaces {
+            if namespace.flush().is_err() {
+                bus.note(format!("namespace {} could not be flushed", namespace.nsid));
+            }
+        }
+        self.registers.csts.set_shst(ShutdownStatus::COMPLETE);
+        self.logs.shut_down();
+        bus.note("shutdown complete".to_owned());
+    }
+
+    /// Power is about to go.
+    pub(super) fn judge_power_off(&self, bus: &mut dyn Bus) {
+        let complete = self.registers.csts.shst() == ShutdownStatus::COMPLETE;
+        bus.judge(
+            Rule::ShutdownBeforePowerOff,
+            complete || !self.registers.cc.en(),
+            &|| "CC.EN = 1 and the shutdown is not complete".to_owned(),
+        );
+        bus.judge(Rule::HmbBeforePowerOff, !self.hmb.is_enabled(), &|| {
+            "the Host Memory Buffer is enabled".to_owned()
+        });
+    }
+}

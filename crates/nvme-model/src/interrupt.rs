@@ -1,0 +1,120 @@
+//! Interrupts: the MSI-X table with its masks and pending bits, and the INTx line.
+
+use crate::bus::Bus;
+use crate::pci::ConfigSpace;
+
+/// Vector control: the vector is masked.
+const MASKED: u32 = 1;
+const VECTOR_CONTROL: usize = 3;
+
+/// An MSI-X vector: address, address, data and control, and whether a message waits for the mask to be lifted.
+#[derive(Clone, Copy)]
+struct Vector {
+    entry: [u32; 4],
+    pending: bool,
+}
+
+/// As it comes out of a reset: masked.
+const RESET: Vector = Vector {
+    entry: [0, 0, 0, MASKED],
+    pending: false,
+};
+
+/// Interrupts, by message or by line.
+pub(crate) struct Interrupts {
+    vectors: Vec<Vector>,
+    line: bool,
+}
+
+impl Interrupts {
+    /// So many messages, all masked.
+    pub(crate) fn new(messages: u16) -> Self {
+        Self {
+            vectors: vec![RESET; usize::from(messages)],
+            line: false,
+        }
+    }
+
+    /// The table comes out of a reset.
+    pub(crate) fn reset(&mut self) {
+        self.vectors.fill(RESET);
+    }
+
+    /// Messages that were not sent yet never are.
+    pub(crate) fn forget(&mut self) {
+        self.vectors
+            .iter_mut()
+            .for_each(|vector| vector.pending = false);
+    }
+
+    /// Reads a dword of the MSI-X table.
+    pub(crate) fn read_table(&self, offset: u64) -> u32 {
+        let dword = (offset / 4) as usize;
+        self.vectors
+            .get(dword / 4)
+            .map_or(0, |vector| vector.entry[dword % 4])
+    }
+
+    /// Writes a dword of the MSI-X table; what was pending goes out when a mask is lifted.
+    pub(crate) fn write_table(
+        &mut self,
+        offset: u64,
+        value: u32,
+        config: &ConfigSpace,
+        bus: &mut dyn Bus,
+    ) {
+        let dword = (offset / 4) as usize;
+        let Some(vector) = self.vectors.get_mut(dword / 4) else {
+            return;
+        };
+        vector.entry[dword % 4] = match dword % 4 {
+            0 => value & !3,
+            VECTOR_CONTROL => value & MASKED,
+            _ => value,
+        };
+        self.release(config, bus);
+    }
+
+    /// Reads a dword of the pending bit array.
+    pub(crate) fn read_pending(&self, offset: u64) -> u32 {
+        let first = (offset / 4 * 32) as usize;
+        let bits = self.vectors.iter().skip(first).take(32).enumerate();
+        bits.fold(0, |word, (bit, vector)| {
+            word | u32::from(vector.pending) << bit
+        })
+    }
+
+    /// A completion was posted for this vector: sends its message, or keeps it until it may go out.
+    pub(crate) fn raise(&mut self, vector: u16, config: &ConfigSpace, bus: &mut dyn Bus) {
+        if !config.uses_messages() {
+            return;
+        }
+        if let Some(vector) = self.vectors.get_mut(usize::from(vector)) {
+            vector.pending = true;
+        }
+        self.release(config, bus);
+    }
+
+    /// Sends each pending message that may go out.
+    pub(crate) fn release(&mut self, config: &ConfigSpace, bus: &mut dyn Bus) {
+        if !config.uses_messages() || config.masks_all_messages() || !config.masters_bus() {
+            return;
+        }
+        for (number, vector) in (0..).zip(&mut self.vectors) {
+            if vector.pending && vector.entry[VECTOR_CONTROL] & MASKED == 0 {
+                vector.pending = false;
+                bus.interrupt(number);
+            }
+        }
+    }
+
+    /// The line follows `wanted`, as far as configuration space lets it.
+    pub(crate) fn drive_line(&mut self, wanted: bool, config: &mut ConfigSpace, bus: &mut dyn Bus) {
+        config.show_line(wanted && !config.uses_messages());
+        let level = wanted && config.line_allowed();
+        if level != self.line {
+            self.line = level;
+            bus.line(level);
+        }
+    }
+}

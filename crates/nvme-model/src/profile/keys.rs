@@ -1,0 +1,136 @@
+//! The settings of a profile, and the profiles that have a name.
+
+/// A setting of a [`Profile`](super::Profile).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// What [`Profile::set`](super::Profile::set) calls it.
+    pub name: &'static str,
+    /// What it means, with its unit.
+    pub meaning: &'static str,
+    /// The value in the default profile.
+    pub default: &'static str,
+}
+
+const fn key(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
+    Key {
+        name,
+        meaning,
+        default,
+    }
+}
+
+pub(super) const KEYS: &[Key] = &[
+    key(
+        "model",
+        "Software NVMe",
+        "model number, at most 40 printable characters",
+    ),
+    key("version", "1.4", "specification revision: 1.4 or 2.0"),
+    key("capacity", "1G", "bytes of each namespace, whole blocks"),
+    key("block", "512", "logical block size in bytes: 512 to 4096"),
+    key("namespaces", "1", "number of namespaces, 0 to 1024"),
+    key(
+        "mdts",
+        "512K",
+        "largest transfer in bytes, a power of two of mpsmin; 0: no limit",
+    ),
+    key("mqes", "1024", "largest I/O queue in entries, 2 to 65536"),
+    key("queues", "16", "I/O queue pairs, 1 to 1024"),
+    key("messages", "17", "MSI-X messages, 0 to 2048; 0: INTx only"),
+    key(
+        "dstrd",
+        "4",
+        "doorbell stride in bytes, a power of two, 4 to 4096",
+    ),
+    key("mpsmin", "4K", "smallest memory page in bytes"),
+    key("mpsmax", "64K", "largest memory page in bytes"),
+    key(
+        "hmpre",
+        "64M",
+        "preferred host memory in bytes; 0: none wanted",
+    ),
+    key("hmmin", "16M", "least host memory in bytes"),
+    key(
+        "hmminds",
+        "0",
+        "smallest descriptor entry in bytes; 0: no limit",
+    ),
+    key("hmmaxd", "0", "most descriptor entries; 0: no limit"),
+    key(
+        "enable",
+        "ok",
+        "answer to an HMB enable: ok, refused, never, late",
+    ),
+    key(
+        "disable",
+        "ok",
+        "answer to an HMB disable: ok, fails, never, late",
+    ),
+    key(
+        "late",
+        "20000",
+        "how long a late answer takes, in milliseconds",
+    ),
+    key(
+        "ready",
+        "5",
+        "how long the controller takes to become ready, or not ready, in milliseconds",
+    ),
+    key("timeout", "7500", "CAP.TO in milliseconds, in steps of 500"),
+    key("vwc", "1", "volatile write cache present: 0 or 1"),
+    key("aerl", "4", "most Asynchronous Event Requests, 1 to 256"),
+];
+
+/// A profile with a name.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedProfile {
+    /// What [`Profile::named`](super::Profile::named) calls it.
+    pub name: &'static str,
+    /// What it stands for.
+    pub meaning: &'static str,
+    /// Its difference from the default, as keys and values.
+    pub settings: &'static [(&'static str, &'static str)],
+}
+
+pub(super) const NAMED: &[NamedProfile] = &[
+    NamedProfile {
+        name: "hmb",
+        meaning: "no memory of its own: wants a Host Memory Buffer (default)",
+        settings: &[],
+    },
+    NamedProfile {
+        name: "plain",
+        meaning: "memory of its own: wants no Host Memory Buffer",
+        settings: &[("hmpre", "0"), ("hmmin", "0")],
+    },
+    NamedProfile {
+        name: "4k",
+        meaning: "blocks of 4096 bytes",
+        settings: &[("block", "4096")],
+    },
+    NamedProfile {
+        name: "two-namespaces",
+        meaning: "two namespaces of 512 MiB",
+        settings: &[("namespaces", "2"), ("capacity", "512M")],
+    },
+    NamedProfile {
+        name: "strict-hmb",
+        meaning: "a Host Memory Buffer of at most four ranges of at least 1 MiB",
+        settings: &[("hmminds", "1M"), ("hmmaxd", "4")],
+    },
+    NamedProfile {
+        name: "small",
+        meaning: "one queue pair of eight entries, one message, transfers of 16 KiB",
+        settings: &[
+            ("queues", "1"),
+            ("mqes", "8"),
+            ("messages", "1"),
+            ("mdts", "16K"),
+        ],
+    },
+    NamedProfile {
+        name: "line",
+        meaning: "no MSI-X: interrupts by the INTx line",
+        settings: &[("messages", "0")],
+    },
+];

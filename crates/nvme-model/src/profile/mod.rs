@@ -1,0 +1,246 @@
+//! Which controller the model is: sizes, limits, and how it answers when asked to use or return host memory.
+
+mod error;
+mod keys;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use error::{ProfileError, Refusal};
+pub use keys::{Key, NamedProfile};
+
+use keys::{KEYS, NAMED};
+use value::{answer, milliseconds, model_number, pages, power_of_two, size, version};
+
+use crate::media::{Media, MemoryMedia};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// How the controller answers a command that enables or disables the Host Memory Buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Answer {
+    /// At once.
+    #[default]
+    Prompt,
+    /// Only after [`Profile::late_ns`]. An enable takes the memory at once; a disable keeps it until it is answered.
+    Late,
+    /// Never. An enable takes the memory all the same; a disable keeps it.
+    Never,
+    /// With an error. An enable does not take the memory; a disable keeps it.
+    Fails,
+}
+
+/// What the model is. [`Profile::default`] is a controller with a Host Memory Buffer and a namespace of 1 GiB.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Model number, as Identify Controller tells it.
+    pub model: String,
+    /// Specification revision as in the register VS, for example `0x0001_0400`.
+    pub version: u32,
+    /// Size of each namespace that [`Profile::memory`] makes.
+    pub capacity_bytes: u64,
+    /// Logical block size.
+    pub block_bytes: u32,
+    /// Number of namespaces that [`Profile::memory`] makes.
+    pub namespaces: u32,
+    /// Largest transfer, 0 for no limit.
+    pub mdts_bytes: u64,
+    /// Largest I/O queue, in entries.
+    pub queue_entries: u32,
+    /// I/O queue pairs.
+    pub queues: u16,
+    /// MSI-X messages, 0 for INTx only.
+    pub messages: u16,
+    /// Distance of two doorbells.
+    pub doorbell_bytes: u32,
+    /// Smallest memory page.
+    pub page_min_bytes: u64,
+    /// Largest memory page.
+    pub page_max_bytes: u64,
+    /// Preferred size of the Host Memory Buffer, 0 for none.
+    pub hmpre_bytes: u64,
+    /// Least size of the Host Memory Buffer.
+    pub hmmin_bytes: u64,
+    /// Least size of a descriptor entry, 0 for no limit.
+    pub hmminds_bytes: u64,
+    /// Most descriptor entries, 0 for no limit.
+    pub hmmaxd: u16,
+    /// Answer to an enable of the Host Memory Buffer.
+    pub enable: Answer,
+    /// Answer to a disable of the Host Memory Buffer.
+    pub disable: Answer,
+    /// How long a late answer takes.
+    pub late_ns: u64,
+    /// How long the controller takes to become ready or not ready.
+    pub ready_ns: u64,
+    /// CAP.TO.
+    pub timeout_ns: u64,
+    /// A volatile write cache is present.
+    pub write_cache: bool,
+    /// Most Asynchronous Event Requests outstanding.
+    pub event_requests: u16,
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self {
+            model: "Software NVMe".to_owned(),
+            version: 0x0001_0400,
+            capacity_bytes: GIB,
+            block_bytes: 512,
+            namespaces: 1,
+            mdts_bytes: 512 * KIB,
+            queue_entries: 1024,
+            queues: 16,
+            messages: 17,
+            doorbell_bytes: 4,
+            page_min_bytes: 4 * KIB,
+            page_max_bytes: 64 * KIB,
+            hmpre_bytes: 64 * MIB,
+            hmmin_bytes: 16 * MIB,
+            hmminds_bytes: 0,
+            hmmaxd: 0,
+            enable: Answer::Prompt,
+            disable: Answer::Prompt,
+            late_ns: 20_000_000_000,
+            ready_ns: 5_000_000,
+            timeout_ns: 7_500_000_000,
+            write_cache: true,
+            event_requests: 4,
+        }
+    }
+}
+
+impl Profile {
+    /// Every key that [`Profile::set`] takes.
+    #[must_use]
+    pub fn keys() -> &'static [Key] {
+        KEYS
+    }
+
+    /// Every named profile.
+    #[must_use]
+    pub fn names() -> &'static [NamedProfile] {
+        NAMED
+    }
+
+    /// The profile called `name`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let named = NAMED.iter().find(|named| named.name == name)?;
+        let mut profile = Self::default();
+        for (key, value) in named.settings {
+            profile.set(key, value).ok()?;
+        }
+        Some(profile)
+    }
+
+    /// Changes one setting. Whether the settings go together is for [`Profile::check`] to say.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), ProfileError> {
+        let key = KEYS
+            .iter()
+            .find(|key| key.name == name)
+            .ok_or_else(|| ProfileError::UnknownKey(name.to_owned()))?;
+        self.assign(key.name, value)
+            .ok_or_else(|| ProfileError::BadValue {
+                key: key.name,
+                value: value.to_owned(),
+                meaning: key.meaning,
+            })
+    }
+
+    fn assign(&mut self, name: &str, value: &str) -> Option<()> {
+        match name {
+            "model" => self.model = model_number(value)?,
+            "version" => self.version = version(value)?,
+            "capacity" => self.capacity_bytes = size(value, 512..=1 << 50)?,
+            "block" => self.block_bytes = power_of_two(value, 512, 4096)? as u32,
+            "namespaces" => self.namespaces = size(value, 0..=1024)? as u32,
+            "mdts" if value == "0" => self.mdts_bytes = 0,
+            "mdts" => self.mdts_bytes = power_of_two(value, 4 * KIB, GIB)?,
+            "mqes" => self.queue_entries = size(value, 2..=65536)? as u32,
+            "queues" => self.queues = size(value, 1..=1024)? as u16,
+            "messages" => self.messages = size(value, 0..=2048)? as u16,
+            "dstrd" => self.doorbell_bytes = power_of_two(value, 4, 4096)? as u32,
+            "mpsmin" => self.page_min_bytes = power_of_two(value, 4 * KIB, 128 * MIB)?,
+            "mpsmax" => self.page_max_bytes = power_of_two(value, 4 * KIB, 128 * MIB)?,
+            "hmpre" => self.hmpre_bytes = pages(value)?,
+            "hmmin" => self.hmmin_bytes = pages(value)?,
+            "hmminds" => self.hmminds_bytes = pages(value)?,
+            "hmmaxd" => self.hmmaxd = size(value, 0..=0xFFFF)? as u16,
+            "enable" => self.enable = answer(value, "refused")?,
+            "disable" => self.disable = answer(value, "fails")?,
+            "late" => self.late_ns = milliseconds(value)?,
+            "ready" => self.ready_ns = milliseconds(value)?,
+            "timeout" => {
+                self.timeout_ns = milliseconds(value)
+                    .filter(|ns| ns % 500_000_000 == 0 && *ns <= 127_500_000_000)?;
+            }
+            "vwc" => self.write_cache = size(value, 0..=1)? == 1,
+            "aerl" => self.event_requests = size(value, 1..=256)? as u16,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Whether such a controller can be.
+    pub fn check(&self) -> Result<(), ProfileError> {
+        let refusals = [
+            (!self.is_in_range(), Refusal::Range),
+            (
+                !self
+                    .capacity_bytes
+                    .is_multiple_of(u64::from(self.block_bytes)),
+                Refusal::Capacity,
+            ),
+            (
+                self.mdts_bytes != 0 && self.mdts_bytes < 2 * self.page_min_bytes,
+                Refusal::TransferBelowPages,
+            ),
+            (self.page_min_bytes > self.page_max_bytes, Refusal::Pages),
+            (self.hmmin_bytes > self.hmpre_bytes, Refusal::HmbMinimum),
+            (self.doorbells_bytes() > MIB, Refusal::Doorbells),
+        ];
+        match refusals.into_iter().find(|(refused, _)| *refused) {
+            Some((_, why)) => Err(ProfileError::Impossible(why)),
+            None => Ok(()),
+        }
+    }
+
+    /// Each field by itself is what [`Profile::set`] lets it be.
+    fn is_in_range(&self) -> bool {
+        let page = |bytes: u64| bytes.is_power_of_two() && (4 * KIB..=128 * MIB).contains(&bytes);
+        let host_memory = |bytes: u64| bytes.is_multiple_of(4 * KIB) && bytes <= 16 * GIB;
+        self.block_bytes.is_power_of_two()
+            && (512..=4096).contains(&self.block_bytes)
+            && self.namespaces <= 1024
+            && (self.mdts_bytes == 0 || self.mdts_bytes.is_power_of_two())
+            && (2..=65536).contains(&self.queue_entries)
+            && (1..=1024).contains(&self.queues)
+            && self.messages <= 2048
+            && self.doorbell_bytes.is_power_of_two()
+            && (4..=4096).contains(&self.doorbell_bytes)
+            && page(self.page_min_bytes)
+            && page(self.page_max_bytes)
+            && host_memory(self.hmpre_bytes)
+            && host_memory(self.hmmin_bytes)
+            && host_memory(self.hmminds_bytes)
+            && (1..=256).contains(&self.event_requests)
+            && self.timeout_ns <= 127_500_000_000
+    }
+
+    /// Empty media in memory for each namespace.
+    #[must_use]
+    pub fn memory(&self) -> Vec<Box<dyn Media>> {
+        (0..self.namespaces)
+            .map(|_| Box::new(MemoryMedia::new(self.capacity_bytes)) as Box<dyn Media>)
+            .collect()
+    }
+
+    /// The length of the doorbell registers: a tail and a head for each queue pair and the admin queues.
+    pub(crate) fn doorbells_bytes(&self) -> u64 {
+        (u64::from(self.queues) + 1) * 2 * u64::from(self.doorbell_bytes)
+    }
+}

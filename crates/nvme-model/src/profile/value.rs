@@ -1,0 +1,63 @@
+//! How the values of settings are written.
+
+use std::ops::RangeInclusive;
+
+use super::{Answer, GIB, KIB, MIB};
+
+/// A number with an optional suffix K, M, G or T.
+pub(super) fn size(text: &str, range: RangeInclusive<u64>) -> Option<u64> {
+    let (digits, unit) = match text.char_indices().next_back()? {
+        (at, 'k' | 'K') => (&text[..at], KIB),
+        (at, 'm' | 'M') => (&text[..at], MIB),
+        (at, 'g' | 'G') => (&text[..at], GIB),
+        (at, 't' | 'T') => (&text[..at], GIB << 10),
+        _ => (text, 1),
+    };
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let value = digits.parse::<u64>().ok()?.checked_mul(unit)?;
+    range.contains(&value).then_some(value)
+}
+
+/// A power of two in a range.
+pub(super) fn power_of_two(text: &str, least: u64, most: u64) -> Option<u64> {
+    size(text, least..=most).filter(|value| value.is_power_of_two())
+}
+
+/// A size in the 4 KiB units of HMPRE, HMMIN and HMMINDS.
+pub(super) fn pages(text: &str) -> Option<u64> {
+    size(text, 0..=16 * GIB).filter(|bytes| bytes.is_multiple_of(4 * KIB))
+}
+
+/// A time in milliseconds, up to an hour; the result is in nanoseconds.
+pub(super) fn milliseconds(text: &str) -> Option<u64> {
+    size(text, 0..=3_600_000).map(|ms| ms * 1_000_000)
+}
+
+/// An answer; an error has a name of its own for each command.
+pub(super) fn answer(text: &str, failure: &str) -> Option<Answer> {
+    match text {
+        "ok" => Some(Answer::Prompt),
+        "late" => Some(Answer::Late),
+        "never" => Some(Answer::Never),
+        _ => (text == failure).then_some(Answer::Fails),
+    }
+}
+
+/// A revision of the specification.
+pub(super) fn version(text: &str) -> Option<u32> {
+    match text {
+        "1.4" => Some(0x0001_0400),
+        "2.0" => Some(0x0002_0000),
+        _ => None,
+    }
+}
+
+/// Text for the model number.
+pub(super) fn model_number(text: &str) -> Option<String> {
+    let printable = text
+        .bytes()
+        .all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    (printable && (1..=40).contains(&text.len())).then(|| text.to_owned())
+}

@@ -1,0 +1,14 @@
+//! The controller model, driven as a host drives a device: by registers, queues and interrupts.
+
+mod admin;
+mod bring_up;
+mod events;
+mod features;
+mod hmb;
+mod host;
+mod hostile;
+mod interrupts;
+mod io;
+mod media;
+mod prp;
+mod queues;

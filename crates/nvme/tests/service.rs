@@ -1,0 +1,313 @@
+//! I/O queues, the write cache, events, and answers that come late or cannot be true.
+
+mod device;
+
+use device::{Answer, Device, Host, last, well_behaved};
+use nvme::lifecycle::{Event, Failure, Goal, Impossible, NotNow, Progress, WriteCache};
+use nvme_spec::async_event::AsyncEvent;
+use nvme_spec::command::AdminOpcode;
+use nvme_spec::completion::Completion;
+use nvme_spec::status::Status;
+use zerocopy::IntoBytes;
+
+const SECOND_US: u64 = 1_000_000;
+
+fn failed(progress: Progress) -> Failure {
+    match progress {
+        Progress::Failed(failure) => failure,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn queue_pairs_are_created_completion_queue_first() {
+    let mut host = Host::new(Device::new());
+    assert_eq!(host.reach(Goal::Identify), Progress::Done);
+    let from = host.device.commands.borrow().len();
+    assert_eq!(host.reach(Goal::Start { pairs: 2 }), Progress::Done);
+    assert_eq!(host.controller.pairs(), 2);
+    let expected = [
+        AdminOpcode::SET_FEATURES,
+        AdminOpcode::CREATE_COMPLETION_QUEUE,
+        AdminOpcode::CREATE_SUBMISSION_QUEUE,
+        AdminOpcode::CREATE_COMPLETION_QUEUE,
+        AdminOpcode::CREATE_SUBMISSION_QUEUE,
+        AdminOpcode::GET_FEATURES,
+        AdminOpcode::SET_FEATURES,
+        AdminOpcode::ASYNC_EVENT_REQUEST,
+        AdminOpcode::ASYNC_EVENT_REQUEST,
+        AdminOpcode::ASYNC_EVENT_REQUEST,
+        AdminOpcode::ASYNC_EVENT_REQUEST,
+    ];
+    assert_eq!(host.device.opcodes(from), expected);
+    let completion = last(&host.device, AdminOpcode::CREATE_COMPLETION_QUEUE);
+    assert_eq!(
+        (completion.cdw10, completion.cdw11),
+        (63 << 16 | 2, 1 << 16 | 3)
+    );
+    assert_eq!(completion.prp1, host.inventory.queues[1].completion_address);
+    let submission = last(&host.device, AdminOpcode::CREATE_SUBMISSION_QUEUE);
+    assert_eq!(
+        (submission.cdw10, submission.cdw11),
+        (63 << 16 | 2, 2 << 16 | 1)
+    );
+    assert_eq!(submission.prp1, host.inventory.queues[1].submission_address);
+}
+
+#[test]
+fn fewer_queues_than_asked_for_are_taken() {
+    let mut host = Host::new(Device::new());
+    assert_eq!(host.reach(Goal::Identify), Progress::Done);
+    // 8 completion, 4 submission queues.
+    assert_eq!(host.reach(Goal::Start { pairs: 6 }), Progress::Done);
+    assert_eq!(host.controller.pairs(), 4);
+}
+
+#[test]
+fn queue_memory_is_checked() {
+    let start = |change: fn(&mut nvme::lifecycle::QueueMemory)| {
+        let mut host = Host::new(Device::new());
+        assert_eq!(host.reach(Goal::Identify), Progress::Done);
+        change(&mut host.inventory.queues[0]);
+        host.reach(Goal::Start { pairs: 1 })
+    };
+    assert_eq!(
+        failed(start(|queue| queue.submission_entries = 257)),
+        Failure::QueueMemory
+    );
+    assert_eq!(
+        failed(start(|queue| queue.completion_entries = 1)),
+        Failure::QueueMemory
+    );
+    assert_eq!(
+        failed(start(|queue| queue.completion_address = 0)),
+        Failure::QueueMemory
+    );
+    assert_eq!(
+        failed(start(|queue| queue.submission_address += 64)),
+        Failure::QueueMemory
+    );
+    assert_eq!(
+        start(|queue| queue.submission_entries = 256),
+        Progress::Done
+    );
+}
+
+#[test]
+fn goals_that_need_an_enabled_controller_are_refused_without() {
+    let mut host = Host::new(Device::new());
+    assert_eq!(
+        host.controller
+            .begin(Goal::Start { pairs: 1 }, host.device.now()),
+        Err(NotNow)
+    );
+    assert_eq!(
+        host.controller.begin(Goal::DisableHmb, host.device.now()),
+        Err(NotNow)
+    );
+    let mut host = Host::started();
+    assert_eq!(
+        host.controller
+            .begin(Goal::Start { pairs: 1 }, host.device.now()),
+        Err(NotNow)
+    );
+}
+
+#[test]
+fn the_write_cache_is_as_the_controller_says() {
+    let cache = |answer: Answer, present: bool| {
+        let mut host = Host::new(Device::new());
+        host.device
+            .answer(move |command| match AdminOpcode(command.cdw0.opcode()) {
+                AdminOpcode::GET_FEATURES => answer.clone(),
+                AdminOpcode::IDENTIFY if command.cdw10 == 1 => {
+                    let mut data = device::controller();
+                    data.vwc.set_present(present);
+                    Answer::Data(data.as_bytes().to_vec())
+                }
+                _ => well_behaved(command),
+            });
+        assert_eq!(host.reach(Goal::Identify), Progress::Done);
+        assert_eq!(host.reach(Goal::Start { pairs: 1 }), Progress::Done);
+        host.controller.write_cache()
+    };
+    assert_eq!(cache(Answer::Success(1), true), WriteCache::Enabled);
+    assert_eq!(cache(Answer::Success(0), true), WriteCache::Disabled);
+    assert_eq!(
+        cache(Answer::Fail(Status::INVALID_FIELD), true),
+        WriteCache::Enabled
+    );
+    assert_eq!(cache(Answer::Success(1), false), WriteCache::Absent);
+}
+
+#[test]
+fn events_are_taken_and_their_requests_renewed() {
+    let mut host = Host::started();
+    let requests = |host: &Host| {
+        let opcodes = host.device.opcodes(0);
+        opcodes
+            .iter()
+            .filter(|&&opcode| opcode == AdminOpcode::ASYNC_EVENT_REQUEST)
+            .count()
+    };
+    assert_eq!(requests(&host), 4);
+    let request = last(&host.device, AdminOpcode::ASYNC_EVENT_REQUEST);
+    host.device
+        .complete(request.cdw0.cid(), 0x0004_0002, Status::SUCCESS);
+    assert_eq!(host.step(), Progress::Done);
+    let Some(Event::Async(event)) = host.controller.take_event() else {
+        panic!("an event");
+    };
+    assert_eq!(event.event(), AsyncEvent::NAMESPACE_CHANGED);
+    assert_eq!(host.controller.take_event(), None);
+    assert_eq!(requests(&host), 5);
+    // One that is refused is not renewed.
+    let request = last(&host.device, AdminOpcode::ASYNC_EVENT_REQUEST);
+    host.device.complete(
+        request.cdw0.cid(),
+        0,
+        Status::ASYNC_EVENT_REQUEST_LIMIT_EXCEEDED,
+    );
+    assert_eq!(host.step(), Progress::Done);
+    assert_eq!(requests(&host), 5);
+}
+
+#[test]
+fn events_that_nobody_takes_are_counted() {
+    let mut host = Host::started();
+    for _ in 0..11 {
+        let request = last(&host.device, AdminOpcode::ASYNC_EVENT_REQUEST);
+        host.device.complete(request.cdw0.cid(), 0, Status::SUCCESS);
+        assert_eq!(host.step(), Progress::Done);
+    }
+    assert_eq!(
+        std::iter::from_fn(|| host.controller.take_event()).count(),
+        8
+    );
+    assert_eq!(host.controller.events_lost(), 3);
+}
+
+#[test]
+fn a_command_without_an_answer_times_out_and_its_late_answer_is_known() {
+    let mut host = Host::new(Device::new());
+    host.device
+        .answer(|command| match AdminOpcode(command.cdw0.opcode()) {
+            AdminOpcode::CREATE_COMPLETION_QUEUE => Answer::Never,
+            _ => well_behaved(command),
+        });
+    assert_eq!(host.reach(Goal::Identify), Progress::Done);
+    let begun = host.device.now_us.get();
+    let timed_out = Failure::TimedOut(AdminOpcode::CREATE_COMPLETION_QUEUE);
+    assert_eq!(failed(host.reach(Goal::Start { pairs: 1 })), timed_out);
+    let waited = host.device.now_us.get() - begun;
+    assert!(
+        (10 * SECOND_US..11 * SECOND_US).contains(&waited),
+        "{waited} us"
+    );
+    let late = last(&host.device, AdminOpcode::CREATE_COMPLETION_QUEUE);
+    host.device
+        .complete(late.cdw0.cid(), 0, Status::INTERNAL_ERROR);
+    assert_eq!(host.step(), Progress::Done);
+    let event = Event::Late(AdminOpcode::CREATE_COMPLETION_QUEUE, Status::INTERNAL_ERROR);
+    assert_eq!(host.controller.take_event(), Some(event));
+    // A second answer is not.
+    host.device.complete(late.cdw0.cid(), 0, Status::SUCCESS);
+    assert_eq!(
+        failed(host.step()),
+        Failure::Impossible(Impossible::CommandId)
+    );
+}
+
+#[test]
+fn slow_answers_do_not_add_up_without_limit() {
+    let mut host = Host::new(Device::new());
+    assert_eq!(host.reach(Goal::Identify), Progress::Done);
+    host.device.answer(|_| Answer::Never);
+    let goal = Goal::Start { pairs: 4 };
+    let begun = host.device.now_us.get();
+    host.controller.begin(goal, host.device.now()).unwrap();
+    let end = loop {
+        let sent = host.device.commands.borrow().len();
+        match host.step() {
+            Progress::Again { .. } => {}
+            end => break end,
+        }
+        // Each answer comes just in time.
+        host.device
+            .now_us
+            .set(host.device.now_us.get() + 9 * SECOND_US / 2);
+        let command = host.device.commands.borrow().get(sent).copied();
+        if let Some(command) = command {
+            host.device
+                .complete(command.cdw0.cid(), 0x0007_0007, Status::SUCCESS);
+        }
+    };
+    assert!(matches!(failed(end), Failure::TimedOut(_)));
+    let waited = host.device.now_us.get() - begun;
+    assert!(
+        (30 * SECOND_US..45 * SECOND_US).contains(&waited),
+        "{waited} us"
+    );
+}
+
+#[test]
+fn an_answer_from_before_a_reset_is_not_taken_for_a_new_one() {
+    let mut host = Host::started();
+    host.device.answer(|_| Answer::Never);
+    assert_eq!(
+        host.controller.begin(Goal::DisableHmb, host.device.now()),
+        Ok(())
+    );
+    assert!(matches!(host.step(), Progress::Again { .. }));
+    let old = last(&host.device, AdminOpcode::SET_FEATURES).cdw0.cid();
+    assert_eq!(host.reach(Goal::Reset), Progress::Done);
+    host.device.complete(old, 0, Status::SUCCESS);
+    assert_eq!(
+        failed(host.step()),
+        Failure::Impossible(Impossible::CommandId)
+    );
+}
+
+#[test]
+fn impossible_completions_are_told_apart() {
+    let after = |change: fn(&mut Completion)| {
+        let mut host = Host::started();
+        let cid = last(&host.device, AdminOpcode::ASYNC_EVENT_REQUEST)
+            .cdw0
+            .cid();
+        let sq_head = host.device.commands.borrow().len() as u16 % 32;
+        let mut completion = Completion {
+            cid,
+            sq_head,
+            ..Completion::default()
+        };
+        change(&mut completion);
+        host.device.post(completion);
+        host.step()
+    };
+    assert_eq!(after(|_| {}), Progress::Done);
+    let impossible = |change| match failed(after(change)) {
+        Failure::Impossible(what) => what,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        impossible(|completion| completion.sq_id = 1),
+        Impossible::QueueId
+    );
+    assert_eq!(
+        impossible(|completion| completion.sq_head = 32),
+        Impossible::Head
+    );
+    assert_eq!(
+        impossible(|completion| completion.sq_head += 1),
+        Impossible::Head
+    );
+    assert_eq!(
+        impossible(|completion| completion.cid = 0x000F),
+        Impossible::CommandId
+    );
+    assert_eq!(
+        impossible(|completion| completion.cid = 0xFFFF),
+        Impossible::CommandId
+    );
+}
