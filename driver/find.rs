@@ -31,6 +31,9 @@ const SUBMISSION_BYTES: usize = MAX_ENTRIES as usize * COMMAND_BYTES;
 const COMPLETION_RING_BYTES: usize = MAX_ENTRIES as usize * COMPLETION_BYTES;
 const _: () = assert!(ADMIN_ENTRIES as usize * COMMAND_BYTES <= PAGE);
 
+/// Storport wants an adapter to take at least so many physical breaks.
+const LEAST_BREAKS: u32 = 16;
+
 /// Four pages for the admin queues, Identify and the HMB descriptor list, the I/O queues, and a page to align them.
 const MEMORY_BYTES: usize = 5 * PAGE + SUBMISSION_BYTES + COMPLETION_RING_BYTES;
 
@@ -64,7 +67,7 @@ pub(crate) fn find(
     units.set(info, state.inventory.namespaces.as_slice());
     let limits = Limits {
         transfer_bytes: units.max_transfer_bytes(),
-        physical_breaks: prp::max_entries(units.max_transfer_bytes()),
+        physical_breaks: prp::max_entries(units.max_transfer_bytes()).max(LEAST_BREAKS),
         requests: state
             .io
             .as_ref()

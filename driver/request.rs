@@ -4,7 +4,8 @@ use scsi::{Action, DataDirection};
 
 use crate::adapter::Adapter;
 use crate::io::end_scsi;
-use crate::storport::{Port, Srb, SrbFunction, SrbList, SrbStatus};
+use crate::state::Call;
+use crate::storport::{Irql, Port, Srb, SrbFunction, SrbList, SrbStatus};
 
 /// SYNCHRONIZE CACHE(10) of the whole unit: what a flush request comes down to.
 const SYNCHRONIZE_CACHE: [u8; 10] = [0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -109,9 +110,14 @@ fn prepare(port: Port, srb: &mut Srb, command: &nvme_spec::command::Command, byt
 
 /// `HwStartIo`, with the StartIo lock.
 pub(crate) fn start(adapter: &Adapter, port: Port, srb: Srb) {
+    let call = Call {
+        adapter,
+        port,
+        irql: Irql::Dispatch,
+    };
     let mut done = SrbList::new();
     match adapter.state.enter() {
-        Some(mut state) => state.accept(adapter, port, srb, &mut done),
+        Some(mut state) => state.accept(call, srb, &mut done),
         None => done.push(srb, SrbStatus::BUSY),
     }
     done.complete(port);

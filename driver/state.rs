@@ -4,6 +4,7 @@ use nvme::hmb::Policy;
 use nvme::lifecycle::{Controller, Failure, Goal, Inventory, Progress, QueueMemory, Shutdown};
 
 use crate::adapter::Adapter;
+use crate::completion::visit;
 use crate::hmb::Hmb;
 use crate::io::{Drained, IoQueue, Outstanding};
 use crate::report;
@@ -106,33 +107,22 @@ impl State {
     };
 
     /// A request that `HwStartIo` got: to the controller, into the queue of waiting ones, or refused.
-    pub(crate) fn accept(&mut self, adapter: &Adapter, port: Port, srb: Srb, done: &mut SrbList) {
+    pub(crate) fn accept(&mut self, call: Call<'_>, srb: Srb, done: &mut SrbList) {
         match srb.function() {
-            SrbFunction::PNP => self.plug_and_play(
-                Call {
-                    adapter,
-                    port,
-                    irql: Irql::Dispatch,
-                },
-                srb,
-                done,
-            ),
+            SrbFunction::PNP => self.plug_and_play(call, srb, done),
             SrbFunction::RESET_BUS
             | SrbFunction::RESET_DEVICE
             | SrbFunction::RESET_LOGICAL_UNIT => {
-                let call = Call {
-                    adapter,
-                    port,
-                    irql: Irql::Dispatch,
-                };
                 if self.recover(call) {
                     self.then_complete.push(srb, SrbStatus::SUCCESS);
                 } else {
                     done.push(srb, SrbStatus::SUCCESS);
                 }
             }
-            _ => self.submit(srb, done),
+            _ => return self.submit(srb, done),
         }
+        // Something was begun: on with it.
+        visit(self, call, done);
     }
 
     fn submit(&mut self, srb: Srb, done: &mut SrbList) {
@@ -291,6 +281,10 @@ impl State {
             else {
                 return None;
             };
+            // A step reads a register, which takes longer than all else that an interrupt for I/O needs.
+            if self.stage == Stage::Idle && !controller.has_completions() {
+                return None;
+            }
             let progress = controller.step(registers, &mut self.inventory, call.port.now());
             self.hmb.settle(call, controller);
             match progress {
