@@ -8,6 +8,10 @@
 //! controller and takes it back.
 #![cfg(windows)]
 #![no_std]
+#![forbid(
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::undocumented_unsafe_blocks
+)]
 #![deny(
     clippy::unwrap_used,
     clippy::expect_used,

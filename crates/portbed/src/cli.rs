@@ -1,0 +1,108 @@
+//! The command line: `portbed run | io | rules | profiles`.
+//!
+//! Exit status 0: all held; 1: a rule was broken, data differed, or something leaked; 2: it could not run, and one line
+//! on standard error says why.
+
+mod list;
+mod options;
+pub mod profile;
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::report::Verdict;
+use crate::run::{self, Setup, Work};
+use crate::timeline::Timeline;
+use options::{RunOptions, StreamOptions};
+use profile::SelectionError;
+
+/// Executes a Storport miniport image on Linux, holds it to the rules that a miniport must obey, and verifies its I/O.
+#[derive(Debug, Parser)]
+#[command(
+    name = "portbed",
+    version,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "Without a command: run. Exit status 0: all held; 1: a rule was broken, data differed, or \
+    something leaked; 2: it could not run."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunOptions,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The main job: find, initialise, HMB, enumerate, verified I/O, power cycle, stop, removal.
+    Run(RunOptions),
+    /// A stream of requests, with its throughput and the cost of a request.
+    Io(StreamOptions),
+    /// List the rules that a miniport is held to.
+    Rules,
+    /// List the controllers that the model can be, and every key of --profile.
+    Profiles,
+}
+
+/// Runs the command line and gives the exit status.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => return refuse(one_line(&error)),
+        // Help and version are answers.
+        Err(answer) => return print(&answer.render().ansi().to_string()),
+    };
+    match arguments.command {
+        None => run(arguments.run.setup(Work::MainJob)),
+        Some(Command::Run(options)) => run(options.setup(Work::MainJob)),
+        Some(Command::Io(options)) => run(options.setup()),
+        Some(Command::Rules) => print(&list::rules()),
+        Some(Command::Profiles) => print(&list::profiles()),
+    }
+}
+
+fn run(setup: Result<Setup, SelectionError>) -> ExitCode {
+    let verdict = setup
+        .map_err(|why| why.to_string())
+        .and_then(|setup| run::run(&setup, &Timeline::stdout()).map_err(|why| why.to_string()));
+    match verdict {
+        Ok(Verdict::Pass) => ExitCode::SUCCESS,
+        Ok(Verdict::Fail) => ExitCode::from(1),
+        Err(why) => refuse(why),
+    }
+}
+
+/// Says in one line why nothing could be done.
+fn refuse(why: impl Display) -> ExitCode {
+    let why = why.to_string();
+    let line = why.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    // Where nobody listens any more there is nobody to tell.
+    let _ = writeln!(io::stderr(), "portbed: {line}");
+    ExitCode::from(2)
+}
+
+/// Prints an answer. A reader that has seen enough is no error.
+fn print(text: &str) -> ExitCode {
+    match anstream::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => refuse(error),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// What is wrong with the arguments, and what was perhaps meant, without the usage.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let told: Vec<&str> = lines
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+        .collect();
+    let told = told.join(" ");
+    told.strip_prefix("error: ").unwrap_or(&told).to_owned()
+}

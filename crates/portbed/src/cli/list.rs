@@ -1,0 +1,59 @@
+//! `portbed rules` and `portbed profiles`.
+
+use anstyle::{AnsiColor, Style};
+use nvme_model::Profile;
+
+use super::profile::REGISTRY_PREFIX;
+use crate::machine::PortOptions;
+use crate::rules;
+
+const NAME: Style = AnsiColor::Cyan.on_default();
+const HEADING: Style = Style::new().bold();
+const FAINT: Style = Style::new().dimmed();
+
+/// Every rule: id, meaning, source.
+pub fn rules() -> String {
+    let rules = rules::catalog();
+    let entry = |rule: &rules::Rule| {
+        format!(
+            "{NAME}{}{NAME:#}\n    {}\n    {FAINT}{}{FAINT:#}\n",
+            rule.id, rule.meaning, rule.source
+        )
+    };
+    [heading(&format!("{} rules", rules.len()))]
+        .into_iter()
+        .chain(rules.into_iter().map(entry))
+        .collect()
+}
+
+/// Every named profile and every key.
+pub fn profiles() -> String {
+    let mut text = heading("Profiles");
+    for named in Profile::names() {
+        text += &row(named.name, "", named.meaning);
+    }
+    text += &heading("\nThe device (sizes take K, M, G)");
+    for key in Profile::keys() {
+        text += &row(key.name, key.default, key.meaning);
+    }
+    text += &heading("\nThe port driver");
+    for key in PortOptions::keys() {
+        text += &row(key.name, key.default, key.meaning);
+    }
+    text += &heading("\nThe registry");
+    text += &row(
+        &format!("{REGISTRY_PREFIX}NAME"),
+        "",
+        "a value of the service's Parameters\\Device key, a number of 32 bits, such as reg.HmbMaximumMegabytes=16",
+    );
+    text += "\nportbed run --profile 4k,hmpre=32M,grant=half\n";
+    text
+}
+
+fn heading(text: &str) -> String {
+    format!("{HEADING}{text}{HEADING:#}\n")
+}
+
+fn row(name: &str, default: &str, meaning: &str) -> String {
+    format!("  {NAME}{name:<16}{NAME:#}{default:<14}{meaning}\n")
+}

@@ -1,0 +1,140 @@
+//! The options of `portbed run` and `portbed io`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::profile::{Selection, SelectionError};
+use crate::run::{ControllerKind, Setup, Work};
+use crate::workload::{Pattern, Stream};
+
+/// The most virtual processors.
+const MOST_CPUS: i64 = 64;
+
+/// The most requests outstanding at a time.
+const MOST_OUTSTANDING: i64 = 1024;
+
+/// The options of a run.
+#[derive(Args, Debug)]
+pub struct RunOptions {
+    /// The miniport image to run, instead of the project's own, which is built first
+    #[arg(long, value_name = "FILE")]
+    driver: Option<PathBuf>,
+    /// The controller: model
+    #[arg(long, value_name = "KIND", default_value = "model", value_parser = controller)]
+    controller: ControllerKind,
+    /// Which controller the model is: a name, keys with values, or both, separated by commas; see `portbed profiles`
+    #[arg(long, value_name = "NAME|K=V,...", default_value = "hmb")]
+    profile: String,
+    /// A raw disk image behind the first namespace. A blank one, all zero, is partitioned, formatted and filled; what any
+    /// other holds is only read, and preserved
+    #[arg(long, value_name = "FILE")]
+    disk: Option<PathBuf>,
+    /// Virtual processors, 1 to 64
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=MOST_CPUS))]
+    cpus: u32,
+    /// Decides the order of events and the data: the same seed gives the same run
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Write a report in JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+/// The options of a stream of requests.
+#[derive(Args, Debug)]
+pub struct StreamOptions {
+    #[command(flatten)]
+    run: RunOptions,
+    /// What is asked for: read, write, randread, randwrite, rw, randrw
+    #[arg(long, value_name = "PATTERN", default_value = "randread", value_parser = pattern)]
+    rw: Pattern,
+    /// Bytes in a request; takes K and M
+    #[arg(long, value_name = "BYTES", default_value = "4K", value_parser = bytes)]
+    bs: u32,
+    /// Requests outstanding at a time, 1 to 1024
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MOST_OUTSTANDING))]
+    qd: u32,
+    /// Requests in all
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    ios: u64,
+}
+
+impl StreamOptions {
+    /// What the options ask for.
+    pub fn setup(&self) -> Result<Setup, SelectionError> {
+        let stream = Stream {
+            pattern: self.rw,
+            bytes: self.bs,
+            depth: self.qd,
+            requests: self.ios,
+        };
+        self.run.setup(Work::Stream(stream))
+    }
+}
+
+impl RunOptions {
+    /// What the options ask for.
+    pub fn setup(&self, work: Work) -> Result<Setup, SelectionError> {
+        let Selection {
+            device,
+            port,
+            registry,
+        } = Selection::parse(&self.profile)?;
+        Ok(Setup {
+            work,
+            driver: self.driver.clone(),
+            controller: self.controller,
+            device,
+            port,
+            registry,
+            disk: self.disk.clone(),
+            cpus: self.cpus,
+            seed: self.seed,
+            report: self.report.clone(),
+        })
+    }
+}
+
+fn controller(kind: &str) -> Result<ControllerKind, String> {
+    match kind {
+        "model" => Ok(ControllerKind::Model),
+        "qemu" => Err("not available in this version, take model".to_owned()),
+        _ if kind.starts_with("vfio:") => {
+            Err("not available in this version, take model".to_owned())
+        }
+        _ => Err("there is no such controller, take model".to_owned()),
+    }
+}
+
+fn pattern(name: &str) -> Result<Pattern, String> {
+    let (random, what) = name
+        .strip_prefix("rand")
+        .map_or((false, name), |what| (true, what));
+    let (reads, writes) = match what {
+        "read" => (true, false),
+        "write" => (false, true),
+        "rw" => (true, true),
+        _ => return Err("read, write, randread, randwrite, rw and randrw are possible".to_owned()),
+    };
+    Ok(Pattern {
+        reads,
+        writes,
+        random,
+    })
+}
+
+fn bytes(text: &str) -> Result<u32, String> {
+    let (digits, unit) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
+        _ => (text, 1),
+    };
+    let bytes = digits
+        .parse::<u32>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit));
+    bytes
+        .filter(|bytes| (512..=16 << 20).contains(bytes))
+        .ok_or("512 to 16M are possible".to_owned())
+}

@@ -1,0 +1,64 @@
+//! What the port driver connects a miniport to: one trait for every kind of controller.
+
+mod model;
+mod wiring;
+
+pub use model::ModelController;
+pub use nvme_model::{Bus, Power, Width};
+pub(crate) use wiring::{DmaMap, DmaUse, Wiring};
+
+/// Who a controller says it is, for the report.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Identity {
+    /// What it is: `model`, ...
+    pub kind: &'static str,
+    /// The model number it identifies with.
+    pub model: String,
+    /// HMPRE in bytes.
+    pub hmpre_bytes: u64,
+    /// HMMIN in bytes.
+    pub hmmin_bytes: u64,
+    /// HMMINDS in bytes.
+    pub hmminds_bytes: u64,
+    /// HMMAXD, in descriptor entries; 0 is no limit.
+    pub hmmaxd: u16,
+}
+
+/// The controller's own view of the host memory buffer.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct HmbView {
+    /// How often the buffer was enabled.
+    pub enabled: u64,
+    /// How often it was disabled by command.
+    pub disabled: u64,
+    /// How many of the enables said that the memory was the same as before (MR = 1).
+    pub memory_returned: u64,
+    /// What the controller may use at this moment: (physical address, bytes).
+    pub lent: Vec<(u64, u64)>,
+}
+
+/// A controller on the virtual PCI Express bus. Everything happens at a virtual time, in nanoseconds.
+pub trait Controller: Send {
+    /// Who it is.
+    fn identity(&self) -> Identity;
+    /// The size of BAR0.
+    fn bar_bytes(&self) -> u64;
+    /// Reads 1, 2 or 4 bytes of configuration space.
+    fn config_read(&self, offset: u16, bytes: u8) -> u32;
+    /// Writes 1, 2 or 4 bytes of configuration space.
+    fn config_write(&mut self, offset: u16, bytes: u8, value: u32, now_ns: u64, bus: &mut dyn Bus);
+    /// Reads from BAR0.
+    fn read(&mut self, offset: u64, width: Width, now_ns: u64, bus: &mut dyn Bus) -> u64;
+    /// Writes to BAR0.
+    fn write(&mut self, offset: u64, width: Width, value: u64, now_ns: u64, bus: &mut dyn Bus);
+    /// Does everything that is due at `now_ns`.
+    fn run(&mut self, now_ns: u64, bus: &mut dyn Bus);
+    /// When [`Controller::run`] has something to do next.
+    fn next_event_ns(&self) -> Option<u64>;
+    /// Enters a power state.
+    fn power(&mut self, to: Power, now_ns: u64, bus: &mut dyn Bus);
+    /// Takes the device away: from now on it answers all ones and uses no memory.
+    fn remove(&mut self, bus: &mut dyn Bus);
+    /// The host memory buffer as the controller sees it.
+    fn hmb(&self) -> HmbView;
+}

@@ -1,0 +1,170 @@
+//! The machine, as a controller reaches it: DMA, interrupts, and somebody to tell.
+
+use std::collections::BTreeMap;
+
+use nvme_model::{Access, Bus, BusFault};
+
+use crate::journal::{Journal, Who};
+use crate::memory::PhysicalMemory;
+use crate::rules::{Judge, of_controller, port as rules};
+use crate::schedule::Interrupts;
+
+/// What the adapter may do with memory.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum DmaUse {
+    /// Anything: queues, lists, pages of its own, extensions of requests.
+    Adapter,
+    /// Read it: data on its way to the device.
+    Read,
+    /// Write it: data that come from the device.
+    Write,
+    /// Keep what it likes there.
+    Hmb,
+}
+
+/// Physical memory that the adapter may use at this moment.
+#[derive(Debug, Default)]
+pub(crate) struct DmaMap {
+    ranges: BTreeMap<u64, (u64, DmaUse)>,
+}
+
+impl DmaMap {
+    /// Lets the adapter use `bytes` at `start`.
+    pub(crate) fn allow(&mut self, start: u64, bytes: u64, use_: DmaUse) {
+        self.ranges.insert(start, (bytes, use_));
+    }
+
+    /// Takes back what was allowed at `start`.
+    pub(crate) fn forbid(&mut self, start: u64) {
+        self.ranges.remove(&start);
+    }
+
+    /// Whether all of `bytes` at `start` may be used in this way.
+    fn allows(&self, start: u64, bytes: u64, write: bool, why: Access) -> bool {
+        let mut at = start;
+        let end = start.saturating_add(bytes);
+        while at < end {
+            let Some((&base, &(length, use_))) = self.ranges.range(..=at).next_back() else {
+                return false;
+            };
+            let fits = match use_ {
+                DmaUse::Adapter => why != Access::Hmb,
+                DmaUse::Read => !write && matches!(why, Access::Data { .. }),
+                DmaUse::Write => write && matches!(why, Access::Data { .. }),
+                DmaUse::Hmb => why == Access::Hmb,
+            };
+            if !fits || at - base >= length {
+                return false;
+            }
+            at = base + length;
+        }
+        true
+    }
+}
+
+/// The wires between a controller and the machine, while the controller does something.
+pub(crate) struct Wiring<'a> {
+    pub(crate) memory: &'a PhysicalMemory,
+    pub(crate) judge: &'a Judge,
+    pub(crate) journal: &'a Journal,
+    pub(crate) interrupts: &'a mut Interrupts,
+    pub(crate) dma: &'a DmaMap,
+    pub(crate) stopped: bool,
+    pub(crate) now_ns: u64,
+    /// Whether a list of host memory descriptors was read: then what is lent may have changed.
+    pub(crate) list_read: bool,
+}
+
+impl Wiring<'_> {
+    fn judge_access(
+        &self,
+        start: u64,
+        bytes: u64,
+        write: bool,
+        why: Access,
+    ) -> Result<(), BusFault> {
+        let place = || "DMA".to_owned();
+        let what = || {
+            let verb = if write { "writes" } else { "reads" };
+            format!("the controller {verb} {bytes} bytes at {start:#x} ({why:?})")
+        };
+        let allowed = self.dma.allows(start, bytes, write, why);
+        self.judge.check(&rules::DMA_TARGET, allowed, place, what);
+        if why != Access::Hmb {
+            self.judge
+                .check(&rules::QUIET_AFTER_STOP, !self.stopped, place, what);
+        }
+        if allowed {
+            Ok(())
+        } else {
+            Err(BusFault { address: start })
+        }
+    }
+}
+
+impl Bus for Wiring<'_> {
+    fn read(&mut self, from: u64, into: &mut [u8], why: Access) -> Result<(), BusFault> {
+        self.list_read |= why == Access::HmbDescriptors;
+        self.judge_access(from, into.len() as u64, false, why)?;
+        self.memory
+            .read(from, into)
+            .map_err(|fault| BusFault { address: fault.0 })
+    }
+
+    fn write(&mut self, to: u64, data: &[u8], why: Access) -> Result<(), BusFault> {
+        self.judge_access(to, data.len() as u64, true, why)?;
+        self.memory
+            .write(to, data)
+            .map_err(|fault| BusFault { address: fault.0 })
+    }
+
+    fn interrupt(&mut self, message: u16) {
+        self.interrupts.message(message);
+    }
+
+    fn line(&mut self, asserted: bool) {
+        self.interrupts.set_line(asserted);
+    }
+
+    fn judge(&mut self, rule: nvme_model::Rule, held: bool, what: &dyn Fn() -> String) {
+        self.judge
+            .check(of_controller(rule), held, || "controller".to_owned(), what);
+    }
+
+    fn note(&mut self, what: String) {
+        self.journal.note(self.now_ns, Who::Controller, what);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATA: Access = Access::Data { queue: 1, cid: 0 };
+
+    #[test]
+    fn a_transfer_may_span_ranges_but_no_gap() {
+        let mut map = DmaMap::default();
+        map.allow(0x1000, 0x1000, DmaUse::Write);
+        map.allow(0x2000, 0x800, DmaUse::Write);
+        assert!(map.allows(0x1800, 0x1000, true, DATA));
+        assert!(!map.allows(0x1800, 0x1001, true, DATA));
+        map.forbid(0x2000);
+        assert!(!map.allows(0x1800, 0x1000, true, DATA));
+    }
+
+    #[test]
+    fn memory_is_used_only_for_what_it_was_given_for() {
+        let mut map = DmaMap::default();
+        map.allow(0x1000, 0x1000, DmaUse::Read);
+        map.allow(0x3000, 0x1000, DmaUse::Hmb);
+        map.allow(0x5000, 0x1000, DmaUse::Adapter);
+        assert!(map.allows(0x1000, 16, false, DATA));
+        assert!(!map.allows(0x1000, 16, true, DATA));
+        assert!(!map.allows(0x1000, 16, false, Access::SubmissionEntry { queue: 0 }));
+        assert!(map.allows(0x3000, 16, true, Access::Hmb));
+        assert!(!map.allows(0x3000, 16, true, DATA));
+        assert!(!map.allows(0x5000, 16, true, Access::Hmb));
+        assert!(map.allows(0x5000, 16, true, Access::CompletionEntry { queue: 0 }));
+    }
+}

@@ -1,0 +1,386 @@
+//! The virtual Windows machine: processors, virtual clock, port driver, driver image, controller.
+
+mod enumerate;
+mod faults;
+mod options;
+mod request;
+
+pub use options::{Grant, Interrupts, MachineOptions, PortKey, PortOptionError, PortOptions, Stop};
+pub use request::{
+    Completed, Cost, Data, HmbReport, LogicalUnit, PowerAction, Request, SrbKind, Token,
+    UnitAddress,
+};
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::controller::Identity;
+use crate::image::Image;
+use crate::memory::PhysicalMemory;
+use crate::port::{self, Function, Phase, Spec};
+use crate::rules::Judge;
+use crate::schedule::{Core, Fatal, Outcome};
+
+/// A miniport's `DriverEntry`: driver object, registry path, `NTSTATUS`.
+pub type DriverEntry = crate::image::EntryPoint;
+
+/// Physical memory of the machine, half of it below the registers under 4 GiB. Nothing is used until it is touched.
+const MEMORY_BYTES: u64 = 7 << 30;
+/// Tokens from here on name requests of the port driver itself.
+const INTERNAL_TOKENS: u64 = 1 << 62;
+
+/// Why the machine could not do what it was asked to.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum MachineError {
+    /// The image cannot be loaded.
+    #[error("{0}")]
+    Image(String),
+    /// `DriverEntry` failed.
+    #[error("DriverEntry failed with status {0:#010x}")]
+    Entry(u32),
+    /// The adapter did not start.
+    #[error("the adapter did not start: {0}")]
+    Start(String),
+    /// No logical unit, or one that does not answer as a disk.
+    #[error("the disk could not be enumerated: {0}")]
+    Enumerate(String),
+    /// The driver did something after which it cannot be run on, such as touching memory that it must not. The rule is
+    /// among the violations.
+    #[error("the driver cannot be run on: {what} ({rule})")]
+    Fatal {
+        /// The id of the broken rule.
+        rule: &'static str,
+        /// What happened.
+        what: String,
+    },
+    /// The machine itself lacks something.
+    #[error("the machine cannot be made: {0}")]
+    Resources(String),
+    /// A request is larger than the adapter takes.
+    #[error("a transfer of {bytes} bytes is larger than the {most} that the adapter takes")]
+    TooLarge {
+        /// What was asked for.
+        bytes: usize,
+        /// What the adapter takes.
+        most: u32,
+    },
+}
+
+impl From<Fatal> for MachineError {
+    fn from(fatal: Fatal) -> Self {
+        Self::Fatal {
+            rule: fatal.rule,
+            what: fatal.what,
+        }
+    }
+}
+
+/// The machine.
+pub struct Machine {
+    core: Arc<Core>,
+    image: Option<Arc<Image>>,
+    tokens: u64,
+    internal_tokens: u64,
+    units: Vec<UnitAddress>,
+    asleep: PowerAction,
+}
+
+impl Machine {
+    /// A machine that is switched on and has no driver yet.
+    pub fn new(options: MachineOptions) -> Result<Self, MachineError> {
+        let resources = |error: std::io::Error| MachineError::Resources(error.to_string());
+        let memory = PhysicalMemory::new(MEMORY_BYTES, options.seed).map_err(resources)?;
+        let cpus = options.cpus.clamp(1, 64) as usize;
+        let core = Core::start(
+            cpus,
+            options.seed,
+            memory,
+            options.journal,
+            options.port,
+            options.registry,
+            options.controller,
+        );
+        Ok(Self {
+            core: core.map_err(resources)?,
+            image: None,
+            tokens: 0,
+            internal_tokens: INTERNAL_TOKENS,
+            units: Vec::new(),
+            asleep: PowerAction::None,
+        })
+    }
+
+    /// Maps the image, binds its imports and calls its `DriverEntry`. Where a fault of its code is told is a matter of
+    /// the whole process: a process has one machine that loads an image.
+    pub fn load(&mut self, image: &Path) -> Result<(), MachineError> {
+        let loaded = Image::load(image, &port::imports::resolve);
+        let loaded =
+            loaded.map_err(|error| MachineError::Image(format!("{} {error}", image.display())))?;
+        let loaded = Arc::new(loaded);
+        faults::install(&self.core, &loaded)
+            .map_err(|error| MachineError::Resources(error.to_string()))?;
+        let entry = loaded.entry();
+        self.image = Some(loaded);
+        self.load_entry(entry)
+    }
+
+    /// Calls `entry` as the `DriverEntry` of a miniport that is linked into this process. Such a miniport calls the port
+    /// driver through [`resolve`]; its faults are the process's own.
+    pub fn load_entry(&mut self, entry: DriverEntry) -> Result<(), MachineError> {
+        let status = self.core.run(move |cpu| port::enter_driver(cpu, entry))?;
+        match status {
+            Some(0) if self.core.state().port.adapter.phase == Phase::Registered => Ok(()),
+            Some(status) => Err(MachineError::Entry(status)),
+            None => Err(MachineError::Resources(
+                "no memory for the driver object".to_owned(),
+            )),
+        }
+    }
+
+    /// `HwFindAdapter`, `HwInitialize`, passive initialisation.
+    pub fn start_adapter(&mut self) -> Result<(), MachineError> {
+        self.core
+            .run(port::find_adapter)?
+            .map_err(MachineError::Start)?;
+        self.core
+            .run(port::initialize_adapter)?
+            .map_err(MachineError::Start)
+    }
+
+    /// Finds the logical units as the port driver and a disk class driver do.
+    pub fn enumerate(&mut self) -> Result<Vec<LogicalUnit>, MachineError> {
+        let found = enumerate::units(self)?;
+        self.units = found.iter().map(|unit| unit.address).collect();
+        Ok(found)
+    }
+
+    /// Sends one request and waits for it.
+    pub fn execute(&mut self, request: Request) -> Result<Completed, MachineError> {
+        let token = self.submit(request)?;
+        self.core
+            .run_until(move |state| state.port.queues.has(token.0))?;
+        Ok(self.poll(token).unwrap_or_default())
+    }
+
+    /// Sends one request; it runs whenever the machine does.
+    pub fn submit(&mut self, request: Request) -> Result<Token, MachineError> {
+        let bytes = match &request.data {
+            Data::None => 0,
+            Data::In(bytes) => *bytes,
+            Data::Out(content) => content.len(),
+        };
+        let most = self.max_transfer_bytes();
+        if bytes > most as usize {
+            return Err(MachineError::TooLarge { bytes, most });
+        }
+        self.tokens += 1;
+        let token = self.tokens;
+        let spec = Spec {
+            token,
+            unit: request.unit,
+            what: Function::Execute(request.cdb),
+            data: request.data,
+            buffer_offset: request.buffer_offset,
+            srb: request.srb,
+            timeout_s: request.timeout_s,
+            flags: request.flags,
+            retries: 0,
+        };
+        port::submit(&self.core, &mut self.core.state(), spec);
+        Ok(Token(token))
+    }
+
+    /// Takes a request that has come back, without running the machine.
+    pub fn poll(&mut self, token: Token) -> Option<Completed> {
+        self.core.state().port.queues.take(token.0)
+    }
+
+    /// Runs the machine until any submitted request has come back, and takes it; `None` when none is outstanding.
+    pub fn wait_any(&mut self) -> Result<Option<(Token, Completed)>, MachineError> {
+        self.core.run_until(|state| {
+            state.port.queues.has_any(INTERNAL_TOKENS) || state.port.queues.unanswered() == 0
+        })?;
+        let any = self.core.state().port.queues.take_any(INTERNAL_TOKENS);
+        Ok(any.map(|(token, completed)| (Token(token), completed)))
+    }
+
+    /// Runs the machine until every submitted request has come back, and takes them, in order of completion.
+    pub fn drain(&mut self) -> Result<Vec<(Token, Completed)>, MachineError> {
+        self.core
+            .run_until(|state| state.port.queues.unanswered() == 0)?;
+        let mut state = self.core.state();
+        Ok(
+            std::iter::from_fn(|| state.port.queues.take_any(INTERNAL_TOKENS))
+                .map(|(token, completed)| (Token(token), completed))
+                .collect(),
+        )
+    }
+
+    /// Lets virtual time pass, with whatever happens in it.
+    pub fn pass(&mut self, ns: u64) -> Result<(), MachineError> {
+        self.core.run(move |cpu| cpu.sleep(ns))?;
+        Ok(())
+    }
+
+    /// Puts the adapter into D3: caches are flushed first, and requests that are outstanding come back.
+    pub fn power_down(&mut self, action: PowerAction) -> Result<(), MachineError> {
+        self.settle()?;
+        self.asleep = action;
+        self.core.run(move |cpu| port::power_down(cpu, action))?;
+        Ok(())
+    }
+
+    /// Brings the adapter back to D0.
+    pub fn power_up(&mut self) -> Result<(), MachineError> {
+        let action = self.asleep;
+        self.core.run(move |cpu| port::power_up(cpu, action))?;
+        Ok(())
+    }
+
+    /// Stops and removes the adapter in an orderly way.
+    pub fn stop_and_remove(&mut self) -> Result<(), MachineError> {
+        self.settle()?;
+        self.remove(false)
+    }
+
+    /// Takes the device away and removes the adapter.
+    pub fn surprise_remove(&mut self) -> Result<(), MachineError> {
+        self.core.run(port::surprise)?;
+        self.remove(true)
+    }
+
+    fn remove(&mut self, surprise: bool) -> Result<(), MachineError> {
+        if self.core.options.pnp {
+            let token = self.internal_token();
+            self.core
+                .run(move |cpu| port::announce_removal(cpu, token, surprise))?;
+            let completed = self.await_internal(token)?;
+            let succeeded = completed.succeeded();
+            self.core.judge.check(
+                &crate::rules::port::SRB_PNP,
+                succeeded,
+                || "the adapter's plug-and-play request".to_owned(),
+                || format!("completed with SRB status {:#04x}", completed.srb_status),
+            );
+        }
+        // What is outstanding comes back by itself, after its time-out, or after the bus was reset.
+        self.core
+            .run_until(|state| state.port.queues.unanswered() == 0)?;
+        let units = std::mem::take(&mut self.units);
+        self.core
+            .run(move |cpu| port::stop_adapter(cpu, &units, surprise))?;
+        if self.core.options.stop != Stop::DirqlNoDpc {
+            self.core.run_until(crate::schedule::State::quiet)?;
+        }
+        self.core.run(port::silence)?;
+        Ok(())
+    }
+
+    /// Unloads the driver and judges what it left behind; one line for each leak.
+    pub fn unload(&mut self) -> Result<Vec<String>, MachineError> {
+        Ok(self.core.run(port::judge_leaks)?)
+    }
+
+    /// Brings every request back, and flushes what is cached.
+    fn settle(&mut self) -> Result<(), MachineError> {
+        self.core
+            .run_until(|state| state.port.queues.unanswered() == 0)?;
+        for unit in self.units.clone() {
+            let token = self.internal_token();
+            let spec = port::flush(token, unit);
+            port::submit(&self.core, &mut self.core.state(), spec);
+            self.await_internal(token)?;
+        }
+        self.core.run_until(crate::schedule::State::quiet)?;
+        Ok(())
+    }
+
+    fn internal_token(&mut self) -> u64 {
+        self.internal_tokens += 1;
+        self.internal_tokens
+    }
+
+    fn await_internal(&mut self, token: u64) -> Result<Completed, MachineError> {
+        let outcome = self
+            .core
+            .run_until(move |state| state.port.queues.has(token))?;
+        let completed = self.core.state().port.queues.take(token);
+        match (outcome, completed) {
+            (_, Some(completed)) => Ok(completed),
+            (Outcome::Satisfied | Outcome::Stuck, None) => Ok(Completed::default()),
+        }
+    }
+
+    /// The largest transfer that the adapter takes at any alignment, in bytes.
+    #[must_use]
+    pub fn max_transfer_bytes(&self) -> u32 {
+        self.core.state().port.adapter.max_transfer_bytes()
+    }
+
+    /// The verdicts.
+    #[must_use]
+    pub fn rules(&self) -> &Judge {
+        &self.core.judge
+    }
+
+    /// The host memory buffer so far.
+    #[must_use]
+    pub fn hmb(&self) -> HmbReport {
+        let state = self.core.state();
+        let view = state.controller.hmb();
+        let ledger = &state.port.hmb;
+        HmbReport {
+            granted_bytes: ledger.granted_bytes,
+            ranges: ledger.ranges,
+            enabled: view.enabled,
+            disabled: view.disabled,
+            memory_returned: view.memory_returned,
+            freed: ledger.freed,
+            retained_bytes: ledger.retained_bytes,
+            left_to_port_bytes: ledger.left_to_port_bytes,
+            outstanding_bytes: ledger.outstanding_bytes,
+        }
+    }
+
+    /// What requests have cost so far.
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        self.core.state().cost
+    }
+
+    /// Who the controller is.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.core.state().controller.identity()
+    }
+
+    /// Virtual time since the machine was made, in nanoseconds.
+    #[must_use]
+    pub fn now_ns(&self) -> u64 {
+        self.core.state().now_ns
+    }
+
+    /// The SHA-256 of the loaded image in hexadecimal; empty for an entry that is linked in.
+    #[must_use]
+    pub fn image_sha256(&self) -> String {
+        self.image
+            .as_ref()
+            .map(|image| image.sha256().to_owned())
+            .unwrap_or_default()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if !self.core.switch_off() {
+            // A processor was left in the middle of driver code: what it uses stays for the rest of the process.
+            std::mem::forget((Arc::clone(&self.core), self.image.clone()));
+        }
+    }
+}
+
+/// Address of a function that an image may import, for miniports that are linked into this process.
+#[must_use]
+pub fn resolve(library: &str, name: &str) -> Option<*const std::ffi::c_void> {
+    port::imports::resolve(library, name)
+}

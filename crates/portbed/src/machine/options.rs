@@ -1,0 +1,248 @@
+//! What a machine is made of.
+
+use std::collections::BTreeMap;
+
+use crate::controller::Controller;
+use crate::journal::Journal;
+
+/// Everything that decides a run: the same options give the same run.
+pub struct MachineOptions {
+    /// The number of virtual processors, at least 1.
+    pub cpus: u32,
+    /// Decides every choice that the machine makes.
+    pub seed: u64,
+    /// How the port driver behaves.
+    pub port: PortOptions,
+    /// Values of the service's `Parameters\Device` key.
+    pub registry: BTreeMap<String, u32>,
+    /// The controller behind the adapter.
+    pub controller: Box<dyn Controller>,
+    /// Where events are noted.
+    pub journal: Journal,
+}
+
+/// How much host memory the port driver grants.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Grant {
+    /// What the miniport prefers.
+    #[default]
+    Preferred,
+    /// What the miniport needs at least.
+    Minimum,
+    /// Half of what it prefers, even if that is below its minimum.
+    Half,
+    /// Nothing: insufficient resources.
+    Refuse,
+    /// The call is not implemented.
+    NotImplemented,
+    /// What the miniport prefers, in at least this many ranges where its array allows.
+    Ranges(u32),
+}
+
+/// At which IRQL, and with what afterwards, an adapter is stopped.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Stop {
+    /// At `PASSIVE_LEVEL`.
+    #[default]
+    Passive,
+    /// At DIRQL with the interrupt lock; DPCs that the miniport issues run afterwards.
+    Dirql,
+    /// At DIRQL; DPCs that the miniport issues are dropped.
+    DirqlNoDpc,
+}
+
+/// Which interrupts the adapter gets.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Interrupts {
+    /// As many MSI-X messages as the controller has.
+    #[default]
+    Messages,
+    /// One message.
+    OneMessage,
+    /// The line.
+    Line,
+}
+
+/// How the port driver behaves where documentation leaves it a choice.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PortOptions {
+    /// See [`Grant`].
+    pub grant: Grant,
+    /// See [`Stop`].
+    pub stop: Stop,
+    /// Whether stop and removal are announced by a plug-and-play SRB.
+    pub pnp: bool,
+    /// See [`Interrupts`].
+    pub interrupts: Interrupts,
+    /// Whether `StorPortGetCurrentIrql` is implemented.
+    pub irql_query: bool,
+}
+
+impl Default for PortOptions {
+    fn default() -> Self {
+        Self {
+            grant: Grant::default(),
+            stop: Stop::default(),
+            pnp: true,
+            interrupts: Interrupts::default(),
+            irql_query: true,
+        }
+    }
+}
+
+/// A key that [`PortOptions::set`] takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PortKey {
+    /// Its name.
+    pub name: &'static str,
+    /// What it means and what it takes, one line.
+    pub meaning: &'static str,
+    /// Its default.
+    pub default: &'static str,
+}
+
+/// Why a port option was refused.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum PortOptionError {
+    /// No such key.
+    #[error("the port driver has no option `{0}`")]
+    UnknownKey(String),
+    /// The value is not one that the key takes.
+    #[error("`{key}` does not take `{value}`: {expected}")]
+    BadValue {
+        /// The key.
+        key: &'static str,
+        /// The value that was given.
+        value: String,
+        /// What it takes.
+        expected: &'static str,
+    },
+}
+
+const KEYS: [PortKey; 5] = [
+    PortKey {
+        name: "grant",
+        meaning: "host memory that is granted: preferred, minimum, half, refuse, notimplemented, ranges:N",
+        default: "preferred",
+    },
+    PortKey {
+        name: "stop",
+        meaning: "how the adapter is stopped: passive, dirql, dirql-nodpc",
+        default: "passive",
+    },
+    PortKey {
+        name: "pnp",
+        meaning: "stop and removal are announced by a PnP SRB: on, off",
+        default: "on",
+    },
+    PortKey {
+        name: "interrupts",
+        meaning: "interrupts that the adapter gets: messages, message, line",
+        default: "messages",
+    },
+    PortKey {
+        name: "irqlquery",
+        meaning: "StorPortGetCurrentIrql is implemented: on, off",
+        default: "on",
+    },
+];
+
+impl PortOptions {
+    /// The keys that [`PortOptions::set`] takes.
+    #[must_use]
+    pub fn keys() -> &'static [PortKey] {
+        &KEYS
+    }
+
+    /// Sets one option from text.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), PortOptionError> {
+        let Some(known) = KEYS.iter().find(|known| known.name == key) else {
+            return Err(PortOptionError::UnknownKey(key.to_owned()));
+        };
+        let bad = || PortOptionError::BadValue {
+            key: known.name,
+            value: value.to_owned(),
+            expected: known.meaning,
+        };
+        match known.name {
+            "grant" => self.grant = grant(value).ok_or_else(bad)?,
+            "stop" => self.stop = stop(value).ok_or_else(bad)?,
+            "pnp" => self.pnp = switch(value).ok_or_else(bad)?,
+            "interrupts" => self.interrupts = interrupts(value).ok_or_else(bad)?,
+            _ => self.irql_query = switch(value).ok_or_else(bad)?,
+        }
+        Ok(())
+    }
+}
+
+fn switch(value: &str) -> Option<bool> {
+    match value {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
+
+fn grant(value: &str) -> Option<Grant> {
+    Some(match value {
+        "preferred" => Grant::Preferred,
+        "minimum" => Grant::Minimum,
+        "half" => Grant::Half,
+        "refuse" => Grant::Refuse,
+        "notimplemented" => Grant::NotImplemented,
+        _ => Grant::Ranges(
+            value
+                .strip_prefix("ranges:")?
+                .parse()
+                .ok()
+                .filter(|&ranges| ranges > 0)?,
+        ),
+    })
+}
+
+fn stop(value: &str) -> Option<Stop> {
+    Some(match value {
+        "passive" => Stop::Passive,
+        "dirql" => Stop::Dirql,
+        "dirql-nodpc" => Stop::DirqlNoDpc,
+        _ => return None,
+    })
+}
+
+fn interrupts(value: &str) -> Option<Interrupts> {
+    Some(match value {
+        "messages" => Interrupts::Messages,
+        "message" => Interrupts::OneMessage,
+        "line" => Interrupts::Line,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_a_value_that_its_key_takes_and_changes_nothing() {
+        let mut options = PortOptions::default();
+        for key in PortOptions::keys() {
+            options.set(key.name, key.default).unwrap();
+        }
+        assert_eq!(options, PortOptions::default());
+    }
+
+    #[test]
+    fn an_unknown_key_is_told_from_a_bad_value() {
+        let mut options = PortOptions::default();
+        assert!(matches!(
+            options.set("hmpre", "64M"),
+            Err(PortOptionError::UnknownKey(_))
+        ));
+        assert!(matches!(
+            options.set("grant", "ranges:0"),
+            Err(PortOptionError::BadValue { .. })
+        ));
+        options.set("grant", "ranges:7").unwrap();
+        assert_eq!(options.grant, Grant::Ranges(7));
+    }
+}

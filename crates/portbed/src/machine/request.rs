@@ -1,0 +1,153 @@
+//! Requests: what is sent to a logical unit, and what comes back.
+
+/// Where a logical unit is.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct UnitAddress {
+    /// The bus.
+    pub path: u8,
+    /// The target on the bus.
+    pub target: u8,
+    /// The logical unit of the target.
+    pub lun: u8,
+}
+
+/// The data of a request.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Data {
+    /// No data.
+    #[default]
+    None,
+    /// Up to this many bytes from the device.
+    In(usize),
+    /// These bytes to the device.
+    Out(Vec<u8>),
+}
+
+/// Which request block carries a request.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SrbKind {
+    /// `SCSI_REQUEST_BLOCK`.
+    Scsi,
+    /// `STORAGE_REQUEST_BLOCK` with a 16-byte CDB. A miniport that does not take it gets the other kind.
+    #[default]
+    Storage,
+}
+
+/// One SCSI request.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Request {
+    /// The logical unit.
+    pub unit: UnitAddress,
+    /// The command descriptor block: 6 to 16 bytes.
+    pub cdb: Vec<u8>,
+    /// The data.
+    pub data: Data,
+    /// Where in a page the data buffer starts, below 4096; rounded to what the adapter asked for.
+    pub buffer_offset: usize,
+    /// Which request block carries it.
+    pub srb: SrbKind,
+    /// Seconds until the port driver gives up on it; 0 is the default of 10.
+    pub timeout_s: u32,
+    /// `SRB_FLAGS_*` beside those of direction and queueing.
+    pub flags: u32,
+}
+
+/// A request that came back.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Completed {
+    /// `SRB_STATUS_*` without the flags.
+    pub srb_status: u8,
+    /// The SCSI status.
+    pub scsi_status: u8,
+    /// Sense data, where the miniport said that they are valid.
+    pub sense: Option<Vec<u8>>,
+    /// What was read: as many bytes as were transferred.
+    pub data: Vec<u8>,
+    /// How many bytes were transferred.
+    pub transferred: u32,
+}
+
+impl Completed {
+    /// Whether the request succeeded.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        self.srb_status == crate::abi::srb::status::SUCCESS
+    }
+}
+
+/// Names a submitted request.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Token(pub(crate) u64);
+
+/// A logical unit, as a disk class driver sees it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LogicalUnit {
+    /// Where it is.
+    pub address: UnitAddress,
+    /// The vendor of its standard inquiry data, trimmed.
+    pub vendor: String,
+    /// The product of its standard inquiry data, trimmed.
+    pub product: String,
+    /// The revision of its standard inquiry data, trimmed.
+    pub revision: String,
+    /// The serial number of VPD page 80h, trimmed.
+    pub serial: String,
+    /// The number of blocks.
+    pub blocks: u64,
+    /// Bytes a block.
+    pub block_bytes: u32,
+    /// The largest transfer, in bytes: the least of what the adapter and VPD page B0h allow.
+    pub max_transfer_bytes: u32,
+    /// Whether the caching mode page says that there is a write cache and that it is on.
+    pub write_cache: bool,
+}
+
+/// Why the system changes its power.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum PowerAction {
+    /// The adapter alone is idle: run-time D3.
+    #[default]
+    None,
+    /// Sleep: host memory is kept.
+    Sleep,
+    /// Hibernation: host memory is lost and restored from the disk.
+    Hibernate,
+    /// Shutdown.
+    Shutdown,
+}
+
+/// The host memory buffer, for the report.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct HmbReport {
+    /// Bytes granted, over all grants of the run.
+    pub granted_bytes: u64,
+    /// Ranges granted, over all grants of the run.
+    pub ranges: u64,
+    /// How often the controller saw it enabled.
+    pub enabled: u64,
+    /// How often the controller saw it disabled by command.
+    pub disabled: u64,
+    /// Enables that said that the memory is the same as before.
+    pub memory_returned: u64,
+    /// Successful free calls.
+    pub freed: u64,
+    /// Bytes that the miniport declared as retained, with an event.
+    pub retained_bytes: u64,
+    /// Bytes that were safe but left to the port driver because their DPC never ran.
+    pub left_to_port_bytes: u64,
+    /// Bytes that were neither freed nor declared: a leak once the adapter is gone.
+    pub outstanding_bytes: u64,
+}
+
+/// What the requests cost, summed over the run.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Cost {
+    /// Requests completed.
+    pub requests: u64,
+    /// Register reads while requests were outstanding.
+    pub mmio_reads: u64,
+    /// Register writes while requests were outstanding.
+    pub mmio_writes: u64,
+    /// Port driver calls while requests were outstanding.
+    pub port_calls: u64,
+}

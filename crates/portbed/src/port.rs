@@ -1,0 +1,110 @@
+//! The port driver that the test bed plays towards a miniport.
+//!
+//! Calls of the miniport come in through [`imports`]; each is judged and carried out in the module of its subject. What
+//! the port driver does by itself, finding and starting the adapter, sending requests, changing power, stopping, are
+//! functions that run on a processor of the machine.
+
+mod adapter;
+mod buffer;
+mod bus;
+mod call;
+mod complete;
+mod control;
+mod dpc;
+mod extended;
+mod find;
+mod hmb;
+pub(crate) mod imports;
+mod initialize;
+mod leaks;
+mod locks;
+mod log;
+mod memory;
+mod notification;
+mod power;
+mod processors;
+mod queue;
+mod registers;
+mod registry;
+mod scatter;
+mod srb;
+mod start;
+mod stop;
+#[cfg(test)]
+mod tests;
+mod timer;
+mod units;
+mod worker;
+
+pub(crate) use adapter::{Adapter, Phase};
+pub(crate) use find::find_adapter;
+pub(crate) use hmb::{HmbLedger, judge_lent};
+pub(crate) use initialize::enter_driver;
+pub(crate) use leaks::judge_leaks;
+pub(crate) use power::{power_down, power_up};
+pub(crate) use queue::{Queues, submit};
+pub(crate) use srb::{Function, Spec};
+pub(crate) use start::initialize_adapter;
+pub(crate) use stop::{announce_removal, flush, silence, stop_adapter, surprise};
+
+use std::collections::BTreeMap;
+
+use crate::controller::DmaMap;
+use crate::schedule::{Core, Cpu, Dispatch, Due, State};
+
+/// The port driver's memory of one adapter and its driver.
+pub(crate) struct Port {
+    pub(crate) adapter: Adapter,
+    pub(crate) dma: DmaMap,
+    /// Whether the adapter is stopped: it must be quiet.
+    pub(crate) stopped: bool,
+    pub(crate) queues: Queues,
+    pub(crate) hmb: HmbLedger,
+    memory: memory::Ledger,
+    timers: timer::Timers,
+    dpcs: BTreeMap<u64, dpc::Dpc>,
+    workers: BTreeMap<u64, worker::Worker>,
+    registry: registry::Registry,
+    windows: Vec<registers::Window>,
+}
+
+impl Port {
+    /// A port driver for an adapter with a BAR of this size.
+    pub(crate) fn new(bar_bytes: u64) -> Self {
+        Self {
+            adapter: Adapter::new(bar_bytes),
+            dma: DmaMap::default(),
+            stopped: false,
+            queues: Queues::default(),
+            hmb: HmbLedger::default(),
+            memory: memory::Ledger::default(),
+            timers: timer::Timers::default(),
+            dpcs: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            registry: registry::Registry::default(),
+            windows: Vec::new(),
+        }
+    }
+}
+
+/// Something is due.
+pub(crate) fn due(core: &Core, state: &mut State, due: Due) {
+    match due {
+        Due::Timer { generation } => timer::expire(state, generation),
+        Due::TimerEx { handle, generation } => timer::expire_ex(state, handle, generation),
+        Due::Deadline { srb } => queue::deadline(state, srb),
+        Due::Resume => queue::resume_due(core, state),
+    }
+}
+
+/// Does work at `DISPATCH_LEVEL`.
+pub(crate) fn dispatch(cpu: &Cpu, work: Dispatch) {
+    match work {
+        Dispatch::Dpc(address) => dpc::run(cpu, address),
+        Dispatch::Timer => timer::run(cpu),
+        Dispatch::TimerEx(handle) => timer::run_ex(cpu, handle),
+        Dispatch::Start(srb) => queue::start(cpu, srb),
+        Dispatch::TimedOut(srb) => queue::timed_out(cpu, srb),
+        Dispatch::Power(state, action) => power::set_power(cpu, state, action),
+    }
+}

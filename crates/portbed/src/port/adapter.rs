@@ -1,0 +1,168 @@
+//! The adapter: what the miniport registered and configured, and how far it has come.
+
+use crate::abi::callback::zeroed;
+use crate::abi::configuration::{DMA64_SYSTEM_SUPPORTED, PortConfiguration};
+use crate::abi::initialization::HwInitializationData;
+use crate::abi::power::control;
+
+/// How far an adapter has come.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Phase {
+    /// The driver is not entered, or did not register.
+    #[default]
+    Absent,
+    /// `StorPortInitialize` was called.
+    Registered,
+    /// `HwFindAdapter` found it.
+    Found,
+    /// It is initialised and takes requests.
+    Started,
+    /// It is in D3.
+    Asleep,
+    /// It was stopped.
+    Stopped,
+}
+
+/// The adapter.
+pub(crate) struct Adapter {
+    pub(crate) phase: Phase,
+    /// Arguments and result of `DriverEntry` and `StorPortInitialize`.
+    pub(super) entry_arguments: (u64, u64),
+    pub(super) initialize_status: Option<u32>,
+    pub(crate) initialization: HwInitializationData,
+    pub(super) context: u64,
+    /// The device extension.
+    pub(crate) extension: u64,
+    /// Where the configuration lies that `HwFindAdapter` gets.
+    pub(super) configuration_address: u64,
+    pub(super) configuration: PortConfiguration,
+    pub(super) bar_address: u64,
+    pub(super) bar_bytes: u64,
+    /// Interrupt messages that the adapter was given; 0 for the line.
+    pub(crate) messages: u32,
+    pub(crate) message_routine: u64,
+    pub(crate) lock_per_message: bool,
+    pub(super) passive_routine: u64,
+    /// How many `HwStartIo` calls may run at once; above 1 the port driver holds no lock.
+    pub(super) channels: u32,
+    pub(super) supported: Vec<bool>,
+    pub(super) unit_supported: Vec<bool>,
+}
+
+/// Where BAR0 of the adapter lies, in the hole below 4 GiB.
+const BAR_ADDRESS: u64 = 0xFE80_0000;
+
+impl Adapter {
+    pub(super) fn new(bar_bytes: u64) -> Self {
+        Self {
+            phase: Phase::default(),
+            entry_arguments: (0, 0),
+            initialize_status: None,
+            initialization: zeroed(),
+            context: 0,
+            extension: 0,
+            configuration_address: 0,
+            configuration: zeroed(),
+            bar_address: BAR_ADDRESS,
+            bar_bytes,
+            messages: 0,
+            message_routine: 0,
+            lock_per_message: false,
+            passive_routine: 0,
+            channels: 1,
+            supported: Vec::new(),
+            unit_supported: Vec::new(),
+        }
+    }
+
+    /// Whether the miniport supports an adapter control type.
+    pub(super) fn supports(&self, kind: u32) -> bool {
+        kind == control::QUERY_SUPPORTED
+            || self.supported.get(kind as usize).copied().unwrap_or(false)
+    }
+
+    /// Whether the miniport supports a unit control type.
+    pub(super) fn supports_unit(&self, kind: u32) -> bool {
+        self.unit_supported
+            .get(kind as usize)
+            .copied()
+            .unwrap_or(false)
+    }
+
+    /// Bytes of the extension of each request.
+    pub(super) fn srb_extension_bytes(&self) -> u64 {
+        u64::from(
+            self.configuration
+                .srb_extension_size
+                .max(self.initialization.srb_extension_size),
+        )
+    }
+
+    /// The largest transfer that the adapter takes, in bytes, at any alignment.
+    pub(crate) fn max_transfer_bytes(&self) -> u32 {
+        let breaks = self
+            .configuration
+            .number_of_physical_breaks
+            .clamp(2, 1 << 20);
+        self.configuration
+            .maximum_transfer_length
+            .min((breaks - 1) * 4096)
+            .max(4096)
+    }
+
+    /// How many buses, targets and units are looked at.
+    pub(crate) fn limits(&self) -> (u8, u8, u8) {
+        let configuration = &self.configuration;
+        (
+            configuration.number_of_buses.max(1),
+            configuration.maximum_number_of_targets.max(1),
+            configuration.maximum_number_of_logical_units.max(1),
+        )
+    }
+
+    /// How many requests a logical unit takes at once, to begin with.
+    pub(super) fn initial_depth(&self) -> usize {
+        (self.configuration.initial_lun_queue_depth as usize).clamp(1, 1 << 16)
+    }
+
+    /// How many requests a logical unit takes at once, at most.
+    pub(super) fn most_requests_per_unit(&self) -> u32 {
+        self.configuration.max_ios_per_lun
+    }
+
+    /// How many requests the adapter takes at once.
+    pub(super) fn most_requests(&self) -> usize {
+        (self.configuration.max_number_of_io as usize).clamp(1, 1 << 16)
+    }
+
+    /// Changes how many requests the adapter, and each unit, takes at once.
+    pub(super) fn limit_requests(&mut self, most: u32, per_unit: Option<u32>) {
+        self.configuration.max_number_of_io = most;
+        if let Some(per_unit) = per_unit {
+            self.configuration.max_ios_per_lun = per_unit;
+        }
+    }
+
+    /// Which buffers the miniport may touch by their virtual address, `STOR_MAP_*`.
+    pub(super) fn map_buffers(&self) -> u8 {
+        self.configuration.map_buffers
+    }
+
+    /// One less than the alignment that data buffers have.
+    pub(super) fn alignment_mask(&self) -> u64 {
+        u64::from(self.configuration.alignment_mask)
+    }
+
+    /// The highest physical address that the adapter can use.
+    pub(super) fn highest_address(&self) -> u64 {
+        // The miniport adds its answer to the bit in which the system said that it could do more.
+        if matches!(
+            self.configuration.dma_64_bit_addresses,
+            0 | DMA64_SYSTEM_SUPPORTED
+        ) {
+            0xFFFF_FFFF
+        } else {
+            u64::MAX
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The PCI Express function: configuration space, and the interrupts that the adapter gets.
+
+use super::call::Call;
+use crate::abi::callback;
+use crate::controller::{Controller, Wiring};
+use crate::machine::Interrupts;
+use crate::rules::port as rules;
+use crate::schedule::irql::DISPATCH;
+use crate::schedule::{Callback, Cpu};
+
+/// `BUS_DATA_TYPE`: PCI configuration space.
+const PCI_CONFIGURATION: u32 = 4;
+/// The pointer to the first capability.
+const CAPABILITIES: u16 = 0x34;
+/// The identifier of the MSI-X capability.
+const MSI_X: u32 = 0x11;
+/// MSI-X message control, enable bit, in the upper half of the first dword.
+const MSI_X_ENABLE: u32 = 1 << 31;
+/// Where interrupt messages go on x64.
+pub(super) const MESSAGE_ADDRESS: u64 = 0xFEE0_0000;
+/// The vector of message 0; the others follow.
+pub(super) const FIRST_VECTOR: u32 = 0x60;
+/// Messages that the system grants at most.
+const MOST_MESSAGES: u32 = 64;
+
+/// The MSI-X capability of a function.
+struct MsiX {
+    capability: u16,
+    vectors: u32,
+    table_offset: u64,
+}
+
+fn msi_x(controller: &dyn Controller) -> Option<MsiX> {
+    let mut capability = controller.config_read(CAPABILITIES, 1) as u16 & 0xFC;
+    for _ in 0..48 {
+        if capability == 0 {
+            return None;
+        }
+        let header = controller.config_read(capability, 4);
+        if header & 0xFF == MSI_X {
+            let table = controller.config_read(capability + 4, 4);
+            return Some(MsiX {
+                capability,
+                vectors: (header >> 16 & 0x7FF) + 1,
+                table_offset: u64::from(table & !7),
+            });
+        }
+        capability = (header >> 8) as u16 & 0xFC;
+    }
+    None
+}
+
+/// Decides how many messages the adapter gets, as plug and play does before the adapter is found.
+pub(super) fn assign_interrupts(cpu: &Cpu) {
+    let mut state = cpu.state();
+    let vectors = msi_x(state.controller.as_ref()).map_or(0, |msi_x| msi_x.vectors);
+    state.port.adapter.messages = match cpu.core().options.interrupts {
+        Interrupts::Messages => vectors.min(MOST_MESSAGES),
+        Interrupts::OneMessage => vectors.min(1),
+        Interrupts::Line => 0,
+    };
+}
+
+/// Writes the message table and enables MSI-X, or disables it for a miniport that takes no messages.
+pub(super) fn program_messages(cpu: &Cpu) {
+    let core = cpu.core();
+    let mut state = cpu.state();
+    let messages = if state.port.adapter.message_routine == 0 {
+        0
+    } else {
+        state.port.adapter.messages
+    };
+    core.with_controller(&mut state, |controller, now_ns, wiring| {
+        program(controller, messages, now_ns, wiring);
+    });
+}
+
+fn program(controller: &mut dyn Controller, messages: u32, now_ns: u64, wiring: &mut Wiring<'_>) {
+    let Some(msi_x) = msi_x(controller) else {
+        return;
+    };
+    for vector in 0..msi_x.vectors {
+        let entry = msi_x.table_offset + u64::from(vector) * 16;
+        let used = vector < messages;
+        let data = if used { FIRST_VECTOR + vector } else { 0 };
+        let words = [
+            if used { MESSAGE_ADDRESS as u32 } else { 0 },
+            0,
+            data,
+            u32::from(!used),
+        ];
+        for (offset, word) in (0_u64..).step_by(4).zip(words) {
+            controller.write(
+                entry + offset,
+                crate::controller::Width::Four,
+                u64::from(word),
+                now_ns,
+                wiring,
+            );
+        }
+    }
+    let control = controller.config_read(msi_x.capability, 4);
+    let enable = if messages > 0 {
+        control | MSI_X_ENABLE
+    } else {
+        control & !MSI_X_ENABLE
+    };
+    controller.config_write(msi_x.capability, 4, enable, now_ns, wiring);
+}
+
+/// `StorPortGetBusData`: bytes read.
+pub(super) extern "win64" fn get_bus_data(
+    extension: u64,
+    kind: u32,
+    _bus: u32,
+    _slot: u32,
+    buffer: u64,
+    length: u32,
+) -> u32 {
+    let call = Call::enter("StorPortGetBusData", extension, DISPATCH);
+    judge_site(&call);
+    if kind != PCI_CONFIGURATION || !call.needs(buffer, "buffer") {
+        return 0;
+    }
+    let length = length.min(256);
+    for offset in 0..length as u16 {
+        let byte = call.cpu().state().controller.config_read(offset, 1) as u8;
+        callback::write(buffer + u64::from(offset), byte);
+    }
+    length
+}
+
+/// `StorPortSetBusDataByOffset`: bytes written.
+pub(super) extern "win64" fn set_bus_data_by_offset(
+    extension: u64,
+    kind: u32,
+    _bus: u32,
+    _slot: u32,
+    buffer: u64,
+    offset: u32,
+    length: u32,
+) -> u32 {
+    let call = Call::enter("StorPortSetBusDataByOffset", extension, DISPATCH);
+    judge_site(&call);
+    if kind != PCI_CONFIGURATION
+        || offset.saturating_add(length) > 256
+        || !call.needs(buffer, "buffer")
+    {
+        return 0;
+    }
+    for index in 0..length {
+        let byte: u8 = callback::read(buffer + u64::from(index));
+        let mut state = call.cpu().state();
+        let at = (offset + index) as u16;
+        call.cpu()
+            .core()
+            .with_controller(&mut state, |controller, now_ns, wiring| {
+                controller.config_write(at, 1, u32::from(byte), now_ns, wiring);
+            });
+    }
+    length
+}
+
+fn judge_site(call: &Call) {
+    let site = call.is_in(&[Callback::FindAdapter])
+        || call.is_in(&[Callback::AdapterControl(
+            crate::abi::power::control::SET_RUNNING_CONFIG,
+        )])
+        || call.is_in(&[Callback::AdapterControl(
+            crate::abi::power::control::SET_BOOT_CONFIG,
+        )]);
+    call.cpu().check(&rules::BUS_DATA_SITE, site, || {
+        format!("{} is called in another callback", call.name())
+    });
+}

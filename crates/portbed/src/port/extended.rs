@@ -1,0 +1,142 @@
+//! `StorPortExtendedFunction`: each known code to its subject.
+
+use super::call::Call;
+use super::{dpc, hmb, locks, log, memory, processors, registry, timer, units, worker};
+use crate::abi::function as f;
+use crate::abi::srb::AddressBtl8;
+use crate::abi::{callback, status};
+use crate::machine::UnitAddress;
+use crate::rules::port as rules;
+use crate::schedule::Callback;
+use crate::schedule::irql::HIGH;
+use crate::thunk::Arguments;
+
+crate::variadic!(
+    /// `StorPortExtendedFunction`.
+    pub(super) storport_extended_function => extended
+);
+
+/// Carries an extended function out; a code that is not known is not implemented, as on an older Windows.
+unsafe extern "win64" fn extended(first: *const u64) -> u64 {
+    // SAFETY: `storport_extended_function` passes the address of its own arguments; what follows reads no more of them
+    // than the code documents.
+    let mut arguments = unsafe { Arguments::new(first) };
+    let (code, extension) = (arguments.next_u32(), arguments.next_u64());
+    let (name, highest) = f::known(code).unwrap_or(("an extended function", HIGH));
+    let call = Call::enter(name, extension, highest);
+    call.cpu()
+        .check(&rules::CALL_DOCUMENTED, code < f::END, || {
+            format!("extended function {code}")
+        });
+    u64::from(carry_out(&call, code, &mut arguments))
+}
+
+fn carry_out(call: &Call, code: u32, arguments: &mut Arguments) -> u32 {
+    match code {
+        f::ALLOCATE_POOL => memory::allocate_pool(call, arguments),
+        f::FREE_POOL => memory::free_pool(call, arguments),
+        f::ALLOCATE_CONTIGUOUS_MEMORY => memory::allocate_dma(call, arguments, false),
+        f::FREE_CONTIGUOUS_MEMORY => memory::free_dma(call, arguments, false),
+        f::ALLOCATE_DMA_MEMORY => memory::allocate_dma(call, arguments, true),
+        f::FREE_DMA_MEMORY => memory::free_dma(call, arguments, true),
+        f::ALLOCATE_HMB => hmb::allocate(call, arguments),
+        f::FREE_HMB => hmb::free(call, arguments),
+        f::ACQUIRE_SPIN_LOCK => locks::acquire(call, arguments),
+        f::ACQUIRE_MSI_SPIN_LOCK => locks::acquire_message(call, arguments),
+        f::RELEASE_MSI_SPIN_LOCK => locks::release_message(call, arguments),
+        f::INITIALIZE_SPINLOCK => {
+            callback::answer(arguments.next_u64(), 0_u64);
+            status::SUCCESS
+        }
+        f::GET_MESSAGE_INTERRUPT_INFORMATION => processors::message_information(call, arguments),
+        f::INITIALIZE_PERFORMANCE_OPTIMIZATIONS => processors::performance_options(call, arguments),
+        f::GET_START_IO_PERFORMANCE_PARAMETERS => processors::start_io_parameters(call, arguments),
+        f::QUERY_PERFORMANCE_COUNTER => processors::performance_counter(call, arguments),
+        f::GET_CURRENT_IRQL => processors::current_irql(call, arguments),
+        f::DELAY_EXECUTION => processors::delay(call, arguments),
+        f::GET_CURRENT_PROCESSOR_NUMBER
+        | f::GET_CURRENT_PROCESSOR_INDEX
+        | f::GET_PROCESSOR_COUNT
+        | f::GET_ACTIVE_GROUP_COUNT
+        | f::GET_ACTIVE_NODE_COUNT
+        | f::GET_HIGHEST_NODE_NUMBER
+        | f::GET_GROUP_AFFINITY
+        | f::GET_NODE_AFFINITY
+        | f::GET_PROCESSOR_INDEX_FROM_NUMBER
+        | f::GET_MESSAGE_FROM_PROCESSOR => processors::query(call, code, arguments),
+        f::LOG_SYSTEM_EVENT => log::log_system_event(call, arguments),
+        f::ETW_EVENT_2 => log::etw_event(call, arguments, false, 2),
+        f::ETW_EVENT_4 => log::etw_event(call, arguments, false, 4),
+        f::ETW_EVENT_8 => log::etw_event(call, arguments, false, 8),
+        f::CHANNEL_ETW_EVENT_2 => log::etw_event(call, arguments, true, 2),
+        f::CHANNEL_ETW_EVENT_4 => log::etw_event(call, arguments, true, 4),
+        f::CHANNEL_ETW_EVENT_8 => log::etw_event(call, arguments, true, 8),
+        f::REGISTRY_READ_ADAPTER_KEY => registry::read_adapter_key(call, arguments),
+        f::REGISTRY_WRITE_ADAPTER_KEY => registry::write_adapter_key(call, arguments),
+        _ => carry_out_deferred(call, code, arguments),
+    }
+}
+
+/// Timers, workers, DPCs, and what is said about units and the adapter.
+fn carry_out_deferred(call: &Call, code: u32, arguments: &mut Arguments) -> u32 {
+    match code {
+        f::CANCEL_DPC => dpc::cancel(call, arguments),
+        f::INITIALIZE_WORKER => worker::initialize(call, arguments),
+        f::QUEUE_WORK_ITEM => worker::queue(call, arguments),
+        f::FREE_WORKER => worker::free(call, arguments),
+        f::INITIALIZE_TIMER => timer::initialize(call, arguments),
+        f::REQUEST_TIMER => timer::request_ex(call, arguments),
+        f::FREE_TIMER => timer::free(call, arguments, false),
+        f::INITIALIZE_HIGH_RESOLUTION_TIMER => timer::initialize_high_resolution(call, arguments),
+        f::REQUEST_HIGH_RESOLUTION_TIMER => timer::request_high_resolution(call, arguments),
+        f::CANCEL_HIGH_RESOLUTION_TIMER => timer::cancel_high_resolution(call, arguments),
+        f::FREE_HIGH_RESOLUTION_TIMER => timer::free(call, arguments, true),
+        f::SET_UNIT_ATTRIBUTES => set_unit_attributes(call, arguments),
+        f::UPDATE_ADAPTER_MAX_IO | f::UPDATE_ADAPTER_MAX_IO_INFO => {
+            update_limits(call, code, arguments)
+        }
+        f::SET_FEATURE_LIST => {
+            let site = call.is_in(&[Callback::FindAdapter]);
+            call.cpu().check(&rules::FEATURE_LIST_SITE, site, || {
+                format!("in {:?}", call.cpu().callback())
+            });
+            status::SUCCESS
+        }
+        f::SET_ADAPTER_BUS_TYPE => status::SUCCESS,
+        _ => status::NOT_IMPLEMENTED,
+    }
+}
+
+/// `StorPortSetUnitAttributes`.
+fn set_unit_attributes(call: &Call, arguments: &mut Arguments) -> u32 {
+    let address_at = arguments.next_u64();
+    if !call.needs(address_at, "address") {
+        return status::INVALID_PARAMETER;
+    }
+    let address: AddressBtl8 = callback::read(address_at);
+    units::judge(
+        call,
+        UnitAddress {
+            path: address.path,
+            target: address.target,
+            lun: address.lun,
+        },
+    );
+    status::SUCCESS
+}
+
+/// `StorPortUpdateAdapterMaxIO` and `StorPortUpdatePortConfigMaxIOInfo`.
+fn update_limits(call: &Call, code: u32, arguments: &mut Arguments) -> u32 {
+    let cpu = call.cpu();
+    let site = call.is_in(&[Callback::Initialize, Callback::PassiveInitialize]);
+    cpu.check(&rules::MAX_IO_SITE, site, || {
+        format!("in {:?}", cpu.callback())
+    });
+    if !site {
+        return status::INVALID_DEVICE_REQUEST;
+    }
+    let most = arguments.next_u32();
+    let per_unit = (code == f::UPDATE_ADAPTER_MAX_IO_INFO).then(|| arguments.next_u32());
+    cpu.state().port.adapter.limit_requests(most, per_unit);
+    status::SUCCESS
+}

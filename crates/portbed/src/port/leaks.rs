@@ -1,0 +1,117 @@
+//! What is left when the adapter is gone.
+
+use super::hmb::overlap;
+use super::{complete, memory};
+use crate::journal::Who;
+use crate::rules::{Rule, port as rules};
+use crate::schedule::{Cpu, State};
+
+/// Judges what the miniport left behind, takes back what the port driver itself gave, and names each leak in one line.
+pub(crate) fn judge_leaks(cpu: &Cpu) -> Vec<String> {
+    let mut leaks = Vec::new();
+    let mut judge = |rule: &'static Rule, left: Vec<String>| {
+        cpu.check(rule, left.is_empty(), || left.join("; "));
+        leaks.extend(left);
+    };
+    let left_behind = left_behind(&cpu.state());
+    for (rule, left) in left_behind {
+        judge(rule, left);
+    }
+    judge(&rules::LEAK_HMB, host_memory(cpu));
+    cpu.check(&rules::QUIET_AFTER_STOP, true, String::new);
+    take_back(cpu);
+    let now_ns = cpu.state().now_ns;
+    let what = if leaks.is_empty() {
+        "nothing is left behind".to_owned()
+    } else {
+        format!("left: {}", leaks.join("; "))
+    };
+    cpu.core().journal.note(now_ns, Who::Port, what);
+    leaks
+}
+
+/// Everything but host memory, by the rule that it breaks.
+fn left_behind(state: &State) -> [(&'static Rule, Vec<String>); 6] {
+    let port = &state.port;
+    let pool = port.memory.pool.iter().map(|(va, pool)| {
+        format!(
+            "{} bytes of pool at {va:#x}, tag {}",
+            pool.bytes,
+            tag_text(pool.tag)
+        )
+    });
+    let dma = port
+        .memory
+        .dma
+        .values()
+        .map(|dma| format!("{} bytes of DMA memory", dma.block.bytes));
+    let timers = port
+        .timers
+        .allocated
+        .keys()
+        .map(|handle| format!("timer {handle:#x}"));
+    let workers = port
+        .workers
+        .keys()
+        .map(|handle| format!("worker {handle:#x}"));
+    let buffers = port.registry.buffers.values();
+    let buffers = buffers.map(|bytes| format!("a registry buffer of {bytes} bytes"));
+    let lock = state.any_lock_held().map(|lock| lock.to_string());
+    [
+        (&rules::LEAK_POOL, pool.collect()),
+        (&rules::LEAK_DMA, dma.collect()),
+        (&rules::LEAK_TIMERS, timers.collect()),
+        (&rules::LEAK_WORKERS, workers.collect()),
+        (&rules::LEAK_REGISTRY, buffers.collect()),
+        (&rules::LEAK_LOCKS, lock.into_iter().collect()),
+    ]
+}
+
+/// Takes back the memory of requests that came back, and the uncached extension.
+fn take_back(cpu: &Cpu) {
+    let returned = std::mem::take(&mut cpu.state().port.queues.returned);
+    for returned in returned {
+        complete::forget(cpu, returned);
+    }
+    let spares = cpu.state().port.queues.spares.take_all();
+    for spare in spares {
+        memory::release(cpu, spare);
+    }
+    memory::release_uncached(cpu);
+}
+
+/// Host memory that was not freed: declared, safe but left to the port driver, or leaked.
+fn host_memory(cpu: &Cpu) -> Vec<String> {
+    let mut state = cpu.state();
+    let lent = state.controller.hmb().lent;
+    let may_leave =
+        cpu.core().options.stop == crate::machine::Stop::DirqlNoDpc && !cpu.core().options.pnp;
+    let ledger = &mut state.port.hmb;
+    let held = ledger.held_bytes();
+    let declared = ledger.declared_bytes.min(held);
+    ledger.retained_bytes = declared;
+    let rest = held - declared;
+    if rest == 0 {
+        return Vec::new();
+    }
+    // Only memory that the controller does not use, and whose DPC never ran, may be left without a word.
+    if may_leave && !overlap(&lent, &ledger.granted) {
+        ledger.left_to_port_bytes = rest;
+        return Vec::new();
+    }
+    ledger.outstanding_bytes = rest;
+    vec![format!("{rest} bytes of host memory")]
+}
+
+fn tag_text(tag: u32) -> String {
+    tag.to_le_bytes()
+        .iter()
+        .map(|&byte| {
+            if byte.is_ascii_graphic() {
+                char::from(byte)
+            } else {
+                '.'
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,292 @@
+//! Memory that the miniport gets: pool, DMA memory, the uncached extension; and physical addresses.
+
+use std::collections::BTreeMap;
+
+use super::call::Call;
+use crate::abi::{callback, status};
+use crate::controller::DmaUse;
+use crate::memory::{Block, FreeError, Request};
+use crate::rules::port as rules;
+use crate::schedule::irql::{DISPATCH, HIGH};
+use crate::schedule::{Callback, Cpu};
+use crate::thunk::Arguments;
+
+/// What was given and not taken back, by virtual address.
+#[derive(Default)]
+pub(super) struct Ledger {
+    pub(super) pool: BTreeMap<u64, Pool>,
+    pub(super) dma: BTreeMap<u64, DmaMemory>,
+    uncached: Option<Block>,
+}
+
+/// Pool.
+pub(super) struct Pool {
+    pub(super) bytes: u32,
+    pub(super) tag: u32,
+    /// Where the miniport had the pointer put, and in which extension of a request or of the device that lies.
+    pointer_at: u64,
+}
+
+/// DMA memory.
+pub(super) struct DmaMemory {
+    pub(super) block: Block,
+    requested: u64,
+    cache_type: u32,
+}
+
+/// Frees memory of the port driver's own, and judges what the miniport wrote next to it.
+pub(super) fn release(cpu: &Cpu, va: u64) {
+    let freed = cpu.core().memory.free(va);
+    let intact = !matches!(freed, Err(FreeError::Overrun { .. }));
+    cpu.check(&rules::MEMORY_OVERRUN, intact, || {
+        freed
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
+    });
+}
+
+/// `StorPortAllocatePool`.
+pub(super) fn allocate_pool(call: &Call, arguments: &mut Arguments) -> u32 {
+    let (bytes, tag, pointer_at) = (
+        arguments.next_u32(),
+        arguments.next_u32(),
+        arguments.next_u64(),
+    );
+    let cpu = call.cpu();
+    judge_no_start_io(call);
+    if !cpu.check(&rules::POOL_SIZE, bytes > 0 && pointer_at != 0, || {
+        format!("{bytes} bytes to {pointer_at:#x}")
+    }) {
+        return status::INVALID_PARAMETER;
+    }
+    let overwritten: u64 = callback::read(pointer_at);
+    let live = {
+        let state = cpu.state();
+        state
+            .port
+            .memory
+            .pool
+            .get(&overwritten)
+            .is_some_and(|pool| pool.pointer_at == pointer_at)
+    };
+    cpu.check(&rules::POOL_OVERWRITE, !live, || {
+        format!("{pointer_at:#x} held the pointer to {overwritten:#x}")
+    });
+    let request = Request::new(u64::from(bytes), "pool");
+    let offset = cpu.state().random.u64(..16) * 16;
+    let Some(mapping) = cpu.core().memory.alloc_scattered(request, offset) else {
+        return status::INSUFFICIENT_RESOURCES;
+    };
+    cpu.state().port.memory.pool.insert(
+        mapping.va,
+        Pool {
+            bytes,
+            tag,
+            pointer_at,
+        },
+    );
+    callback::write(pointer_at, mapping.va);
+    status::SUCCESS
+}
+
+/// `StorPortFreePool`.
+pub(super) fn free_pool(call: &Call, arguments: &mut Arguments) -> u32 {
+    let va = arguments.next_u64();
+    let cpu = call.cpu();
+    let known = cpu.state().port.memory.pool.remove(&va).is_some();
+    if !cpu.check(&rules::POOL_FREE, known, || {
+        format!("{va:#x} is no live pool")
+    }) {
+        return status::INVALID_PARAMETER;
+    }
+    release(cpu, va);
+    status::SUCCESS
+}
+
+fn judge_no_start_io(call: &Call) {
+    let outside = !call.is_in(&[Callback::StartIo]);
+    call.cpu().check(&rules::POOL_SITE, outside, || {
+        format!("{} is called in HwStartIo", call.name())
+    });
+}
+
+/// What `StorPortAllocateContiguousMemorySpecifyCacheNode` and `StorPortAllocateDmaMemory` have in common.
+pub(super) fn allocate_dma(call: &Call, arguments: &mut Arguments, tells_physical: bool) -> u32 {
+    let bytes = arguments.next_u64();
+    let (lowest, highest, boundary) = (
+        arguments.next_u64(),
+        arguments.next_u64(),
+        arguments.next_u64(),
+    );
+    let (cache_type, _node) = (arguments.next_u32(), arguments.next_u32());
+    let pointer_at = arguments.next_u64();
+    let physical_at = if tells_physical {
+        arguments.next_u64()
+    } else {
+        0
+    };
+    let cpu = call.cpu();
+    judge_no_start_io(call);
+    let boundary_met = boundary == 0 || (boundary.is_power_of_two() && boundary >= bytes);
+    let sane = bytes > 0 && lowest < highest && boundary_met && cache_type < 6;
+    cpu.check(&rules::DMA_ARGUMENTS, sane, || {
+        format!("{bytes:#x} bytes from {lowest:#x} to {highest:#x}, boundary {boundary:#x}, cache type {cache_type}")
+    });
+    if !sane || !call.needs(pointer_at, "place for the pointer") {
+        return status::INVALID_PARAMETER;
+    }
+    let align = if boundary == 0 {
+        4096
+    } else {
+        bytes.next_power_of_two().max(4096)
+    };
+    let request = Request::new(bytes, "DMA memory")
+        .aligned(align)
+        .up_to(highest);
+    let Some(block) = cpu.core().memory.alloc_contiguous(request) else {
+        return status::INSUFFICIENT_RESOURCES;
+    };
+    {
+        let mut state = cpu.state();
+        state.port.dma.allow(block.pa, bytes, DmaUse::Adapter);
+        state.port.memory.dma.insert(
+            block.va,
+            DmaMemory {
+                block,
+                requested: bytes,
+                cache_type,
+            },
+        );
+    }
+    callback::write(pointer_at, block.va);
+    callback::answer(physical_at, block.pa);
+    status::SUCCESS
+}
+
+/// What the two free calls have in common.
+pub(super) fn free_dma(call: &Call, arguments: &mut Arguments, names_physical: bool) -> u32 {
+    let (va, bytes, cache_type) = (
+        arguments.next_u64(),
+        arguments.next_u64(),
+        arguments.next_u32(),
+    );
+    let physical = names_physical.then(|| arguments.next_u64());
+    let cpu = call.cpu();
+    let known = cpu.state().port.memory.dma.remove(&va);
+    let same = known.as_ref().is_some_and(|memory| {
+        memory.requested == bytes
+            && memory.cache_type == cache_type
+            && physical.is_none_or(|physical| physical == memory.block.pa)
+    });
+    cpu.check(&rules::DMA_FREE, same, || {
+        format!("{bytes:#x} bytes at {va:#x} with cache type {cache_type}")
+    });
+    let Some(memory) = known else {
+        return status::INVALID_PARAMETER;
+    };
+    cpu.state().port.dma.forbid(memory.block.pa);
+    release(cpu, va);
+    status::SUCCESS
+}
+
+/// `StorPortGetUncachedExtension`.
+pub(super) extern "win64" fn get_uncached_extension(
+    extension: u64,
+    configuration: u64,
+    bytes: u32,
+) -> u64 {
+    let call = Call::enter("StorPortGetUncachedExtension", extension, DISPATCH);
+    let cpu = call.cpu();
+    let (expected, highest, again) = {
+        let state = cpu.state();
+        let again = state.port.memory.uncached;
+        (
+            state.port.adapter.configuration_address,
+            state.port.adapter.highest_address(),
+            again,
+        )
+    };
+    let site = call.is_in(&[Callback::FindAdapter]);
+    cpu.check(&rules::UNCACHED_SITE, site && again.is_none(), || {
+        format!(
+            "in {:?}, {} before",
+            cpu.callback(),
+            if again.is_some() {
+                "called"
+            } else {
+                "not called"
+            }
+        )
+    });
+    cpu.check(&rules::UNCACHED_CONFIGURATION, configuration == expected && bytes > 0, || {
+        format!("{bytes} bytes with the configuration at {configuration:#x} instead of {expected:#x}")
+    });
+    if !site || again.is_some() || bytes == 0 {
+        return 0;
+    }
+    // Dma64BitAddresses is written by then, or not: the lower half of memory is right either way.
+    let request = Request::new(u64::from(bytes), "uncached extension")
+        .aligned(4096)
+        .up_to(highest.min(0xFFFF_FFFF));
+    let Some(block) = cpu.core().memory.alloc_contiguous(request.zeroed()) else {
+        return 0;
+    };
+    let mut state = cpu.state();
+    state
+        .port
+        .dma
+        .allow(block.pa, u64::from(bytes), DmaUse::Adapter);
+    state.port.memory.uncached = Some(block);
+    block.va
+}
+
+/// `StorPortGetPhysicalAddress`.
+pub(super) extern "win64" fn get_physical_address(
+    extension: u64,
+    srb: u64,
+    va: u64,
+    length_at: u64,
+) -> u64 {
+    let call = Call::enter("StorPortGetPhysicalAddress", extension, HIGH);
+    let cpu = call.cpu();
+    let found = cpu.core().memory.translate(va);
+    let allowed = {
+        let state = cpu.state();
+        let ledger = &state.port.memory;
+        let in_block = |block: &Block| (block.va..block.va + block.bytes).contains(&va);
+        let ours = ledger.uncached.as_ref().is_some_and(in_block)
+            || ledger
+                .dma
+                .range(..=va)
+                .next_back()
+                .is_some_and(|(_, memory)| in_block(&memory.block));
+        ours || state.port.queues.owns(va, (srb != 0).then_some(srb))
+    };
+    cpu.check(&rules::PHYSICAL_ADDRESS, found.is_some() && allowed, || {
+        format!("{va:#x} is neither the adapter's memory nor that of an outstanding request")
+    });
+    let (pa, bytes) = found.unwrap_or((0, 0));
+    callback::answer(length_at, u32::try_from(bytes).unwrap_or(u32::MAX));
+    pa
+}
+
+/// `StorPortGetVirtualAddress`.
+pub(super) extern "win64" fn get_virtual_address(extension: u64, pa: u64) -> u64 {
+    let call = Call::enter("StorPortGetVirtualAddress", extension, HIGH);
+    let found = call.cpu().core().memory.virtual_address(pa);
+    call.cpu()
+        .check(&rules::PHYSICAL_ADDRESS, found.is_some(), || {
+            format!("{pa:#x} has no virtual address")
+        });
+    found.unwrap_or(0)
+}
+
+/// Takes the uncached extension back, as the port driver does when the adapter is removed.
+pub(super) fn release_uncached(cpu: &Cpu) {
+    let block = cpu.state().port.memory.uncached.take();
+    if let Some(block) = block {
+        cpu.state().port.dma.forbid(block.pa);
+        release(cpu, block.va);
+    }
+}

@@ -1,0 +1,74 @@
+//! `HwInitialize` and passive initialisation.
+
+use super::Phase;
+use super::call::Call;
+use crate::abi::callback;
+use crate::journal::Who;
+use crate::rules::port as rules;
+use crate::schedule::irql::{DEVICE, HIGH, PASSIVE};
+use crate::schedule::{Callback, Cpu, LockId};
+
+/// Initialises the adapter that was found.
+pub(crate) fn initialize_adapter(cpu: &Cpu) -> Result<(), String> {
+    super::bus::program_messages(cpu);
+    let (routine, extension) = {
+        let mut state = cpu.state();
+        state.interrupts.connect(true);
+        (
+            state.port.adapter.initialization.initialize,
+            state.port.adapter.extension,
+        )
+    };
+    cpu.acquire(LockId::Interrupt, 0);
+    let result = cpu.call(Callback::Initialize, routine, [extension, 0, 0, 0, 0, 0]) as u8 != 0;
+    cpu.release(LockId::Interrupt);
+    cpu.check(&rules::INITIALIZE_RESULT, result, || {
+        "HwInitialize returned FALSE".to_owned()
+    });
+    if !result {
+        return Err("HwInitialize returned FALSE".to_owned());
+    }
+    let passive = cpu.state().port.adapter.passive_routine;
+    if passive != 0 {
+        let result = cpu.call(
+            Callback::PassiveInitialize,
+            passive,
+            [extension, 0, 0, 0, 0, 0],
+        ) as u8
+            != 0;
+        cpu.check(&rules::INITIALIZE_RESULT, result, || {
+            "passive initialisation returned FALSE".to_owned()
+        });
+        if !result {
+            return Err("the passive initialisation routine returned FALSE".to_owned());
+        }
+    }
+    let mut state = cpu.state();
+    state.port.adapter.phase = Phase::Started;
+    state.port.stopped = false;
+    let now_ns = state.now_ns;
+    cpu.core()
+        .journal
+        .note(now_ns, Who::Port, "adapter initialised");
+    Ok(())
+}
+
+/// `StorPortEnablePassiveInitialization`.
+pub(super) fn enable_passive(extension: u64, routine: u64, answer: u64) {
+    let call = Call::enter("StorPortEnablePassiveInitialization", extension, HIGH);
+    let site = call.is_in(&[Callback::Initialize]);
+    call.cpu()
+        .check(&rules::PASSIVE_SITE, site && routine != 0, || {
+            format!(
+                "called in {:?} with routine {routine:#x}",
+                call.cpu().callback()
+            )
+        });
+    let accepted = site && routine != 0;
+    if accepted {
+        call.cpu().state().port.adapter.passive_routine = routine;
+    }
+    callback::answer(answer, i32::from(accepted));
+}
+
+const _: () = assert!(PASSIVE < DEVICE);

@@ -1,0 +1,135 @@
+//! Stop and removal.
+
+use super::queue;
+use super::srb::{Function, Spec};
+use super::{Phase, control, power};
+use crate::abi::power::{control as kinds, unit_control};
+use crate::abi::srb::{function, pnp};
+use crate::journal::Who;
+use crate::machine::{Data, SrbKind, Stop, UnitAddress};
+use crate::rules::port as rules;
+use crate::schedule::{Cpu, Dispatch, LockId};
+
+/// Seconds that the miniport has for the adapter's plug-and-play request.
+const PNP_TIMEOUT_S: u32 = 60;
+
+/// A flush of everything that the adapter or its device caches, for one unit.
+pub(crate) fn flush(token: u64, unit: UnitAddress) -> Spec {
+    internal(token, unit, Function::Plain(function::FLUSH), 0)
+}
+
+fn internal(token: u64, unit: UnitAddress, what: Function, timeout_s: u32) -> Spec {
+    Spec {
+        token,
+        unit,
+        what,
+        data: Data::None,
+        buffer_offset: 0,
+        srb: SrbKind::Storage,
+        timeout_s,
+        flags: 0,
+        retries: 0,
+    }
+}
+
+/// Announces removal, or a stop, to the adapter by its plug-and-play request, which `token` names.
+pub(crate) fn announce_removal(cpu: &Cpu, token: u64, surprise: bool) {
+    let action = if surprise {
+        pnp::SURPRISE_REMOVAL
+    } else {
+        pnp::REMOVE_DEVICE
+    };
+    note(
+        cpu,
+        if surprise {
+            "surprise removal is announced"
+        } else {
+            "removal is announced"
+        },
+    );
+    let spec = internal(
+        token,
+        UnitAddress::default(),
+        Function::Pnp(action),
+        PNP_TIMEOUT_S,
+    );
+    let core = cpu.core();
+    let mut state = cpu.state();
+    queue::send(core, &mut state, spec);
+}
+
+/// The device is pulled out: what the miniport hears besides the plug-and-play request.
+pub(crate) fn surprise(cpu: &Cpu) {
+    let core = cpu.core();
+    {
+        let mut state = cpu.state();
+        core.with_controller(&mut state, |controller, _, wiring| {
+            controller.remove(wiring);
+        });
+    }
+    note(cpu, "the device was pulled out");
+    if cpu.state().port.adapter.supports(kinds::SURPRISE_REMOVAL) {
+        control::adapter_control(cpu, kinds::SURPRISE_REMOVAL, 0);
+    }
+}
+
+/// Stops the adapter for good: the units are removed, then `ScsiStopAdapter`, at the IRQL that the options say.
+pub(crate) fn stop_adapter(cpu: &Cpu, units: &[UnitAddress], surprise: bool) {
+    let kind = if surprise {
+        unit_control::SURPRISE_REMOVAL
+    } else {
+        unit_control::REMOVE
+    };
+    for &unit in units {
+        control::unit_control(cpu, kind, unit);
+    }
+    let outstanding = cpu.state().port.queues.unanswered();
+    cpu.check(&rules::LEAK_REQUESTS, outstanding == 0, || {
+        format!("{outstanding} requests are outstanding")
+    });
+    let stop = cpu.core().options.stop;
+    note(
+        cpu,
+        match stop {
+            Stop::Passive => "adapter is stopped at PASSIVE_LEVEL",
+            Stop::Dirql => "adapter is stopped at DIRQL",
+            Stop::DirqlNoDpc => "adapter is stopped at DIRQL, without DPCs afterwards",
+        },
+    );
+    match stop {
+        Stop::Passive => {
+            control::adapter_control(cpu, kinds::STOP_ADAPTER, 0);
+        }
+        Stop::Dirql => power::at_device_level(cpu, kinds::STOP_ADAPTER),
+        Stop::DirqlNoDpc => {
+            cpu.acquire(LockId::Interrupt, 0);
+            control::adapter_control(cpu, kinds::STOP_ADAPTER, 0);
+            drop_dpcs(cpu);
+            cpu.release(LockId::Interrupt);
+        }
+    }
+}
+
+/// Nothing is called any more: timers are silent, interrupts are disconnected, what is queued is dropped.
+pub(crate) fn silence(cpu: &Cpu) {
+    drop_dpcs(cpu);
+    let mut state = cpu.state();
+    state.interrupts.connect(false);
+    state.port.timers.silence();
+    state.cancel_dispatch(Dispatch::Timer);
+    state.port.adapter.phase = Phase::Stopped;
+    state.port.stopped = true;
+}
+
+fn drop_dpcs(cpu: &Cpu) {
+    let mut state = cpu.state();
+    let dpcs: Vec<u64> = state.port.dpcs.keys().copied().collect();
+    for dpc in dpcs {
+        state.cancel_dispatch(Dispatch::Dpc(dpc));
+    }
+}
+
+fn note(cpu: &Cpu, what: &str) {
+    let now_ns = cpu.state().now_ns;
+    cpu.core().journal.note(now_ns, Who::Port, what);
+}

@@ -1,0 +1,240 @@
+//! The main job: a miniport from its installation to its removal, with verified I/O in between.
+
+mod judgement;
+mod lifecycle;
+mod namespace;
+mod report_file;
+mod summary;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nvme_model::{FileMedia, Media, Profile, ProfileError};
+use thiserror::Error;
+
+use crate::controller::ModelController;
+use crate::disk::{Backing, BackingError};
+use crate::journal::{Journal, Who};
+use crate::machine::{Machine, MachineError, MachineOptions, PortOptions};
+use crate::report::Verdict;
+use crate::timeline::{Bytes, Timeline};
+use crate::workload::{LEAST_BYTES, OutsideError, Stream, Tools};
+use lifecycle::Job;
+use report_file::ReportFile;
+
+/// Which kind of controller a run is connected to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ControllerKind {
+    /// The software model in this process.
+    Model,
+}
+
+/// What is done between the start and the removal.
+#[derive(Clone, Copy, Debug)]
+pub enum Work {
+    /// A file system, a power cycle, every block verified.
+    MainJob,
+    /// A stream of requests.
+    Stream(Stream),
+}
+
+/// What a run is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// What is done.
+    pub work: Work,
+    /// The image; without one, the project's own driver is built and taken.
+    pub driver: Option<PathBuf>,
+    /// The kind of controller.
+    pub controller: ControllerKind,
+    /// Which controller the model is.
+    pub device: Profile,
+    /// How the port driver behaves.
+    pub port: PortOptions,
+    /// Values of the service's `Parameters\Device` key.
+    pub registry: BTreeMap<String, u32>,
+    /// The image behind the first namespace; without one, a temporary file.
+    pub disk: Option<PathBuf>,
+    /// Virtual processors.
+    pub cpus: u32,
+    /// Decides everything that is not decided otherwise.
+    pub seed: u64,
+    /// Where the report goes.
+    pub report: Option<PathBuf>,
+}
+
+/// Why nothing could be found out. Each is one line that says what to do, where something can be done.
+#[derive(Debug, Error)]
+pub enum CannotRun {
+    /// The report would be lost.
+    #[error("the report cannot be written to {}: {why}", path.display())]
+    Report {
+        /// Where it was to go.
+        path: PathBuf,
+        /// What the system said.
+        why: io::Error,
+    },
+    /// No controller is like that.
+    #[error("--profile: {0}")]
+    Profile(#[from] ProfileError),
+    /// The main job needs a disk.
+    #[error(
+        "a run needs a disk of at least {} in each namespace, and one namespace",
+        Bytes(LEAST_BYTES)
+    )]
+    NoDisk,
+    /// The disk cannot be used.
+    #[error(transparent)]
+    Disk(#[from] BackingError),
+    /// The stream would write over data.
+    #[error("{} is not blank: only reads are possible, --rw read or randread", .0.display())]
+    WouldOverwrite(PathBuf),
+    /// No controller of this profile takes such requests.
+    #[error("--bs: whole blocks of {block_bytes} bytes are needed, and not more than mdts")]
+    Request {
+        /// The size of a logical block.
+        block_bytes: u32,
+    },
+    /// The driver could not be built, or a tool fetched.
+    #[error(transparent)]
+    SetUp(#[from] wdk_linux::Error),
+    /// The machine could not be made, or the driver not be loaded.
+    #[error(transparent)]
+    Machine(MachineError),
+    /// The volume could not be checked from outside.
+    #[error(transparent)]
+    Outside(#[from] OutsideError),
+    /// The system failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// Does the work, prints its timeline and summary, and writes the report.
+pub fn run(setup: &Setup, timeline: &Timeline) -> Result<Verdict, CannotRun> {
+    let report_file = setup
+        .report
+        .as_deref()
+        .map(ReportFile::prepare)
+        .transpose()?;
+    setup.device.check()?;
+    let backings = backings(setup)?;
+    if let Work::Stream(stream) = &setup.work {
+        check(stream, setup, &backings)?;
+    }
+    let driver = match &setup.driver {
+        Some(path) => path.clone(),
+        None => wdk_linux::image()?.sys,
+    };
+    let journal = Journal::default();
+    let mut machine = machine(setup, &backings, &journal)?;
+    journal.note(machine.now_ns(), Who::Bed, introduction(setup, &driver));
+    let entered = load(&mut machine, &driver)?;
+    let tools = tools()?;
+    // What cannot run has no timeline.
+    timeline.follow(&journal);
+    let mut job = Job::new(setup, machine, journal, backings)?;
+    job.run(entered);
+    job.check_outside(&tools)?;
+    let report = job.judge(&driver);
+    summary::print(timeline, &report, &job.failures);
+    if let Some(file) = report_file {
+        file.write(&report)?;
+    }
+    Ok(report.result)
+}
+
+/// The file behind each namespace: the given one behind the first, temporary ones behind the others.
+fn backings(setup: &Setup) -> Result<Vec<Backing>, CannotRun> {
+    let Profile {
+        namespaces,
+        capacity_bytes,
+        block_bytes,
+        ..
+    } = setup.device;
+    let backings = (0..namespaces)
+        .map(|namespace| match &setup.disk {
+            Some(path) if namespace == 0 => Backing::existing(path, block_bytes),
+            _ => Backing::temporary(capacity_bytes),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let too_small = |backing: &Backing| !backing.is_preserved() && backing.bytes() < LEAST_BYTES;
+    if backings.is_empty() || backings.iter().any(too_small) {
+        return Err(CannotRun::NoDisk);
+    }
+    Ok(backings)
+}
+
+/// Refuses a stream that the profile or the disk does not allow.
+fn check(stream: &Stream, setup: &Setup, backings: &[Backing]) -> Result<(), CannotRun> {
+    let Profile {
+        block_bytes,
+        mdts_bytes,
+        ..
+    } = setup.device;
+    if !stream.bytes.is_multiple_of(block_bytes)
+        || mdts_bytes != 0 && u64::from(stream.bytes) > mdts_bytes
+    {
+        return Err(CannotRun::Request { block_bytes });
+    }
+    match &setup.disk {
+        Some(path) if stream.pattern.writes && backings.iter().any(Backing::is_preserved) => {
+            Err(CannotRun::WouldOverwrite(path.clone()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The tools that check a volume from outside, fetched when they are not there yet.
+fn tools() -> Result<Tools, CannotRun> {
+    let root = wdk_linux::packages::unpacked("disk-tools", &["dosfstools", "mtools"])?;
+    Ok(Tools {
+        fsck_fat: root.join("sbin/fsck.fat"),
+        mdir: root.join("usr/bin/mdir"),
+        mcopy: root.join("usr/bin/mcopy"),
+    })
+}
+
+fn machine(setup: &Setup, backings: &[Backing], journal: &Journal) -> Result<Machine, CannotRun> {
+    let mut media: Vec<Box<dyn Media>> = Vec::new();
+    for backing in backings {
+        media.push(Box::new(FileMedia::new(backing.handle()?)?));
+    }
+    Machine::new(MachineOptions {
+        cpus: setup.cpus,
+        seed: setup.seed,
+        port: setup.port.clone(),
+        registry: setup.registry.clone(),
+        controller: match setup.controller {
+            ControllerKind::Model => Box::new(ModelController::new(&setup.device, media)),
+        },
+        journal: journal.clone(),
+    })
+    .map_err(CannotRun::Machine)
+}
+
+/// Loads the image. One that cannot be loaded has not run, and so has not failed either; one whose `DriverEntry` failed has.
+fn load(machine: &mut Machine, driver: &Path) -> Result<Result<(), MachineError>, CannotRun> {
+    match machine.load(driver) {
+        Err(error @ (MachineError::Image(_) | MachineError::Resources(_))) => {
+            Err(CannotRun::Machine(error))
+        }
+        entered => Ok(entered),
+    }
+}
+
+fn introduction(setup: &Setup, driver: &Path) -> String {
+    let name = driver
+        .file_name()
+        .unwrap_or(driver.as_os_str())
+        .to_string_lossy();
+    let processors = if setup.cpus == 1 {
+        "processor"
+    } else {
+        "processors"
+    };
+    format!(
+        "loading {name}; {} virtual {processors}, seed {}",
+        setup.cpus, setup.seed
+    )
+}

@@ -1,0 +1,100 @@
+//! The verdict over a run, and the report.
+
+use std::path::Path;
+
+use super::Work;
+use super::lifecycle::Job;
+use crate::machine::Stop;
+use crate::report::{Controller, Cost, Driver, Hmb, Io, Report, Rules, Verdict};
+use crate::timeline::Bytes;
+
+/// A run in which fewer distinct rules were evaluated has not tested the driver.
+const LEAST_RULES: usize = 40;
+
+/// A run that compared less than this, where the disks are large enough, has not tested the driver.
+const LEAST_VERIFIED_BYTES: u64 = 64 << 20;
+
+impl Job<'_> {
+    /// Judges the run as a whole, and gives the report.
+    pub fn judge(&mut self, driver: &Path) -> Report {
+        let rules = Rules {
+            checked: self.machine.rules().checked(),
+            violations: self.machine.rules().violations(),
+        };
+        let hmb = Hmb::from(self.machine.hmb());
+        let io = self.io();
+        for what in self.shortcomings(&rules, &hmb, &io) {
+            self.fail(what);
+        }
+        let clean =
+            self.failures.is_empty() && rules.violations.is_empty() && self.leaks.is_empty();
+        Report {
+            driver: Driver {
+                path: driver.display().to_string(),
+                sha256: self.machine.image_sha256(),
+            },
+            controller: Controller::from(self.machine.identity()),
+            hmb,
+            io,
+            cost: Cost::from(self.machine.cost()),
+            rules,
+            leaks: self.leaks.clone(),
+            events: self.journal.events(),
+            result: if clean { Verdict::Pass } else { Verdict::Fail },
+        }
+    }
+
+    fn io(&self) -> Io {
+        let mut sum = Io::default();
+        for namespace in &self.namespaces {
+            sum.add(&namespace.io());
+        }
+        sum
+    }
+
+    /// What the run as a whole lacks or leaves, beside what was noticed on the way.
+    fn shortcomings(&self, rules: &Rules, hmb: &Hmb, io: &Io) -> Vec<String> {
+        let capacity: u64 = self
+            .namespaces
+            .iter()
+            .map(|namespace| namespace.geometry().bytes())
+            .sum();
+        let least = LEAST_VERIFIED_BYTES.min(capacity);
+        // A run that was cut short has said why; how little it covered is no news.
+        let whole = matches!(self.setup.work, Work::MainJob) && self.failures.is_empty();
+        let told = [
+            (
+                whole && rules.checked < LEAST_RULES,
+                format!(
+                    "only {} distinct rules were evaluated, fewer than {LEAST_RULES}",
+                    rules.checked
+                ),
+            ),
+            (
+                whole && io.verified_bytes < least,
+                format!(
+                    "only {} were verified, less than {}",
+                    Bytes(io.verified_bytes),
+                    Bytes(least)
+                ),
+            ),
+            (
+                hmb.outstanding_bytes > 0,
+                format!(
+                    "{} of the HMB were never freed",
+                    Bytes(hmb.outstanding_bytes)
+                ),
+            ),
+            (
+                hmb.left_to_port_bytes > 0 && self.setup.port.stop != Stop::DirqlNoDpc,
+                format!(
+                    "{} of the HMB were left to the port driver",
+                    Bytes(hmb.left_to_port_bytes)
+                ),
+            ),
+        ];
+        told.into_iter()
+            .filter_map(|(wrong, what)| wrong.then_some(what))
+            .collect()
+    }
+}

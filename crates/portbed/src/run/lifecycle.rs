@@ -1,0 +1,172 @@
+//! The order of the main job: start, enumerate, fill, power cycle, verify, stop, remove, unload.
+
+use std::io;
+
+use super::namespace::{Findings, Namespace};
+use super::{CannotRun, Setup, Work};
+use crate::disk::{Backing, Unit};
+use crate::journal::{Journal, Who};
+use crate::machine::{LogicalUnit, Machine, MachineError, PowerAction};
+use crate::timeline::Bytes;
+use crate::workload::Tools;
+
+/// All disks together are read wholly up to this size; beyond, what was never written is sampled.
+const VERIFY_BYTES: u64 = 4 << 30;
+
+/// A run, and what it has found so far.
+pub struct Job<'s> {
+    pub(super) setup: &'s Setup,
+    pub(super) machine: Machine,
+    pub(super) journal: Journal,
+    pub(super) namespaces: Vec<Namespace>,
+    pub(super) leaks: Vec<String>,
+    pub(super) failures: Vec<String>,
+}
+
+impl<'s> Job<'s> {
+    /// A job on a machine whose driver is loaded.
+    pub fn new(
+        setup: &'s Setup,
+        machine: Machine,
+        journal: Journal,
+        backings: Vec<Backing>,
+    ) -> io::Result<Self> {
+        let share = VERIFY_BYTES / backings.len().max(1) as u64;
+        let namespaces = backings
+            .into_iter()
+            .zip(setup.seed..)
+            .map(|(backing, seed)| Namespace::new(backing, setup.device.block_bytes, share, seed))
+            .collect::<io::Result<_>>()?;
+        Ok(Self {
+            setup,
+            machine,
+            journal,
+            namespaces,
+            leaks: Vec::new(),
+            failures: Vec::new(),
+        })
+    }
+
+    /// Does all that follows `DriverEntry`. What goes wrong is among the failures; after that, only what still makes sense is done.
+    pub fn run(&mut self, entered: Result<(), MachineError>) {
+        if let Err(error) = entered.and_then(|()| self.lifecycle()) {
+            self.fail(error.to_string());
+        }
+    }
+
+    fn lifecycle(&mut self) -> Result<(), MachineError> {
+        self.machine.start_adapter()?;
+        match self.work() {
+            Err(fatal @ MachineError::Fatal { .. }) => return Err(fatal),
+            Err(error) => self.fail(error.to_string()),
+            Ok(()) => {}
+        }
+        self.machine.stop_and_remove()?;
+        self.leaks = self.machine.unload()?;
+        Ok(())
+    }
+
+    fn work(&mut self) -> Result<(), MachineError> {
+        let units = self.machine.enumerate()?;
+        if !self.shows_every_namespace(&units) {
+            return Ok(());
+        }
+        match self.setup.work {
+            Work::MainJob => self.main_job(&units)?,
+            Work::Stream(stream) => {
+                self.on_each(&units, |namespace, unit| namespace.stream(unit, &stream));
+            }
+        }
+        Ok(())
+    }
+
+    fn main_job(&mut self, units: &[LogicalUnit]) -> Result<(), MachineError> {
+        self.on_each(units, Namespace::fill);
+        self.machine.power_down(PowerAction::None)?;
+        self.machine.power_up()?;
+        self.on_each(units, Namespace::read_back);
+        self.on_each(units, Namespace::verify);
+        Ok(())
+    }
+
+    /// Compares the logical units with the namespaces behind them.
+    fn shows_every_namespace(&mut self, units: &[LogicalUnit]) -> bool {
+        for LogicalUnit {
+            address,
+            vendor,
+            product,
+            serial,
+            blocks,
+            block_bytes,
+            ..
+        } in units
+        {
+            let size = Bytes(blocks * u64::from(*block_bytes));
+            self.note(format!(
+                "logical unit {}: {vendor} {product}, serial {serial}, {size} in blocks of {block_bytes} bytes",
+                address.lun
+            ));
+        }
+        let shown = units.iter().map(|unit| (unit.blocks, unit.block_bytes));
+        let expected = self.namespaces.iter().map(Namespace::geometry);
+        let same = shown.eq(expected.map(|geometry| (geometry.blocks, geometry.block_bytes)));
+        if !same {
+            self.fail("the logical units are not the namespaces of the controller".to_owned());
+        }
+        same
+    }
+
+    /// Does `step` on each namespace that has not failed yet.
+    fn on_each(
+        &mut self,
+        units: &[LogicalUnit],
+        step: impl Fn(&mut Namespace, &mut Unit<'_>) -> io::Result<Findings>,
+    ) {
+        for (index, unit) in units.iter().enumerate() {
+            let namespace = &mut self.namespaces[index];
+            if namespace.has_failed() {
+                continue;
+            }
+            let seed = namespace.next_seed();
+            let found = step(namespace, &mut Unit::new(&mut self.machine, unit, seed));
+            let found = found.unwrap_or_else(|error| namespace.failed(&error));
+            self.take(index, found);
+        }
+    }
+
+    /// Checks the files behind the namespaces, now that nothing else uses them.
+    pub fn check_outside(&mut self, tools: &Tools) -> Result<(), CannotRun> {
+        for index in 0..self.namespaces.len() {
+            let found = self.namespaces[index].check_outside(tools)?;
+            self.take(index, found);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, index: usize, found: Findings) {
+        let several = self.namespaces.len() > 1;
+        let named = |what| {
+            if several {
+                format!("logical unit {index}: {what}")
+            } else {
+                what
+            }
+        };
+        for what in found.said {
+            self.note(named(what));
+        }
+        for what in found.wrong {
+            self.fail(named(what));
+        }
+    }
+
+    fn note(&self, what: String) {
+        self.journal.note(self.machine.now_ns(), Who::Disk, what);
+    }
+
+    pub(super) fn fail(&mut self, what: String) {
+        self.journal
+            .note(self.machine.now_ns(), Who::Bed, format!("failed: {what}"));
+        self.failures.push(what);
+    }
+}

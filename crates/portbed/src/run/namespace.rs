@@ -1,0 +1,189 @@
+//! A namespace in the main job, from the file behind it to the file system on top.
+
+use std::io;
+
+use super::CannotRun;
+use crate::disk::{Backing, Disk, Geometry, Unit};
+use crate::report::Io;
+use crate::timeline::Bytes;
+use crate::workload::{self, Content, Stream, Tools};
+
+/// A namespace, and what is known of it.
+pub struct Namespace {
+    backing: Backing,
+    disk: Disk,
+    content: Option<Content>,
+    verify_bytes: u64,
+    seed: u64,
+    told: usize,
+    failed: bool,
+}
+
+/// What a step has found: what it tells, and what is wrong.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// For the timeline, a line each.
+    pub said: Vec<String>,
+    /// Failures, a line each.
+    pub wrong: Vec<String>,
+}
+
+impl Namespace {
+    /// A namespace that holds what is in `backing`. Never written blocks are read up to `verify_bytes`.
+    pub fn new(
+        backing: Backing,
+        block_bytes: u32,
+        verify_bytes: u64,
+        seed: u64,
+    ) -> io::Result<Self> {
+        let disk = Disk::new(backing.shadow(block_bytes)?, seed);
+        Ok(Self {
+            backing,
+            disk,
+            content: None,
+            verify_bytes,
+            seed,
+            told: 0,
+            failed: false,
+        })
+    }
+
+    /// The size that the logical unit must have.
+    pub fn geometry(&self) -> Geometry {
+        self.disk.geometry()
+    }
+
+    /// Requests and data so far.
+    pub fn io(&self) -> Io {
+        self.disk.io()
+    }
+
+    /// A seed that was not used before.
+    pub fn next_seed(&mut self) -> u64 {
+        self.seed = self
+            .seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        self.seed
+    }
+
+    /// Whether a request has failed, after which nothing more is asked.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Notes that a request has failed.
+    pub fn failed(&mut self, error: &io::Error) -> Findings {
+        self.failed = true;
+        Findings {
+            said: Vec::new(),
+            wrong: vec![error.to_string()],
+        }
+    }
+
+    /// Partitions, formats and fills a blank disk, and flushes it. One that holds something is left alone.
+    pub fn fill(&mut self, unit: &mut Unit<'_>) -> io::Result<Findings> {
+        if self.backing.is_preserved() {
+            return Ok(self.findings(
+                "the image is not blank: it is read, and nothing is written to it".to_owned(),
+            ));
+        }
+        let seed = self.next_seed();
+        let content = workload::fill(&mut self.disk, unit, seed)?;
+        let size = Bytes(content.part_bytes.end - content.part_bytes.start);
+        let (directories, files) = (content.tree.directories.len(), content.tree.files.len());
+        let (fat, bytes) = (content.fat, Bytes(content.tree.bytes()));
+        self.content = Some(content);
+        let Io {
+            requests,
+            written_bytes,
+            ..
+        } = self.disk.io();
+        Ok(self.findings(format!(
+            "a {fat} volume of {size} made and filled: {directories} directories, {files} files, {bytes}; {} written, \
+             {requests} requests, flushed",
+            Bytes(written_bytes)
+        )))
+    }
+
+    /// Reads the partition table, every directory and every file through the driver, with nothing cached.
+    pub fn read_back(&mut self, unit: &mut Unit<'_>) -> io::Result<Findings> {
+        let Some(content) = &self.content else {
+            return Ok(Findings::default());
+        };
+        let reading = workload::read_back(&mut self.disk, unit, content)?;
+        let mut found = self.findings(format!(
+            "read back: {} files, {}",
+            reading.files,
+            Bytes(reading.bytes)
+        ));
+        found.wrong.extend(reading.wrong);
+        Ok(found)
+    }
+
+    /// Reads every block through the driver.
+    pub fn verify(&mut self, unit: &mut Unit<'_>) -> io::Result<Findings> {
+        let read = self.disk.verify(unit, self.verify_bytes)?;
+        let part = if read == self.geometry().bytes() {
+            "every block"
+        } else {
+            "what was written, and a sample of the rest,"
+        };
+        Ok(self.findings(format!(
+            "{part} read through the driver and compared: {}",
+            Bytes(read)
+        )))
+    }
+
+    /// Sends a stream of requests.
+    pub fn stream(&mut self, unit: &mut Unit<'_>, stream: &Stream) -> io::Result<Findings> {
+        let seed = self.next_seed();
+        let throughput = stream.run(&mut self.disk, unit, !self.backing.is_preserved(), seed)?;
+        self.disk.flush(unit)?;
+        Ok(self.findings(throughput.to_string()))
+    }
+
+    /// Compares the file behind the namespace with the shadow copy, and has the volume checked.
+    pub fn check_outside(&mut self, tools: &Tools) -> Result<Findings, CannotRun> {
+        self.backing.release()?;
+        if self.backing.is_preserved() {
+            return Ok(if self.backing.was_disturbed()? {
+                Findings {
+                    said: Vec::new(),
+                    wrong: vec!["the image has changed, and must not have".to_owned()],
+                }
+            } else {
+                Findings {
+                    said: vec!["from outside: the image has not changed".to_owned()],
+                    wrong: Vec::new(),
+                }
+            });
+        }
+        self.disk.verify_outside(&self.backing)?;
+        let mut found = self.findings(format!(
+            "from outside: {} of the disk file compared with the shadow copy",
+            Bytes(self.geometry().bytes())
+        ));
+        if let Some(content) = &self.content {
+            let wrong = workload::check_outside(&self.backing, content, tools)?;
+            if wrong.is_empty() {
+                found.said.push(
+                    "from outside: fsck.fat, mdir and mcopy find what was written".to_owned(),
+                );
+            }
+            found.wrong.extend(wrong);
+        }
+        Ok(found)
+    }
+
+    /// What to say, with the differences that were not told yet.
+    fn findings(&mut self, said: String) -> Findings {
+        let new = self.disk.differences().get(self.told..).unwrap_or_default();
+        let wrong = new.iter().map(ToString::to_string).collect();
+        self.told = self.disk.differences().len();
+        Findings {
+            said: vec![said],
+            wrong,
+        }
+    }
+}

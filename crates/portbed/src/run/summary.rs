@@ -1,0 +1,158 @@
+//! The end of the transcript.
+
+use crate::report::{Controller, Hmb, Report, Verdict};
+use crate::timeline::{Bytes, Timeline};
+
+/// Prints what the run has shown, and the verdict.
+pub fn print(timeline: &Timeline, report: &Report, failures: &[String]) {
+    timeline.heading("Summary");
+    let Report {
+        controller,
+        hmb,
+        io,
+        cost,
+        rules,
+        ..
+    } = report;
+    timeline.entry(
+        "driver",
+        format_args!("{} (SHA-256 {})", report.driver.path, report.driver.sha256),
+    );
+    timeline.entry(
+        "controller",
+        format_args!("{} ({})", controller.model, controller.kind),
+    );
+    timeline.entry("HMB wanted", wanted(controller));
+    timeline.entry("HMB", borrowed(hmb));
+    timeline.entry(
+        "I/O",
+        format_args!(
+            "{} requests, {} written, {} read and verified, {} differ, {} failed",
+            io.requests,
+            Bytes(io.written_bytes),
+            Bytes(io.verified_bytes),
+            Bytes(io.mismatched_bytes),
+            io.failed
+        ),
+    );
+    if let (Some(writes), Some(reads), Some(calls)) = (
+        cost.mmio_writes_per_io,
+        cost.mmio_reads_per_io,
+        cost.port_calls_per_io,
+    ) {
+        timeline.entry(
+            "a request",
+            format_args!("{writes:.2} register writes, {reads:.2} register reads, {calls:.2} calls of the port driver"),
+        );
+    }
+    timeline.entry(
+        "rules",
+        format_args!(
+            "{} evaluated, {} broken",
+            rules.checked,
+            rules.violations.len()
+        ),
+    );
+    for violation in &rules.violations {
+        timeline.wrong(
+            "broken",
+            format_args!(
+                "{} in {}: {}",
+                violation.rule, violation.place, violation.what
+            ),
+        );
+    }
+    for leak in &report.leaks {
+        timeline.wrong("leaked", leak);
+    }
+    for failure in failures {
+        timeline.wrong("failed", failure);
+    }
+    timeline.verdict(report.result == Verdict::Pass, &reason(report, failures));
+}
+
+fn wanted(controller: &Controller) -> String {
+    let Controller {
+        hmpre_bytes,
+        hmmin_bytes,
+        hmminds_bytes,
+        hmmaxd,
+        ..
+    } = controller;
+    if *hmpre_bytes == 0 {
+        return "none".to_owned();
+    }
+    let usual = format!(
+        "{} preferred, {} at least",
+        Bytes(*hmpre_bytes),
+        Bytes(*hmmin_bytes)
+    );
+    let size =
+        (*hmminds_bytes > 0).then(|| format!("ranges of at least {}", Bytes(*hmminds_bytes)));
+    let number = (*hmmaxd > 0).then(|| format!("at most {}", count(u64::from(*hmmaxd), "range")));
+    [usual]
+        .into_iter()
+        .chain(size)
+        .chain(number)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn borrowed(hmb: &Hmb) -> String {
+    if hmb.granted_bytes == 0 {
+        return "none granted".to_owned();
+    }
+    let usual = format!(
+        "{} granted in {}; enabled {}, {} of them with its contents kept (MR = 1); disabled {}; freed {}",
+        Bytes(hmb.granted_bytes),
+        count(hmb.ranges, "range"),
+        times(hmb.enabled),
+        hmb.memory_returned,
+        times(hmb.disabled),
+        times(hmb.freed),
+    );
+    let rest = [
+        (hmb.retained_bytes, "retained"),
+        (hmb.left_to_port_bytes, "left to the port driver"),
+        (hmb.outstanding_bytes, "outstanding"),
+    ];
+    let rest = rest.into_iter().filter(|(bytes, _)| *bytes > 0);
+    let rest = rest.map(|(bytes, what)| format!("{} {what}", Bytes(bytes)));
+    [usual]
+        .into_iter()
+        .chain(rest)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+fn reason(report: &Report, failures: &[String]) -> String {
+    if report.result == Verdict::Pass {
+        return "every rule held, all data is as it was written, nothing is left behind".to_owned();
+    }
+    [
+        (report.rules.violations.len(), "broken rule"),
+        (report.leaks.len(), "leak"),
+        (failures.len(), "failure"),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, what)| count(number as u64, what))
+    .collect::<Vec<_>>()
+    .join(", ")
+}
+
+fn count(number: u64, what: &str) -> String {
+    if number == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{number} {what}s")
+    }
+}
+
+fn times(number: u64) -> String {
+    match number {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        _ => format!("{number} times"),
+    }
+}

@@ -1,0 +1,64 @@
+//! Virtual time: what is due when.
+
+use super::processor::{Activity, Dispatch};
+use super::state::State;
+
+/// Something that happens at a time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Due {
+    /// The adapter's timer, if it was not set again since.
+    Timer { generation: u64 },
+    /// A timer that the miniport allocated, if it was not set again since.
+    TimerEx { handle: u64, generation: u64 },
+    /// The time-out of a request.
+    Deadline { srb: u64 },
+    /// Paused or busy queues are looked at again.
+    Resume,
+}
+
+impl State {
+    /// Has `due` happen in `after_ns`.
+    pub(crate) fn schedule(&mut self, after_ns: u64, due: Due) {
+        self.sequence += 1;
+        self.due
+            .insert((self.now_ns.saturating_add(after_ns), self.sequence), due);
+    }
+
+    /// When something happens next by itself.
+    pub(super) fn next_event_ns(&self) -> Option<u64> {
+        let sleepers = self
+            .processors
+            .iter()
+            .filter_map(|processor| match processor.activity {
+                Activity::Sleeping(until_ns) => Some(until_ns),
+                _ => None,
+            });
+        let due = self.due.keys().next().map(|&(at_ns, _)| at_ns);
+        self.controller
+            .next_event_ns()
+            .into_iter()
+            .chain(due)
+            .chain(sleepers)
+            .min()
+    }
+
+    /// Takes what is due now.
+    pub(super) fn take_due(&mut self) -> Option<Due> {
+        let (&key, _) = self
+            .due
+            .first_key_value()
+            .filter(|((at_ns, _), _)| *at_ns <= self.now_ns)?;
+        self.due.remove(&key)
+    }
+
+    /// Gives `work` to a processor that the seed chooses.
+    pub(crate) fn dispatch_anywhere(&mut self, work: Dispatch) {
+        let index = self.random.usize(..self.processors.len());
+        self.processors[index].dispatch.push_back(work);
+    }
+
+    /// Gives `work` to the processor `index`.
+    pub(crate) fn dispatch_on(&mut self, index: usize, work: Dispatch) {
+        self.processors[index].dispatch.push_back(work);
+    }
+}

@@ -1,0 +1,313 @@
+//! A processor, as code that runs on it sees it.
+
+use std::cell::OnceCell;
+use std::sync::{Arc, MutexGuard};
+
+use super::core::{Core, place};
+use super::irql::{self, Irql};
+use super::processor::{Activity, Callback, Dispatch, Frame};
+use super::state::{Service, State};
+use crate::abi::callback;
+use crate::rules::{Rule, port as rules};
+
+/// One in so many points hands the baton to a processor that the seed chooses.
+const SWITCH_ONE_IN: u32 = 6;
+/// Virtual time that a callback costs beside what it does.
+const CALL_NS: u64 = 200;
+/// How long a callback above `PASSIVE_LEVEL` may last in virtual time before the machine gives up on it.
+const RAISED_LIMIT_NS: u64 = 20_000_000_000;
+/// The same at `PASSIVE_LEVEL`, where a miniport may wait for the device: CAP.TO alone can be 127 s.
+const PASSIVE_LIMIT_NS: u64 = 1_200_000_000_000;
+
+thread_local! {
+    static CURRENT: OnceCell<Cpu> = const { OnceCell::new() };
+}
+
+/// Makes this thread the one of a processor.
+pub(super) fn enter(cpu: Cpu) {
+    CURRENT.with(|current| current.set(cpu).ok());
+}
+
+/// A processor of a machine.
+#[derive(Clone)]
+pub(crate) struct Cpu {
+    core: Arc<Core>,
+    index: usize,
+}
+
+/// What a piece of code is seen to have changed when it is over.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    irql: Irql,
+    held: usize,
+}
+
+impl Cpu {
+    pub(super) fn new(core: Arc<Core>, index: usize) -> Self {
+        Self { core, index }
+    }
+
+    /// The processor whose thread this is. Driver code runs nowhere else.
+    pub(crate) fn current() -> Self {
+        CURRENT
+            .with(|current| current.get().cloned())
+            .unwrap_or_else(|| {
+                // Nothing can be told to a caller that belongs to no machine.
+                std::process::abort()
+            })
+    }
+
+    /// The machine.
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Its number.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The machine's state.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.core.state()
+    }
+
+    /// The current IRQL.
+    pub(crate) fn irql(&self) -> Irql {
+        self.state().processors[self.index].irql
+    }
+
+    /// The innermost callback.
+    pub(crate) fn callback(&self) -> Option<Callback> {
+        self.state().processors[self.index].callback()
+    }
+
+    /// Whether the miniport is called with a lock that interrupts need.
+    pub(crate) fn holds_interrupt_lock(&self) -> bool {
+        self.state().processors[self.index].holds_interrupt_lock()
+    }
+
+    /// Judges `rule` in the current callback.
+    pub(crate) fn check(
+        &self,
+        rule: &'static Rule,
+        held: bool,
+        what: impl FnOnce() -> String,
+    ) -> bool {
+        self.core
+            .judge
+            .check(rule, held, || place(self.callback()), what)
+    }
+
+    /// Records that the driver cannot be run on, and never returns.
+    pub(crate) fn end(&self, rule: &'static Rule, what: String) -> ! {
+        self.core.fatal(rule, what);
+        self.core.abandon(self.index)
+    }
+
+    /// Raises the IRQL and returns the one before.
+    pub(crate) fn raise(&self, irql: Irql) -> Irql {
+        let mut state = self.state();
+        let processor = &mut state.processors[self.index];
+        let old = processor.irql;
+        processor.irql = old.max(irql);
+        old
+    }
+
+    /// Goes back to a lower IRQL and serves what that lets through.
+    fn lower(&self, irql: Irql) {
+        self.state().processors[self.index].irql = irql;
+        self.serve();
+    }
+
+    /// Calls a routine of the miniport and judges what it leaves behind.
+    pub(crate) fn call(&self, callback: Callback, routine: u64, arguments: [u64; 6]) -> u64 {
+        let mark = {
+            let mut state = self.state();
+            state.now_ns += CALL_NS;
+            let entered_ns = state.now_ns;
+            let processor = &mut state.processors[self.index];
+            processor.activity = Activity::Ready;
+            processor.frames.push(Frame {
+                callback,
+                entered_ns,
+                stalled_ns: 0,
+            });
+            Mark {
+                irql: processor.irql,
+                held: processor.held.len(),
+            }
+        };
+        let result = callback::call(routine, arguments);
+        self.judge_return(mark);
+        self.state().processors[self.index].frames.pop();
+        self.point(CALL_NS);
+        result
+    }
+
+    /// Judges IRQL and locks at the return of a callback, and puts them right.
+    fn judge_return(&self, mark: Mark) {
+        let (irql, left) = {
+            let state = self.state();
+            let processor = &state.processors[self.index];
+            let left: Vec<_> = processor
+                .held
+                .iter()
+                .skip(mark.held)
+                .map(|held| held.lock)
+                .collect();
+            (processor.irql, left)
+        };
+        self.check(&rules::CALLBACK_LOCKS, left.is_empty(), || {
+            format!("{} is still held", left[0])
+        });
+        for lock in left.iter().rev() {
+            self.release(*lock);
+        }
+        let irql = if left.is_empty() { irql } else { mark.irql };
+        self.check(&rules::CALLBACK_IRQL, irql == mark.irql, || {
+            format!(
+                "entered at {}, left at {}",
+                irql::name(mark.irql),
+                irql::name(irql)
+            )
+        });
+        self.state().processors[self.index].irql = mark.irql;
+    }
+
+    /// A point at which others may act: lets `cost_ns` pass, serves what the IRQL lets through, and may let another
+    /// processor go on.
+    pub(crate) fn point(&self, cost_ns: u64) {
+        self.core.step();
+        let switch = {
+            let mut state = self.state();
+            state.now_ns += cost_ns;
+            self.core.run_due(&mut state);
+            state.random.u32(..SWITCH_ONE_IN) == 0
+        };
+        self.serve();
+        if switch {
+            self.give_way();
+            self.serve();
+        }
+        self.judge_progress();
+    }
+
+    /// Lets another processor go on, if one can.
+    pub(super) fn give_way(&self) {
+        self.core.switch(self.index);
+    }
+
+    fn judge_progress(&self) {
+        let (lasted_ns, limit_ns) = {
+            let state = self.state();
+            let processor = &state.processors[self.index];
+            let Some(frame) = processor.frames.last() else {
+                return;
+            };
+            let limit_ns = if processor.irql > irql::PASSIVE {
+                RAISED_LIMIT_NS
+            } else {
+                PASSIVE_LIMIT_NS
+            };
+            (state.now_ns - frame.entered_ns, limit_ns)
+        };
+        let ends = lasted_ns <= limit_ns;
+        if !self.check(&rules::CALLBACK_PROGRESS, ends, || {
+            format!("{} s without an end", lasted_ns / 1_000_000_000)
+        }) {
+            self.end(
+                &rules::CALLBACK_PROGRESS,
+                "a callback does not come to an end".to_owned(),
+            );
+        }
+    }
+
+    /// Serves interrupts and dispatch work that the IRQL lets through.
+    pub(crate) fn serve(&self) {
+        loop {
+            let service = {
+                let mut state = self.state();
+                let service = state.service(self.index);
+                if let Some(Service::Dispatch(_)) = service {
+                    state.processors[self.index].dispatch.pop_front();
+                }
+                if service.is_some() {
+                    state.processors[self.index].activity = Activity::Ready;
+                }
+                service
+            };
+            match service {
+                Some(Service::Message(message)) => self.serve_message(message),
+                Some(Service::Line) => self.serve_line(),
+                Some(Service::Dispatch(work)) => {
+                    let old = self.raise(irql::DISPATCH);
+                    crate::port::dispatch(self, work);
+                    self.state().processors[self.index].irql = old;
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Does work at `DISPATCH_LEVEL` now.
+    pub(crate) fn run_dispatch(&self, work: Dispatch) {
+        let old = self.raise(irql::DISPATCH);
+        crate::port::dispatch(self, work);
+        self.lower(old);
+    }
+
+    /// Keeps the processor busy for a time.
+    pub(crate) fn stall(&self, ns: u64) {
+        let stalled_ns = {
+            let mut state = self.state();
+            let frame = state.processors[self.index].frames.last_mut();
+            frame.map_or(0, |frame| {
+                frame.stalled_ns += ns;
+                frame.stalled_ns
+            })
+        };
+        let at_device = self.irql() >= irql::DEVICE;
+        if at_device {
+            self.check(&rules::STALL_BUDGET, stalled_ns < 100_000_000, || {
+                format!("{} ms of stalls so far", stalled_ns / 1_000_000)
+            });
+        }
+        self.point(ns);
+        self.give_way();
+        self.serve();
+    }
+
+    /// Sleeps, at `PASSIVE_LEVEL`; interrupts and dispatch work are served meanwhile, and threads when no processor is
+    /// free for them.
+    pub(crate) fn sleep(&self, ns: u64) {
+        let until_ns = self.state().now_ns.saturating_add(ns);
+        self.core.step();
+        loop {
+            let task = {
+                let mut state = self.state();
+                if state.now_ns >= until_ns {
+                    state.processors[self.index].activity = Activity::Ready;
+                    break;
+                }
+                state.processors[self.index].activity = Activity::Sleeping(until_ns);
+                if state.all_asleep() {
+                    state.tasks.pop_front()
+                } else {
+                    None
+                }
+            };
+            match task {
+                Some(task) => task(self),
+                None => self.give_way(),
+            }
+            self.serve();
+        }
+        self.judge_progress();
+    }
+
+    /// Starts a thread at `PASSIVE_LEVEL`.
+    pub(crate) fn spawn(&self, work: impl FnOnce(&Self) + Send + 'static) {
+        self.state().tasks.push_back(Box::new(work));
+    }
+}

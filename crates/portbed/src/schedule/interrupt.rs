@@ -1,0 +1,128 @@
+//! Interrupts on their way to a processor.
+
+use std::collections::BTreeSet;
+
+use super::cpu::Cpu;
+use super::irql;
+use super::lock::LockId;
+use super::processor::Callback;
+use crate::rules::port as rules;
+
+/// How often the line may stay asserted after its interrupt was served before the machine gives up.
+const LINE_PATIENCE: u32 = 1000;
+
+/// What the device has sent and no processor has taken yet.
+#[derive(Debug, Default)]
+pub(crate) struct Interrupts {
+    messages: BTreeSet<u16>,
+    line: bool,
+    connected: bool,
+    unquiet: u32,
+}
+
+impl Interrupts {
+    /// Connects the miniport's routines, or disconnects them and forgets what is pending.
+    pub(crate) fn connect(&mut self, connected: bool) {
+        self.connected = connected;
+        self.messages.clear();
+        self.unquiet = 0;
+    }
+
+    /// A message arrives.
+    pub(crate) fn message(&mut self, message: u16) {
+        if self.connected {
+            self.messages.insert(message);
+        }
+    }
+
+    /// The level of the line.
+    pub(crate) fn set_line(&mut self, asserted: bool) {
+        self.line = asserted;
+    }
+
+    pub(super) fn pending(&self) -> bool {
+        self.connected && (self.line || !self.messages.is_empty())
+    }
+
+    pub(super) fn message_for(&self, index: usize, processors: usize) -> Option<u16> {
+        self.messages
+            .iter()
+            .copied()
+            .find(|&message| usize::from(message) % processors == index)
+    }
+
+    pub(super) fn line_for(&self, index: usize, processors: usize) -> bool {
+        self.connected && self.line && index == self.unquiet as usize % processors
+    }
+}
+
+impl Cpu {
+    /// Runs the interrupt routine for a message.
+    pub(super) fn serve_message(&self, message: u16) {
+        let (routine, extension, lock) = {
+            let mut state = self.state();
+            state.interrupts.messages.remove(&message);
+            let adapter = &state.port.adapter;
+            let lock = if adapter.lock_per_message {
+                LockId::Message(u32::from(message))
+            } else {
+                LockId::Interrupt
+            };
+            (adapter.message_routine, adapter.extension, lock)
+        };
+        if routine == 0 {
+            return;
+        }
+        self.acquire(lock, 0);
+        let claimed = self.call(
+            Callback::MessageInterrupt,
+            routine,
+            [extension, u64::from(message), 0, 0, 0, 0],
+        );
+        self.check(&rules::INTERRUPT_CLAIMED, claimed as u8 != 0, || {
+            format!("message {message} was not claimed")
+        });
+        self.release(lock);
+    }
+
+    /// Runs the interrupt routine for the line.
+    pub(super) fn serve_line(&self) {
+        let (routine, extension) = {
+            let state = self.state();
+            (
+                state.port.adapter.initialization.interrupt,
+                state.port.adapter.extension,
+            )
+        };
+        self.acquire(LockId::Interrupt, 0);
+        let asserted = self.state().interrupts.line;
+        // The other processor may have served it while this one waited for the lock.
+        if asserted && routine != 0 {
+            let claimed = self.call(Callback::Interrupt, routine, [extension, 0, 0, 0, 0, 0]);
+            self.check(&rules::INTERRUPT_CLAIMED, claimed as u8 != 0, || {
+                "the line was not claimed".to_owned()
+            });
+        }
+        let storm = {
+            let mut state = self.state();
+            let interrupts = &mut state.interrupts;
+            interrupts.unquiet = if interrupts.line {
+                interrupts.unquiet + 1
+            } else {
+                0
+            };
+            interrupts.unquiet > LINE_PATIENCE
+        };
+        if !self.check(&rules::INTERRUPT_QUIET, !storm, || {
+            "the line stays asserted".to_owned()
+        }) {
+            self.end(
+                &rules::INTERRUPT_QUIET,
+                "the device's line interrupt never ends".to_owned(),
+            );
+        }
+        self.release(LockId::Interrupt);
+    }
+}
+
+const _: () = assert!(irql::DEVICE > irql::DISPATCH);

@@ -1,0 +1,133 @@
+//! One virtual processor: what it does, at which IRQL, with which locks.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use super::cpu::Cpu;
+use super::irql::{self, Irql};
+use super::lock::LockId;
+
+/// A routine of the miniport.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Callback {
+    DriverEntry,
+    FindAdapter,
+    Initialize,
+    PassiveInitialize,
+    BuildIo,
+    StartIo,
+    Interrupt,
+    MessageInterrupt,
+    Dpc,
+    Timer,
+    TimerEx,
+    WorkItem,
+    ResetBus,
+    AdapterControl(u32),
+    UnitControl(u32),
+    Synchronized,
+}
+
+impl fmt::Display for Callback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DriverEntry => f.write_str("DriverEntry"),
+            Self::FindAdapter => f.write_str("HwFindAdapter"),
+            Self::Initialize => f.write_str("HwInitialize"),
+            Self::PassiveInitialize => f.write_str("HwPassiveInitialize"),
+            Self::BuildIo => f.write_str("HwBuildIo"),
+            Self::StartIo => f.write_str("HwStartIo"),
+            Self::Interrupt => f.write_str("HwInterrupt"),
+            Self::MessageInterrupt => f.write_str("HwMSInterruptRoutine"),
+            Self::Dpc => f.write_str("HwDpcRoutine"),
+            Self::Timer => f.write_str("HwTimer"),
+            Self::TimerEx => f.write_str("HwTimerEx"),
+            Self::WorkItem => f.write_str("HwWorkItem"),
+            Self::ResetBus => f.write_str("HwResetBus"),
+            Self::AdapterControl(kind) => write!(f, "HwAdapterControl({kind})"),
+            Self::UnitControl(kind) => write!(f, "HwUnitControl({kind})"),
+            Self::Synchronized => f.write_str("a synchronised routine"),
+        }
+    }
+}
+
+/// Work that a processor does at `DISPATCH_LEVEL` as soon as its IRQL is lower.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Dispatch {
+    /// A DPC of the miniport, by the address of its object.
+    Dpc(u64),
+    /// The adapter's timer.
+    Timer,
+    /// A timer that the miniport allocated, by its handle.
+    TimerEx(u64),
+    /// A request is sent to the miniport, by the address of its request block.
+    Start(u64),
+    /// A request timed out.
+    TimedOut(u64),
+    /// `ScsiAdapterPower` to a state, for an action.
+    Power(u32, u32),
+}
+
+/// What a thread at `PASSIVE_LEVEL` does.
+pub(crate) type Task = Box<dyn FnOnce(&Cpu) + Send>;
+
+/// Why a processor does not run on by itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Activity {
+    /// It has nothing to do.
+    Idle,
+    /// It was interrupted at a point and can go on.
+    Ready,
+    /// It wants a lock.
+    Spinning(LockId),
+    /// It sleeps until a time.
+    Sleeping(u64),
+}
+
+/// A callback that is being made.
+pub(super) struct Frame {
+    pub(super) callback: Callback,
+    pub(super) entered_ns: u64,
+    pub(super) stalled_ns: u64,
+}
+
+/// A lock that is held.
+pub(super) struct Held {
+    pub(super) lock: LockId,
+    pub(super) old_irql: Irql,
+    /// Address of the miniport's handle, or 0 for a lock that the port driver took.
+    pub(super) handle: u64,
+}
+
+/// A processor.
+pub(crate) struct Processor {
+    pub(super) activity: Activity,
+    pub(super) irql: Irql,
+    pub(super) frames: Vec<Frame>,
+    pub(super) held: Vec<Held>,
+    pub(super) dispatch: VecDeque<Dispatch>,
+}
+
+impl Processor {
+    pub(super) fn new() -> Self {
+        Self {
+            activity: Activity::Idle,
+            irql: irql::PASSIVE,
+            frames: Vec::new(),
+            held: Vec::new(),
+            dispatch: VecDeque::new(),
+        }
+    }
+
+    /// The innermost callback that is being made.
+    pub(super) fn callback(&self) -> Option<Callback> {
+        self.frames.last().map(|frame| frame.callback)
+    }
+
+    /// Whether a lock that interrupts need is held.
+    pub(super) fn holds_interrupt_lock(&self) -> bool {
+        self.held
+            .iter()
+            .any(|held| matches!(held.lock, LockId::Interrupt | LockId::Message(_)))
+    }
+}

@@ -1,0 +1,219 @@
+//! A stream of equal requests, several of them outstanding at a time, and how fast it went.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+
+use crate::disk::{BlockTransport, Disk, Unit};
+use crate::machine::{Cost, Token};
+
+/// Requests go to the first bytes of a disk, this many.
+const SPAN_BYTES: u64 = 64 << 20;
+
+/// What is asked for, in which order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Pattern {
+    /// Reads.
+    pub reads: bool,
+    /// Writes. With reads, every other request, at random.
+    pub writes: bool,
+    /// Anywhere, instead of one after the other.
+    pub random: bool,
+}
+
+/// A stream of requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Stream {
+    /// What is asked for.
+    pub pattern: Pattern,
+    /// Bytes in a request.
+    pub bytes: u32,
+    /// Requests outstanding at a time.
+    pub depth: u32,
+    /// Requests in all.
+    pub requests: u64,
+}
+
+/// How fast a stream went.
+#[derive(Clone, Copy, Debug)]
+pub struct Throughput {
+    stream: Stream,
+    real: Duration,
+    virtual_ns: u64,
+    cost: Cost,
+}
+
+/// A request on its way.
+struct Outstanding {
+    slot: u64,
+    written: Option<Vec<u8>>,
+}
+
+impl Stream {
+    /// Sends the requests and verifies their data. What is going to be read is written first where `fill` allows.
+    pub fn run(
+        &self,
+        disk: &mut Disk,
+        unit: &mut Unit<'_>,
+        fill: bool,
+        seed: u64,
+    ) -> io::Result<Throughput> {
+        let geometry = disk.geometry();
+        let most = unit.max_transfer_bytes();
+        if self.bytes as usize > most {
+            return Err(io::Error::other(format!(
+                "the driver takes transfers of at most {most} bytes"
+            )));
+        }
+        let mut rng = Rng::with_seed(seed);
+        let slots = geometry.bytes().min(SPAN_BYTES) / u64::from(self.bytes);
+        if fill && self.pattern.reads {
+            self.fill(slots, disk, unit, &mut rng)?;
+        }
+        let (before, started, started_ns) = (unit.cost(), Instant::now(), unit.now_ns());
+        self.send(slots, disk, unit, &mut rng)?;
+        let (real, virtual_ns) = (started.elapsed(), unit.now_ns() - started_ns);
+        Ok(Throughput {
+            stream: *self,
+            real,
+            virtual_ns,
+            cost: difference(unit.cost(), before),
+        })
+    }
+
+    fn fill(
+        &self,
+        slots: u64,
+        disk: &mut Disk,
+        unit: &mut Unit<'_>,
+        rng: &mut Rng,
+    ) -> io::Result<()> {
+        let mut data = vec![0; self.bytes as usize];
+        for slot in 0..slots {
+            rng.fill(&mut data);
+            disk.write(unit, self.lba(disk, slot), &data)?;
+        }
+        Ok(())
+    }
+
+    fn send(
+        &self,
+        slots: u64,
+        disk: &mut Disk,
+        unit: &mut Unit<'_>,
+        rng: &mut Rng,
+    ) -> io::Result<()> {
+        let depth = u64::from(self.depth).min(slots) as usize;
+        let mut outstanding: HashMap<Token, Outstanding> = HashMap::new();
+        let mut sent = 0;
+        let mut next = 0;
+        while sent < self.requests || !outstanding.is_empty() {
+            while outstanding.len() < depth && sent < self.requests {
+                // Two requests to the same blocks at the same time have no defined order.
+                let busy = |slot| outstanding.values().any(|request| request.slot == slot);
+                while busy(next) {
+                    next = self.after(next, slots, rng);
+                }
+                let (token, request) = self.begin(next, disk, unit, rng)?;
+                outstanding.insert(token, request);
+                sent += 1;
+                next = self.after(next, slots, rng);
+            }
+            let Some((token, read)) = unit.wait()? else {
+                break;
+            };
+            let Some(request) = outstanding.remove(&token) else {
+                continue;
+            };
+            let read = read.inspect_err(|_| disk.failed())?;
+            let lba = self.lba(disk, request.slot);
+            match request.written {
+                Some(data) => disk.wrote(lba, &data)?,
+                None => disk.got(lba, &read)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(
+        &self,
+        slot: u64,
+        disk: &mut Disk,
+        unit: &mut Unit<'_>,
+        rng: &mut Rng,
+    ) -> io::Result<(Token, Outstanding)> {
+        let lba = self.lba(disk, slot);
+        let Pattern { reads, writes, .. } = self.pattern;
+        if writes && (!reads || rng.bool()) {
+            let mut data = vec![0; self.bytes as usize];
+            rng.fill(&mut data);
+            let token = unit.begin_write(lba, &data)?;
+            return Ok((
+                token,
+                Outstanding {
+                    slot,
+                    written: Some(data),
+                },
+            ));
+        }
+        Ok((
+            unit.begin_read(lba, self.bytes as usize)?,
+            Outstanding {
+                slot,
+                written: None,
+            },
+        ))
+    }
+
+    fn after(&self, slot: u64, slots: u64, rng: &mut Rng) -> u64 {
+        if self.pattern.random {
+            rng.u64(..slots)
+        } else {
+            (slot + 1) % slots
+        }
+    }
+
+    fn lba(&self, disk: &Disk, slot: u64) -> u64 {
+        slot * u64::from(self.bytes / disk.geometry().block_bytes)
+    }
+}
+
+fn difference(after: Cost, before: Cost) -> Cost {
+    Cost {
+        requests: after.requests - before.requests,
+        mmio_reads: after.mmio_reads - before.mmio_reads,
+        mmio_writes: after.mmio_writes - before.mmio_writes,
+        port_calls: after.port_calls - before.port_calls,
+    }
+}
+
+impl fmt::Display for Throughput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stream {
+            requests,
+            bytes,
+            depth,
+            ..
+        } = self.stream;
+        // Averages and rates for people: the last digits do not matter.
+        #[allow(clippy::cast_precision_loss)]
+        let (requests_f, each) = (requests as f64, |sum: u64| {
+            sum as f64 / self.cost.requests.max(1) as f64
+        });
+        let rate = |seconds: f64| requests_f / seconds.max(1e-9);
+        let real = rate(self.real.as_secs_f64());
+        write!(
+            f,
+            "{requests} requests of {bytes} bytes, depth {depth}: {real:.0} a second here ({:.1} MB/s), {:.0} a second of \
+             virtual time; {:.2} register writes, {:.2} register reads, {:.2} port driver calls a request",
+            real * f64::from(bytes) / 1e6,
+            rate(Duration::from_nanos(self.virtual_ns).as_secs_f64()),
+            each(self.cost.mmio_writes),
+            each(self.cost.mmio_reads),
+            each(self.cost.port_calls),
+        )
+    }
+}

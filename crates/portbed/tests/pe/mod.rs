@@ -1,0 +1,77 @@
+//! A small PE image, made by hand: one section, one import (PE Format, Microsoft).
+
+/// `IMAGE_FILE_MACHINE_AMD64`.
+pub const AMD64: u16 = 0x8664;
+/// `IMAGE_FILE_MACHINE_ARM64`.
+pub const ARM64: u16 = 0xAA64;
+
+const SECTION_RVA: u32 = 0x1000;
+const SECTION_AT: usize = 0x400;
+const IMPORTS: usize = 0x100;
+
+/// A driver for `machine` whose entry returns at once, and which imports `name` from `library`.
+pub fn driver(machine: u16, library: &str, name: &str) -> Vec<u8> {
+    let mut file = vec![0; SECTION_AT + 0x200];
+    put(&mut file, 0, b"MZ");
+    put(&mut file, 0x3C, &64u32.to_le_bytes());
+    put(&mut file, 64, b"PE\0\0");
+    file_header(&mut file[68..88], machine);
+    optional_header(&mut file[88..328]);
+    section_header(&mut file[328..368]);
+    section(&mut file[SECTION_AT..], library, name);
+    file
+}
+
+fn file_header(at: &mut [u8], machine: u16) {
+    put(at, 0, &machine.to_le_bytes());
+    put(at, 2, &1u16.to_le_bytes()); // NumberOfSections
+    put(at, 16, &240u16.to_le_bytes()); // SizeOfOptionalHeader
+    put(at, 18, &0x22u16.to_le_bytes()); // executable, large addresses
+}
+
+fn optional_header(at: &mut [u8]) {
+    put(at, 0, &0x20Bu16.to_le_bytes()); // PE32+
+    put(at, 16, &SECTION_RVA.to_le_bytes()); // AddressOfEntryPoint
+    put(at, 24, &0x1_4000_0000u64.to_le_bytes()); // ImageBase
+    put(at, 32, &0x1000u32.to_le_bytes()); // SectionAlignment
+    put(at, 36, &0x200u32.to_le_bytes()); // FileAlignment
+    put(at, 56, &0x2000u32.to_le_bytes()); // SizeOfImage
+    put(at, 60, &(SECTION_AT as u32).to_le_bytes()); // SizeOfHeaders
+    put(at, 68, &1u16.to_le_bytes()); // Subsystem: native
+    put(at, 70, &0x160u16.to_le_bytes()); // relocatable, high entropy, no-execute
+    put(at, 108, &16u32.to_le_bytes()); // NumberOfRvaAndSizes
+    put(at, 120, &rva(IMPORTS).to_le_bytes()); // the import directory
+    put(at, 124, &40u32.to_le_bytes());
+}
+
+fn section_header(at: &mut [u8]) {
+    put(at, 0, b".text");
+    put(at, 8, &0x200u32.to_le_bytes()); // VirtualSize
+    put(at, 12, &SECTION_RVA.to_le_bytes());
+    put(at, 16, &0x200u32.to_le_bytes()); // SizeOfRawData
+    put(at, 20, &(SECTION_AT as u32).to_le_bytes());
+    put(at, 36, &0xE000_0020u32.to_le_bytes()); // code: read, write, execute
+}
+
+fn section(at: &mut [u8], library: &str, name: &str) {
+    const LOOKUP: usize = IMPORTS + 0x40;
+    const ADDRESSES: usize = IMPORTS + 0x50;
+    const LIBRARY: usize = IMPORTS + 0x60;
+    const HINT: usize = IMPORTS + 0x80;
+    put(at, 0, &[0x31, 0xC0, 0xC3]); // xor eax, eax; ret
+    put(at, IMPORTS, &rva(LOOKUP).to_le_bytes());
+    put(at, IMPORTS + 12, &rva(LIBRARY).to_le_bytes());
+    put(at, IMPORTS + 16, &rva(ADDRESSES).to_le_bytes());
+    put(at, LOOKUP, &u64::from(rva(HINT)).to_le_bytes());
+    put(at, ADDRESSES, &u64::from(rva(HINT)).to_le_bytes());
+    put(at, LIBRARY, library.as_bytes());
+    put(at, HINT + 2, name.as_bytes());
+}
+
+fn rva(offset: usize) -> u32 {
+    SECTION_RVA + offset as u32
+}
+
+fn put(into: &mut [u8], at: usize, bytes: &[u8]) {
+    into[at..at + bytes.len()].copy_from_slice(bytes);
+}
