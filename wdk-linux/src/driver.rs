@@ -43,8 +43,8 @@ pub fn image() -> Result<Image, Error> {
     }
     let _lock = lock(&workspace)?;
     if !image.is_current(&workspace) {
-        cargo(Task::Build, &workspace)?;
-        image.collect(&workspace)?;
+        let began = cargo(Task::Build, &workspace)?;
+        image.collect(&workspace, began)?;
     }
     Ok(image)
 }
@@ -53,9 +53,9 @@ pub fn image() -> Result<Image, Error> {
 pub fn run(task: Task) -> Result<(), Error> {
     let workspace = workspace();
     let _lock = lock(&workspace)?;
-    cargo(task, &workspace)?;
+    let began = cargo(task, &workspace)?;
     match task {
-        Task::Build => Image::of(&workspace).collect(&workspace),
+        Task::Build => Image::of(&workspace).collect(&workspace, began),
         Task::Clippy | Task::Doc => Ok(()),
     }
 }
@@ -83,8 +83,9 @@ impl Image {
         })
     }
 
-    /// Copies what the linker wrote to where it is looked for.
-    fn collect(&self, workspace: &Path) -> Result<(), Error> {
+    /// Copies what the linker wrote to where it is looked for, as old as the build's beginning: a source that was changed while the
+    /// compiler ran is newer.
+    fn collect(&self, workspace: &Path, began: SystemTime) -> Result<(), Error> {
         let built = linked_folder(workspace);
         for (from, to) in [
             (built.join("ferrostor.dll"), &self.sys),
@@ -93,6 +94,11 @@ impl Image {
         ] {
             let unfinished = to.with_extension("unfinished");
             fs::copy(&from, &unfinished).map_err(Error::file("copy", &from))?;
+            fs::File::options()
+                .append(true)
+                .open(&unfinished)
+                .and_then(|copy| copy.set_modified(began))
+                .map_err(Error::file("date", &unfinished))?;
             fs::rename(&unfinished, to).map_err(Error::file("put in place", to))?;
         }
         Ok(())
@@ -147,8 +153,8 @@ fn changed(file: &Path) -> Option<SystemTime> {
         .ok()
 }
 
-/// Sets up what is missing and runs cargo on the driver.
-fn cargo(task: Task, workspace: &Path) -> Result<(), Error> {
+/// Sets up what is missing and runs cargo on the driver; returns when cargo began.
+fn cargo(task: Task, workspace: &Path) -> Result<SystemTime, Error> {
     let toolchain = Toolchain::set_up()?;
     let target = target_folder(workspace);
     let root = target.join("wdk");
@@ -185,12 +191,17 @@ fn cargo(task: Task, workspace: &Path) -> Result<(), Error> {
                 .env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
         }
         Task::Doc => {
-            command.arg("--no-deps").env("RUSTDOCFLAGS", "-Dwarnings");
+            // A driver has no public items.
+            command.args(["--no-deps", "--document-private-items"]).env(
+                "RUSTDOCFLAGS",
+                "-Dwarnings -Arustdoc::private_intra_doc_links",
+            );
         }
     }
+    let began = SystemTime::now();
     let status = command.status().map_err(cargo_missing)?;
     if status.success() {
-        Ok(())
+        Ok(began)
     } else {
         Err(Error::Cargo(name))
     }
@@ -279,4 +290,123 @@ fn target_folder(workspace: &Path) -> PathBuf {
 
 fn linked_folder(workspace: &Path) -> PathBuf {
     target_folder(workspace).join(TARGET).join("release")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Writes a file that was changed so many seconds after the build began.
+    fn put(workspace: &Path, name: &str, contents: &str, began: SystemTime, seconds: i64) {
+        let file = workspace.join(name);
+        files::write_changed(&file, contents).unwrap();
+        let distance = Duration::from_secs(seconds.unsigned_abs());
+        let changed = if seconds < 0 {
+            began - distance
+        } else {
+            began + distance
+        };
+        fs::File::options()
+            .append(true)
+            .open(file)
+            .unwrap()
+            .set_modified(changed)
+            .unwrap();
+    }
+
+    const SOURCE: &str = "a crate/src/lib.rs";
+
+    const INPUTS: [&str; 10] = [
+        SOURCE,
+        "driver/lib.rs",
+        "a crate/Cargo.toml",
+        "Cargo.toml",
+        "Cargo.lock",
+        ".cargo/config.toml",
+        "wdk-linux/def/hal.def",
+        "wdk-linux/overlay/wdm.h",
+        "wdk-linux/facts/abi.json",
+        "wdk-linux/src/lib.rs",
+    ];
+
+    /// A workspace in which cargo has just built; the image is not collected yet.
+    fn built(began: SystemTime) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let workspace = folder.path();
+        for input in INPUTS {
+            put(workspace, input, "before", began, -60);
+        }
+        let linked = format!("target/driver/{TARGET}/release");
+        for file in ["ferrostor.dll", "ferrostor.pdb", "deps/ferrostor.map"] {
+            put(workspace, &format!("{linked}/{file}"), file, began, 60);
+        }
+        let sources = [SOURCE, "driver/lib.rs"].map(|source| {
+            workspace
+                .join(source)
+                .display()
+                .to_string()
+                .replace(' ', "\\ ")
+        });
+        let listed = format!("{linked}/ferrostor.dll: {}\n", sources.join(" "));
+        put(
+            workspace,
+            &format!("{linked}/ferrostor.d"),
+            &listed,
+            began,
+            60,
+        );
+        fs::create_dir_all(workspace.join("target/driver/release")).unwrap();
+        folder
+    }
+
+    #[test]
+    fn an_image_is_current_until_one_of_its_inputs_changes() {
+        let began = SystemTime::now();
+        for input in INPUTS {
+            let folder = built(began);
+            let workspace = folder.path();
+            let image = Image::of(workspace);
+            assert!(!image.is_current(workspace), "nothing is collected yet");
+            image.collect(workspace, began).unwrap();
+            assert!(image.is_current(workspace));
+            // While the compiler ran.
+            put(workspace, input, "after", began, 1);
+            assert!(!image.is_current(workspace), "{input}");
+        }
+    }
+
+    #[test]
+    fn an_image_without_one_of_its_files_is_not_current() {
+        let began = SystemTime::now();
+        let folder = built(began);
+        let image = Image::of(folder.path());
+        for file in [&image.sys, &image.pdb, &image.map] {
+            image.collect(folder.path(), began).unwrap();
+            fs::remove_file(file).unwrap();
+            assert!(!image.is_current(folder.path()), "{}", file.display());
+        }
+    }
+
+    #[test]
+    fn what_the_linker_wrote_is_where_it_is_looked_for() {
+        let folder = built(SystemTime::now());
+        let image = Image::of(folder.path());
+        image.collect(folder.path(), SystemTime::now()).unwrap();
+        let release = folder.path().join("target/driver/release");
+        for (file, name, from) in [
+            (&image.sys, "ferrostor.sys", "ferrostor.dll"),
+            (&image.pdb, "ferrostor.pdb", "ferrostor.pdb"),
+            (&image.map, "ferrostor.map", "deps/ferrostor.map"),
+        ] {
+            assert_eq!(*file, release.join(name));
+            assert_eq!(fs::read_to_string(file).unwrap(), from);
+        }
+    }
+
+    #[test]
+    fn a_space_in_a_path_does_not_end_it() {
+        assert_eq!(escaped_words("/a/b\\ c /d  /e"), ["/a/b c", "/d", "/e"]);
+    }
 }

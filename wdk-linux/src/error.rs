@@ -29,8 +29,8 @@ pub enum Error {
     NoCacheFolder,
     /// apt-get did not deliver.
     #[error(
-        "apt-get cannot fetch {packages}: {reason}; check that this machine is online and that its apt sources include Debian 12 \
-         (bookworm) and bookworm-security"
+        "apt-get cannot fetch {packages}: {reason}; {}",
+        advice_on(reason, APT_ADVICE)
     )]
     Fetch {
         /// The packages that were asked for.
@@ -39,12 +39,25 @@ pub enum Error {
         reason: String,
     },
     /// A package could not be unpacked.
-    #[error("dpkg-deb cannot unpack {}: {reason}", package.display())]
+    #[error("dpkg-deb cannot unpack {}: {reason}; {}", package.display(), advice_on(reason, UNPACK_ADVICE))]
     Unpack {
         /// The package file.
         package: PathBuf,
         /// What dpkg-deb said.
         reason: String,
+    },
+    /// The disk of a folder has too little room.
+    #[error(
+        "{} has {free_megabytes} MB free and needs {needed_megabytes} MB; make room, or point XDG_CACHE_HOME at a larger disk",
+        folder.display()
+    )]
+    NoSpace {
+        /// The folder.
+        folder: PathBuf,
+        /// What its disk has.
+        free_megabytes: u64,
+        /// What it should have.
+        needed_megabytes: u64,
     },
     /// A file or folder could not be read or written.
     #[error("cannot {what} {}: {source}{}", path.display(), advice(source))]
@@ -72,7 +85,9 @@ pub enum Error {
         found: usize,
     },
     /// cargo did not say what the workspace depends on.
-    #[error("cargo metadata failed: {0}")]
+    #[error(
+        "cargo metadata failed: {0}; check that this machine is online and that Cargo.lock is up to date"
+    )]
     Metadata(String),
     /// The import libraries could not be made.
     #[error("lld-link cannot make {library}: {reason}")]
@@ -98,11 +113,30 @@ impl Error {
     }
 }
 
-fn advice(source: &io::Error) -> &'static str {
+const APT_ADVICE: &str = "check that this machine is online and that its apt sources include Debian 12 (bookworm) and \
+                          bookworm-security";
+
+const UNPACK_ADVICE: &str = "try again, and if that does not help remove ferrostor's cache folder";
+
+const SPACE_ADVICE: &str = "make room, or point XDG_CACHE_HOME at a larger disk";
+
+/// What to do about what a program of the system has said.
+fn advice_on(reason: &str, otherwise: &'static str) -> &'static str {
+    let full = [
+        "No space left on device",
+        "enough free space",
+        "Disk quota exceeded",
+    ];
+    if full.iter().any(|text| reason.contains(text)) {
+        SPACE_ADVICE
+    } else {
+        otherwise
+    }
+}
+
+fn advice(source: &io::Error) -> String {
     match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; free about 2 GB there, or point XDG_CACHE_HOME at a larger disk"
-        }
-        _ => "",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => format!("; {SPACE_ADVICE}"),
+        _ => String::new(),
     }
 }

@@ -43,6 +43,21 @@ pub(crate) fn put_in_place(finished: &Path, place: &Path) -> Result<(), Error> {
     fs::rename(finished, place).map_err(Error::file("move a finished folder to", place))
 }
 
+/// Makes sure that so many bytes can be written into a folder: apt-get waits for ever on a disk that is full.
+pub(crate) fn require_space(folder: &Path, bytes: u64) -> Result<(), Error> {
+    let disk = rustix::fs::statvfs(folder)
+        .map_err(|error| Error::file("ask for the free space of", folder)(error.into()))?;
+    let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free_bytes >= bytes {
+        return Ok(());
+    }
+    Err(Error::NoSpace {
+        folder: folder.to_owned(),
+        free_megabytes: free_bytes / 1_000_000,
+        needed_megabytes: bytes.div_ceil(1_000_000),
+    })
+}
+
 /// Takes the lock that `path` stands for, waiting for whoever holds it; it is released when the file is dropped, or its holder dies.
 pub(crate) fn lock(path: &Path, holder: &str) -> Result<File, Error> {
     if let Some(folder) = path.parent() {
@@ -56,4 +71,72 @@ pub(crate) fn lock(path: &Path, holder: &str) -> Result<File, Error> {
     }
     file.lock().map_err(Error::file("lock", path))?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_unchanged_file_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new/file");
+        write_changed(&file, "a").unwrap();
+        let written = fs::metadata(&file).unwrap().modified().unwrap();
+        thread::sleep(Duration::from_millis(20));
+        write_changed(&file, "a").unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), written);
+        write_changed(&file, "b").unwrap();
+        assert!(fs::metadata(&file).unwrap().modified().unwrap() > written);
+    }
+
+    #[test]
+    fn a_finished_folder_replaces_the_one_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, finished) = (folder.path().join("place"), folder.path().join("finished"));
+        write_changed(&place.join("old"), "").unwrap();
+        write_changed(&finished.join("new"), "").unwrap();
+        put_in_place(&finished, &place).unwrap();
+        assert!(place.join("new").is_file() && !place.join("old").exists() && !finished.exists());
+    }
+
+    #[test]
+    fn a_lock_is_held_until_it_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("below/lock");
+        let first = lock(&path, "the first").unwrap();
+        let (taken, taking) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let _second = lock(&path, "the first").unwrap();
+                taken.send(()).unwrap();
+            });
+            assert!(taking.recv_timeout(Duration::from_millis(100)).is_err());
+            drop(first);
+            assert!(taking.recv_timeout(Duration::from_secs(10)).is_ok());
+        });
+    }
+
+    #[test]
+    fn too_small_a_disk_is_one_line_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(require_space(folder.path(), 1).is_ok());
+        let line = require_space(folder.path(), u64::MAX)
+            .unwrap_err()
+            .to_string();
+        let (path, rest) = line.split_once(" has ").unwrap();
+        assert_eq!(path, folder.path().display().to_string());
+        assert!(
+            rest.contains(" MB free and needs 18446744073710 MB; "),
+            "{line}"
+        );
+        assert!(
+            rest.ends_with("point XDG_CACHE_HOME at a larger disk"),
+            "{line}"
+        );
+    }
 }

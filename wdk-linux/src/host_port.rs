@@ -152,3 +152,159 @@ fn make_executable(path: &Path) -> Result<(), Error> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))
         .map_err(Error::file("make executable", path))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    const EDIT: Edit = Edit {
+        file: "a.rs",
+        from: "use windows",
+        until: "\nfn",
+        instead: "// nothing",
+        times: 2,
+    };
+
+    fn once_edited(text: &str) -> Result<String, Error> {
+        edited(text, &EDIT, Path::new("a.rs"))
+    }
+
+    #[test]
+    fn an_edit_replaces_each_of_its_places_and_keeps_the_rest() {
+        let text = "before\nuse windows::A;\nfn a() {}\nuse windows::B;\nfn b() {}\n";
+        let expected = "before\n// nothing\nfn a() {}\n// nothing\nfn b() {}\n";
+        assert_eq!(once_edited(text).ok().as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn an_edit_fails_where_its_place_occurs_too_rarely_or_too_often_or_does_not_end() {
+        for (text, occurs) in [
+            ("fn main() {}", 0),
+            ("use windows::A;\nfn a() {}", 1),
+            (
+                "use windows;\nfn a() {}\nuse windows;\nfn b() {}\nuse windows;\nfn c() {}",
+                3,
+            ),
+            ("use windows::A;\nfn a() {}\nuse windows::B;", 1),
+        ] {
+            let line = once_edited(text).map_err(|error| error.to_string());
+            assert_eq!(
+                line,
+                Err(format!(
+                    "the host port of wdk-build does not fit a.rs: `use windows` occurs {occurs} times instead of 2"
+                ))
+            );
+        }
+    }
+
+    /// What the edits look for in wdk-build, with the carriage returns that it is published with.
+    fn upstream(folder: &Path) {
+        let utils = "use windows::{\n    Win32::{HKEY, RegOpenKeyExA},\n};\nuse crate::{Version};\n\
+            fn set() {\n    compile_error!(\n        \"not here\"\n    );\n}\n\
+            fn remove() {\n    compile_error!(\"nor here\");\n}\n\
+            fn read_registry_key_string_value(key: HKEY) -> Option<String> {\n    RegOpenKeyExA(key)\n}\n\
+            /// Detects the Windows SDK version\nfn version() {}\n";
+        let cargo_make = "fn a() { std::os::windows::fs::symlink_file(b, c) }\n\
+            fn d() { std::os::windows::fs::symlink_file(e, f) }\n";
+        for (file, text) in [
+            ("utils.rs", utils),
+            ("cargo_make.rs", cargo_make),
+            ("metadata/mod.rs", "use windows_metadata::A;\n"),
+        ] {
+            files::write_changed(&folder.join(file), &text.replace('\n', "\r\n")).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_port_is_the_whole_crate_without_what_only_windows_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        upstream(&from);
+        write(&from, &to).unwrap();
+        let port = |file| files::read(&to.join("wdk-build").join(file)).unwrap();
+        for left in ["use windows::", "compile_error!", "HKEY)", "RegOpen", "\r"] {
+            assert!(!port("utils.rs").contains(left), "{left}");
+        }
+        assert!(port("utils.rs").contains("use crate::{Version};\nfn set() {\n"));
+        assert!(
+            port("utils.rs").ends_with("/// Detects the Windows SDK version\nfn version() {}\n")
+        );
+        assert_eq!(
+            port("cargo_make.rs"),
+            "fn a() { std::os::unix::fs::symlink(b, c) }\nfn d() { std::os::unix::fs::symlink(e, f) }\n"
+        );
+        assert_eq!(port("metadata/mod.rs"), "use windows_metadata::A;\n");
+    }
+
+    #[test]
+    fn a_version_that_moved_a_place_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join("from");
+        upstream(&from);
+        fs::write(
+            from.join("cargo_make.rs"),
+            "use std::os::windows::fs::symlink_file;\n",
+        )
+        .unwrap();
+        let line = write(&from, &folder.path().join("to"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            line.contains("cargo_make.rs") && line.contains("0 times instead of 2"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn the_wrapper_swaps_the_sources_of_two_crates_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("it's to"));
+        upstream(&from);
+        let wrapper = write(&from, &to).unwrap();
+        // A compiler that prints its arguments, one a line.
+        let arguments = |crate_name, source| {
+            let output = Command::new(&wrapper)
+                .args([
+                    "printf",
+                    "%s\\n",
+                    "--crate-name",
+                    crate_name,
+                    "--cfg",
+                    r#"feature="a b""#,
+                    source,
+                ])
+                .output()
+                .unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let expected = |crate_name, source: &str| {
+            format!("--crate-name\n{crate_name}\n--cfg\nfeature=\"a b\"\n{source}\n")
+        };
+        let port = to.join("wdk-build/lib.rs").display().to_string();
+        let empty = to.join("empty.rs").display().to_string();
+        for (crate_name, source, compiled) in [
+            (
+                "wdk_build",
+                "/registry/wdk-build-0.6.0/src/lib.rs",
+                port.as_str(),
+            ),
+            (
+                "windows_future",
+                "/registry/windows-future-0.3.2/src/lib.rs",
+                &empty,
+            ),
+            (
+                "wdk_sys",
+                "/registry/wdk-sys-0.5.2/src/lib.rs",
+                "/registry/wdk-sys-0.5.2/src/lib.rs",
+            ),
+        ] {
+            assert_eq!(
+                arguments(crate_name, source),
+                expected(crate_name, compiled)
+            );
+        }
+    }
+}

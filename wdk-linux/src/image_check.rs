@@ -12,7 +12,6 @@ mod tests;
 
 use std::fs;
 
-use object::read::Result;
 use object::read::pe::PeFile64;
 
 use crate::{Error, Image, files};
@@ -78,7 +77,7 @@ pub enum Finding {
 }
 
 /// Checks a built image. An image that is fit to ship has no findings.
-pub fn check(image: &Image) -> std::result::Result<Vec<Finding>, Error> {
+pub fn check(image: &Image) -> Result<Vec<Finding>, Error> {
     let sys = fs::read(&image.sys).map_err(Error::file("read", &image.sys))?;
     Ok(findings(&sys, &files::read(&image.map)?))
 }
@@ -86,17 +85,15 @@ pub fn check(image: &Image) -> std::result::Result<Vec<Finding>, Error> {
 /// Checks an image, given as the contents of its file and of its link map.
 #[must_use]
 pub fn findings(sys: &[u8], map: &str) -> Vec<Finding> {
+    let unsound = |error: object::read::Error| vec![Finding::Format(error.to_string())];
     let image = match PeFile64::parse(sys) {
         Ok(image) => image,
-        Err(error) => return vec![Finding::Format(error.to_string())],
+        Err(error) => return unsound(error),
     };
-    let parts: [fn(&PeFile64) -> Result<Vec<Finding>>; 3] =
-        [headers::check, relocations::check, imports::check];
-    parts
-        .iter()
-        .flat_map(|part| {
-            part(&image).unwrap_or_else(|error| vec![Finding::Format(error.to_string())])
-        })
+    headers::check(&image)
+        .into_iter()
+        .chain(relocations::check(&image).unwrap_or_else(unsound))
+        .chain(imports::check(&image).unwrap_or_else(unsound))
         .chain(link_map::check(&image, map))
         .collect()
 }

@@ -17,6 +17,12 @@ use crate::{Error, files};
 /// The file in an unpacked root that says what was asked for (first line) and which package files it came from.
 const RECORD: &str = "PACKAGES";
 
+/// What package lists and their index take, generously.
+const LISTS_BYTES: u64 = 100_000_000;
+
+/// How much larger packages are together with what is unpacked from them, at most.
+const UNPACKED: u64 = 8;
+
 /// Packages whose files every machine with apt, dpkg, gcc and libc6-dev has already.
 const PRESENT: [&str; 12] = [
     "binutils",
@@ -99,9 +105,9 @@ impl Apt<'_> {
             Err(Error::Fetch { .. }) => {}
             other => return other,
         }
-        let complaint = self.update()?;
+        let update_failed = self.update()?;
         self.fetch_by_lists(archives)
-            .map_err(|error| match (error, complaint) {
+            .map_err(|error| match (error, update_failed) {
                 (Error::Fetch { packages, .. }, Some(reason)) => Error::Fetch { packages, reason },
                 (error, _) => error,
             })
@@ -109,13 +115,11 @@ impl Apt<'_> {
 
     /// Brings the package lists up to date. A list that cannot be fetched need not matter: what was said about it is returned.
     fn update(&self) -> Result<Option<String>, Error> {
+        files::require_space(&self.folder, LISTS_BYTES)?;
         eprintln!("fetching the package lists");
         let output = run(self.command("apt-get", "update"), "apt-get")?;
-        let complaint = first_line(&output);
-        Ok(
-            (!output.status.success() || complaint.contains("Failed to fetch"))
-                .then_some(complaint),
-        )
+        let said = complaint(&output);
+        Ok((!output.status.success() || said.contains("Failed to fetch")).then_some(said))
     }
 
     fn fetch_by_lists(&self, archives: &Path) -> Result<Vec<PathBuf>, Error> {
@@ -137,6 +141,7 @@ impl Apt<'_> {
         print.arg("--print-uris").args(&names).current_dir(archives);
         let files = package_files(&self.checked(print, "apt-get")?);
         let total_bytes = files.iter().map(|(_, bytes)| bytes).sum();
+        files::require_space(archives, total_bytes * UNPACKED)?;
         self.download(&names, archives, total_bytes)?;
         Ok(files
             .into_iter()
@@ -213,7 +218,7 @@ impl Apt<'_> {
     fn failed(&self, output: &Output) -> Error {
         Error::Fetch {
             packages: self.packages.join(" "),
-            reason: first_line(output),
+            reason: complaint(output),
         }
     }
 }
@@ -275,7 +280,7 @@ fn unpack(packages: &[PathBuf], root: &Path) -> Result<(), Error> {
         if !output.status.success() {
             return Err(Error::Unpack {
                 package: package.clone(),
-                reason: first_line(&output),
+                reason: complaint(&output),
             });
         }
     }
@@ -296,17 +301,16 @@ fn run(mut command: Command, program: &'static str) -> Result<Output, Error> {
         })
 }
 
-/// What a program said first, without apt's `E: `.
-fn first_line(output: &Output) -> String {
+/// Why a program failed, in one line: what it names as an error, a failed fetch or a warning, in this order, without apt's mark;
+/// else what it said first.
+fn complaint(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
-    let line = text
-        .lines()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or("it does not say why");
-    let said = ["E: ", "W: ", "N: "]
+    let marked = ["E: ", "W: Failed to fetch", "W: "]
         .iter()
-        .find_map(|mark| line.strip_prefix(mark));
-    said.unwrap_or(line).to_owned()
+        .find_map(|mark| text.lines().find(|line| line.starts_with(mark)))
+        .and_then(|line| line.get(3..));
+    let first = text.lines().find(|line| !line.trim().is_empty());
+    marked.or(first).unwrap_or("it does not say why").to_owned()
 }
 
 /// A bar on a terminal, a line elsewhere.
@@ -330,4 +334,78 @@ fn bytes_in(folder: &Path) -> u64 {
         .filter_map(|entry| entry.metadata().ok())
         .map(|metadata| metadata.len())
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As apt-cache prints it.
+    const GRAPH: &str = "\
+lld-22
+  Depends: libllvm22
+  Depends: libc6
+ |Depends: libstdc++6
+libllvm22
+  PreDepends: libtinfo6
+  Depends: <libedit>
+    libedit2
+  Suggests: llvm-doc
+libtinfo6
+libc6
+  Depends: libgcc-s1
+mingw-w64-common
+libedit2
+  Depends: lld-22
+";
+
+    fn closed(packages: &[&str]) -> Vec<String> {
+        closure(GRAPH, packages).into_iter().collect()
+    }
+
+    #[test]
+    fn what_a_package_depends_on_is_fetched_with_it() {
+        assert_eq!(closed(&["lld-22"]), ["libllvm22", "libtinfo6", "lld-22"]);
+        assert_eq!(closed(&["mingw-w64-common"]), ["mingw-w64-common"]);
+    }
+
+    #[test]
+    fn a_circle_of_packages_ends_and_what_every_machine_has_is_left_out() {
+        assert_eq!(
+            closed(&["libedit2", "libc6"]),
+            ["libedit2", "libllvm22", "libtinfo6", "lld-22"]
+        );
+    }
+
+    #[test]
+    fn what_a_program_says_first_is_less_than_its_errors_and_its_warnings() {
+        for (said, expected) in [
+            ("rm: a hook\nW: hm\nW: Failed to fetch a\nE: full\n", "full"),
+            (
+                "rm: a hook\nW: hm\nW: Failed to fetch a\n",
+                "Failed to fetch a",
+            ),
+            ("rm: a hook\nW: hm\n", "hm"),
+            ("\nrm: a hook\nmore\n", "rm: a hook"),
+            ("", "it does not say why"),
+        ] {
+            let output = Output {
+                status: std::process::ExitStatus::default(),
+                stdout: Vec::new(),
+                stderr: said.into(),
+            };
+            assert_eq!(complaint(&output), expected);
+        }
+    }
+
+    #[test]
+    fn names_and_sizes_are_read_from_what_apt_prints() {
+        let uris = "'http://deb.example/a_1%3a2_amd64.deb' a_1%3a2_amd64.deb 1234 SHA256:00\n\
+            'http://deb.example/b_1_all.deb' b_1_all.deb 5 SHA256:11\n";
+        let expected = [
+            ("a_1%3a2_amd64.deb".to_owned(), 1234),
+            ("b_1_all.deb".to_owned(), 5),
+        ];
+        assert_eq!(package_files(uris), expected);
+    }
 }

@@ -104,3 +104,78 @@ fn import_library(definition: &Path, toolchain: &Toolchain) -> Result<(), Error>
             .to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data() -> &'static Path {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+    }
+
+    fn definition(library: &str) -> (String, Vec<String>) {
+        let text = files::read(&data().join(format!("def/{library}.def"))).unwrap();
+        let mut lines = text.lines();
+        let module = lines
+            .next()
+            .and_then(|line| line.strip_prefix("LIBRARY "))
+            .unwrap();
+        let names = lines
+            .skip_while(|line| *line == "EXPORTS")
+            .map(|line| line.trim().to_owned());
+        (module.to_owned(), names.collect())
+    }
+
+    /// A name that the port driver does not export would link, and the driver would not load.
+    #[test]
+    fn storport_exports_what_its_header_declares_and_nothing_else() {
+        let (module, names) = definition("storport");
+        let facts = facts(data()).unwrap();
+        let functions = facts.functions.iter();
+        let exported: Vec<&String> = functions
+            .filter_map(|(name, function)| (!function.inline).then_some(name))
+            .collect();
+        assert_eq!(module, "storport.sys");
+        assert_eq!(names.iter().collect::<Vec<_>>(), exported);
+    }
+
+    #[test]
+    fn a_definition_names_its_module_and_each_function_once() {
+        for (library, module) in [
+            ("ntoskrnl", "ntoskrnl.exe"),
+            ("hal", "hal.dll"),
+            ("wmilib", "wmilib.sys"),
+            ("BufferOverflowFastFailK", "BufferOverflowFastFailK"),
+        ] {
+            let (library_module, names) = definition(library);
+            assert_eq!(library_module, module);
+            let mut unique = names.clone();
+            unique.sort();
+            unique.dedup();
+            assert_eq!(unique.len(), names.len(), "{library}");
+            let is_word = |name: &String| {
+                name.bytes()
+                    .all(|it| it.is_ascii_alphanumeric() || it == b'_')
+            };
+            assert!(names.iter().all(is_word), "{library}");
+        }
+    }
+
+    #[test]
+    fn the_root_holds_every_header_and_definition() {
+        let written = written_files(data()).unwrap();
+        let crt = PathBuf::from(format!("Include/{VERSION}/km/crt"));
+        for header in [
+            "storport.h",
+            "srb.h",
+            "scsi.h",
+            "ntddstor.h",
+            "ntddscsi.h",
+            "wdm.h",
+            "intrin.h",
+        ] {
+            assert!(written.contains_key(&crt.join(header)), "{header}");
+        }
+        assert!(written.contains_key(Path::new(&format!("Lib/{VERSION}/km/x64/storport.def"))));
+    }
+}

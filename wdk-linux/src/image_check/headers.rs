@@ -6,7 +6,6 @@ use object::pe::{
     IMAGE_DLLCHARACTERISTICS_NX_COMPAT, IMAGE_FILE_MACHINE_AMD64, IMAGE_SCN_MEM_EXECUTE,
     IMAGE_SCN_MEM_WRITE, IMAGE_SUBSYSTEM_NATIVE,
 };
-use object::read::Result;
 use object::read::pe::PeFile64;
 
 use super::Finding;
@@ -21,7 +20,7 @@ const CHARACTERISTICS: [(u16, &str); 3] = [
 /// The checksum's place in the optional header.
 const CHECKSUM: usize = 64;
 
-pub(super) fn check(image: &PeFile64) -> Result<Vec<Finding>> {
+pub(super) fn check(image: &PeFile64) -> Vec<Finding> {
     let header = &image.nt_headers().optional_header;
     let machine = image.nt_headers().file_header.machine.get(LE);
     let subsystem = header.subsystem.get(LE);
@@ -53,7 +52,7 @@ pub(super) fn check(image: &PeFile64) -> Result<Vec<Finding>> {
     findings.extend(open.map(|section| {
         Finding::WritableCode(String::from_utf8_lossy(section.raw_name()).into_owned())
     }));
-    Ok(findings)
+    findings
 }
 
 /// The checksum that the header of this file should have: the sum of its 16-bit words, its own place counted as zero, every carry

@@ -16,7 +16,7 @@ const DEFINITIONS: [&str; 3] = [
     include_str!("../../def/hal.def"),
 ];
 
-/// The calls that a physical miniport must not make (rule HwStorPortProhibitedDDIs of Static Driver Verifier).
+/// The calls that a physical miniport must not make (rule `HwStorPortProhibitedDDIs` of Static Driver Verifier).
 const PROHIBITED: &str = include_str!("../../facts/prohibited-calls.txt");
 
 /// What else stays out: memory that is not the port driver's, and the end of the machine, that a panic is.
