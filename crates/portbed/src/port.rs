@@ -58,6 +58,8 @@ pub(crate) struct Port {
     pub(crate) dma: DmaMap,
     /// Whether the adapter is stopped: it must be quiet.
     pub(crate) stopped: bool,
+    /// Whether DPCs are dropped instead of run.
+    pub(crate) drops_dpcs: bool,
     pub(crate) queues: Queues,
     pub(crate) hmb: HmbLedger,
     memory: memory::Ledger,
@@ -75,6 +77,7 @@ impl Port {
             adapter: Adapter::new(bar_bytes),
             dma: DmaMap::default(),
             stopped: false,
+            drops_dpcs: false,
             queues: Queues::default(),
             hmb: HmbLedger::default(),
             memory: memory::Ledger::default(),

@@ -59,13 +59,14 @@ pub(super) fn issue(call: &Call, arguments: &mut Arguments) {
         let work = Dispatch::Dpc(address);
         let idle = !state.is_dispatched(work);
         let stopped = state.port.adapter.phase == super::Phase::Stopped && state.port.stopped;
+        let dropped = stopped || state.port.drops_dpcs;
         let known = state.port.dpcs.get_mut(&address);
         let known = known.map(|dpc| {
             if idle {
                 dpc.arguments = (first, second);
             }
         });
-        if known.is_some() && idle && !stopped {
+        if known.is_some() && idle && !dropped {
             state.dispatch_on(cpu.index(), work);
         }
         known.map(|()| idle)

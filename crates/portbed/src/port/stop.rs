@@ -8,7 +8,7 @@ use crate::abi::srb::{function, pnp};
 use crate::journal::Who;
 use crate::machine::{Data, SrbKind, Stop, UnitAddress};
 use crate::rules::port as rules;
-use crate::schedule::{Cpu, Dispatch, LockId};
+use crate::schedule::{Cpu, Dispatch};
 
 /// Seconds that the miniport has for the adapter's plug-and-play request.
 const PNP_TIMEOUT_S: u32 = 60;
@@ -102,10 +102,8 @@ pub(crate) fn stop_adapter(cpu: &Cpu, units: &[UnitAddress], surprise: bool) {
         }
         Stop::Dirql => power::at_device_level(cpu, kinds::STOP_ADAPTER),
         Stop::DirqlNoDpc => {
-            cpu.acquire(LockId::Interrupt, 0);
-            control::adapter_control(cpu, kinds::STOP_ADAPTER, 0);
-            drop_dpcs(cpu);
-            cpu.release(LockId::Interrupt);
+            cpu.state().port.drops_dpcs = true;
+            power::at_device_level(cpu, kinds::STOP_ADAPTER);
         }
     }
 }
