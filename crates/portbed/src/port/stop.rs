@@ -93,7 +93,7 @@ pub(crate) fn stop_adapter(cpu: &Cpu, units: &[UnitAddress], surprise: bool) {
         match stop {
             Stop::Passive => "adapter is stopped at PASSIVE_LEVEL",
             Stop::Dirql => "adapter is stopped at DIRQL",
-            Stop::DirqlNoDpc => "adapter is stopped at DIRQL, without DPCs afterwards",
+            Stop::DirqlNoDpc => "adapter is stopped at DIRQL, without DPCs from then on",
         },
     );
     match stop {
@@ -102,7 +102,12 @@ pub(crate) fn stop_adapter(cpu: &Cpu, units: &[UnitAddress], surprise: bool) {
         }
         Stop::Dirql => power::at_device_level(cpu, kinds::STOP_ADAPTER),
         Stop::DirqlNoDpc => {
-            cpu.state().port.drops_dpcs = true;
+            {
+                let mut state = cpu.state();
+                state.port.drops_dpcs = true;
+                state.port.timers.silence();
+                state.cancel_dispatch(Dispatch::Timer);
+            }
             power::at_device_level(cpu, kinds::STOP_ADAPTER);
         }
     }
