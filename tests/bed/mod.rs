@@ -1,5 +1,6 @@
 //! The built image on a virtual machine, ready for a scenario. Each scenario runs in a process of its own, because a driver
 //! that faults cannot be unwound.
+#![allow(dead_code, reason = "each test file uses what it needs")]
 
 use portbed::cli::profile::Selection;
 use portbed::controller::ModelController;
