@@ -76,7 +76,10 @@ pub(crate) fn visit(state: &mut State, call: Call<'_>, done: &mut SrbList) {
     if state.drain(call, done) {
         call.adapter.dpc.issue(call.port);
     }
-    if let Some(after_us) = state.advance(call, done) {
+    let after_us = state
+        .advance(call, done)
+        .or_else(|| state.retry_hmb(call, done));
+    if let Some(after_us) = after_us {
         call.port.tick_after(after_us);
     }
 }

@@ -3,6 +3,7 @@
 use core::mem;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use nvme::Instant;
 use nvme::hmb::{Granted, Lent, Limit, Needs, NotWanted, Policy, Ranges, Unusable, Wanted};
 use nvme::lifecycle::{Contents, Controller, Failure, Inventory};
 
@@ -70,7 +71,22 @@ pub(crate) struct Hmb {
     pub(crate) contents: Contents,
     /// It was told that the memory is retained.
     retained: bool,
+    /// When to ask again, where the port driver had no memory.
+    retry: Option<Retry>,
 }
+
+/// An allocation that was refused, to be tried again.
+#[derive(Clone, Copy)]
+struct Retry {
+    at: Instant,
+    /// How long was waited, in microseconds.
+    pause_us: u32,
+}
+
+/// How long the first wait for memory is, in microseconds; each is twice as long as the one before.
+const FIRST_PAUSE_US: u32 = 60_000_000;
+/// How long the longest wait for memory is, in microseconds.
+const LONGEST_PAUSE_US: u32 = 3_600_000_000;
 
 /// Whose the memory is.
 enum Memory {
@@ -90,6 +106,7 @@ impl Hmb {
         declined: false,
         contents: Contents::Kept,
         retained: false,
+        retry: None,
     };
 
     /// Whether the controller may use the memory.
@@ -105,6 +122,23 @@ impl Hmb {
     /// The adapter starts anew: what was declined before may be had now.
     pub(crate) const fn start_anew(&mut self) {
         self.declined = false;
+        self.retry = None;
+    }
+
+    /// In how many microseconds memory is to be asked for again; `None` when it is not.
+    pub(crate) fn retry_after_us(&self, port: Port) -> Option<u32> {
+        let retry = self.retry?;
+        let left_us = retry.at.us_since(port.now());
+        Some(u32::try_from(left_us).unwrap_or(LONGEST_PAUSE_US))
+    }
+
+    /// The port driver has no memory now: it is asked again later, after growing pauses. False for the first time.
+    fn postpone(&mut self, port: Port) -> bool {
+        let pause_us = self.retry.map_or(FIRST_PAUSE_US, |retry| {
+            retry.pause_us.saturating_mul(2).min(LONGEST_PAUSE_US)
+        });
+        let at = port.now().after_us(u64::from(pause_us));
+        self.retry.replace(Retry { at, pause_us }).is_some()
     }
 
     /// Begins to lend memory, asked for where there is none. False when the controller is to run without.
@@ -184,12 +218,18 @@ impl Hmb {
             .allocate_host_memory_buffer(&wanted, &call.adapter.hmb_store)
         {
             Ok(ranges) => {
+                self.retry = None;
                 let granted = wanted.granted(ranges);
                 HELD_BYTES.fetch_add(granted.bytes(), Ordering::AcqRel);
                 Some(granted)
             }
-            Err(PortError(status)) => {
-                self.not_lent(call, needs, Why::NotGranted, u64::from(status), 0);
+            Err(error) => {
+                let later = error == PortError::INSUFFICIENT_RESOURCES;
+                let told = later && self.postpone(call.port);
+                if !told {
+                    self.not_lent(call, needs, Why::NotGranted, u64::from(error.0), 0);
+                }
+                self.declined = !later;
                 None
             }
         }

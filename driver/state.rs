@@ -301,6 +301,22 @@ impl State {
         Some(1)
     }
 
+    /// Asks once more for memory that was refused, when it is time to: after how many microseconds to call again.
+    pub(crate) fn retry_hmb(&mut self, call: Call<'_>, done: &mut SrbList) -> Option<u32> {
+        if self.life != Life::Running || self.stage != Stage::Idle {
+            return None;
+        }
+        let after_us = self.hmb.retry_after_us(call.port)?;
+        if after_us > 0 {
+            return Some(after_us);
+        }
+        if self.lend(call) {
+            self.stage = Stage::Lending;
+            return self.advance(call, done);
+        }
+        self.hmb.retry_after_us(call.port)
+    }
+
     /// The controller is where the stage took it: on to the next.
     fn reached(&mut self, call: Call<'_>, done: &mut SrbList) {
         match self.stage {

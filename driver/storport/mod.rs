@@ -43,6 +43,10 @@ pub(crate) use srb::{PnpAction, Srb, SrbFunction, SrbStatus};
 pub(crate) struct PortError(pub(crate) u32);
 
 impl PortError {
+    /// `STOR_STATUS_INSUFFICIENT_RESOURCES`: not now.
+    pub(crate) const INSUFFICIENT_RESOURCES: Self =
+        Self(wdk_sys::STOR_STATUS_INSUFFICIENT_RESOURCES);
+
     /// `STOR_STATUS_BUSY`: what is asked for is in use.
     pub(crate) const BUSY: Self = Self(wdk_sys::STOR_STATUS_BUSY);
 

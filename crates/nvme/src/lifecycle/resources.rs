@@ -53,9 +53,9 @@ pub struct QueueMemory {
     pub submission_address: u64,
     /// Device address of the completion queue, a page's start.
     pub completion_address: u64,
-    /// Entries of the submission queue, 2 to [`Controller::max_queue_entries`].
+    /// Entries of the submission queue, 2 to [`Controller::max_queue_entries`](super::Controller::max_queue_entries).
     pub submission_entries: u16,
-    /// Entries of the completion queue, 2 to [`Controller::max_queue_entries`].
+    /// Entries of the completion queue, 2 to [`Controller::max_queue_entries`](super::Controller::max_queue_entries).
     pub completion_entries: u16,
     /// Interrupt vector of the completion queue.
     pub vector: u16,
@@ -64,9 +64,9 @@ pub struct QueueMemory {
 /// What the adapter keeps for its controller, too large to pass around: all zero is a valid, empty one.
 #[derive(Debug, FromZeros)]
 pub struct Inventory {
-    /// What [`Goal::Identify`] found.
+    /// What [`Goal::Identify`](super::Goal::Identify) found.
     pub namespaces: Namespaces,
-    /// What [`Goal::Start`] makes queues of: queue pair `n`, with queue identifiers `n + 1`, is `queues[n]`.
+    /// What [`Goal::Start`](super::Goal::Start) makes queues of: queue pair `n`, with queue identifiers `n + 1`, is `queues[n]`.
     pub queues: [QueueMemory; MAX_QUEUE_PAIRS],
 }
 
