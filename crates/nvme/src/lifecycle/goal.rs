@@ -12,11 +12,11 @@ pub enum Goal {
     Identify,
     /// Reset and enable the controller, with the identity known from before. No I/O queues, no event requests.
     Reset,
-    /// Create up to so many I/O queue pairs of [`Inventory::queues`], read the write cache's state, hold event requests.
+    /// Create up to so many I/O queue pairs of [`Inventory::queues`](super::Inventory::queues), read the write cache's state, hold event requests.
     /// The controller has to be enabled, identified and idle, and to have no I/O queues; the driver's side of them has to be
     /// empty.
     Start {
-        /// Queue pairs wanted, 1 to [`MAX_QUEUE_PAIRS`].
+        /// Queue pairs wanted, 1 to [`MAX_QUEUE_PAIRS`](super::MAX_QUEUE_PAIRS).
         pairs: u16,
     },
     /// Take the Host Memory Buffer back by command. The controller has to be enabled. When an enabling command was not
@@ -75,7 +75,7 @@ pub enum Failure {
     Impossible(Impossible),
     /// No room for another admin command: too many were never answered.
     Full,
-    /// [`Inventory::queues`] has no memory for a queue pair, or the controller does not take queues of that size.
+    /// [`Inventory::queues`](super::Inventory::queues) has no memory for a queue pair, or the controller does not take queues of that size.
     QueueMemory,
 }
 
