@@ -8,6 +8,7 @@ use portbed::machine::{HmbReport, PowerAction};
 use rusty_fork::rusty_fork_test;
 
 const MIB: u64 = 1 << 20;
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// Nothing of a grant may be left anywhere.
 fn assert_all_returned(report: &HmbReport) {
@@ -97,6 +98,22 @@ rusty_fork_test! {
     #[test]
     fn refused_allocation_is_no_failure() {
         runs_without("hmb,grant=refuse", "Why=6,");
+    }
+
+    #[test]
+    fn refused_allocation_is_tried_again_after_growing_pauses() {
+        let (mut bed, _) = Bed::started("hmb,grant=later:3");
+        // Refused at the start, after one minute, and after two more.
+        bed.machine.pass(185 * SECOND_NS).expect("time passes");
+        assert_eq!(bed.logged("HMB lent"), Vec::<String>::new());
+        // Granted four minutes later.
+        bed.machine.pass(240 * SECOND_NS).expect("time passes");
+        assert_eq!(bed.logged("HMB lent").len(), 1);
+        assert_eq!(bed.logged("HMB not lent").len(), 1, "told once");
+        bed.machine.enumerate().expect("the disk answers");
+        let report = bed.finish();
+        assert_eq!((report.granted_bytes, report.enabled, report.freed), (64 * MIB, 1, 1));
+        assert_all_returned(&report);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub enum Grant {
     Half,
     /// Nothing: insufficient resources.
     Refuse,
+    /// Nothing so many times, then what the miniport prefers.
+    Later(u32),
     /// The call is not implemented.
     NotImplemented,
     /// What the miniport prefers, in at least this many ranges where its array allows.
@@ -122,7 +124,7 @@ pub enum PortOptionError {
 const KEYS: [PortKey; 5] = [
     PortKey {
         name: "grant",
-        meaning: "host memory that is granted: preferred, minimum, half, refuse, notimplemented, ranges:N",
+        meaning: "host memory that is granted: preferred, minimum, half, refuse, later:N (refused N times first), notimplemented, ranges:N",
         default: "preferred",
     },
     PortKey {
@@ -190,14 +192,16 @@ fn grant(value: &str) -> Option<Grant> {
         "half" => Grant::Half,
         "refuse" => Grant::Refuse,
         "notimplemented" => Grant::NotImplemented,
-        _ => Grant::Ranges(
-            value
-                .strip_prefix("ranges:")?
-                .parse()
-                .ok()
-                .filter(|&ranges| ranges > 0)?,
-        ),
+        _ => match value.split_once(':')? {
+            ("ranges", count) => Grant::Ranges(positive(count)?),
+            ("later", count) => Grant::Later(positive(count)?),
+            _ => return None,
+        },
     })
+}
+
+fn positive(number: &str) -> Option<u32> {
+    number.parse().ok().filter(|&number| number > 0)
 }
 
 fn stop(value: &str) -> Option<Stop> {

@@ -31,9 +31,18 @@ pub(crate) struct HmbLedger {
     pub(crate) retained_bytes: u64,
     pub(crate) left_to_port_bytes: u64,
     pub(crate) outstanding_bytes: u64,
+    /// How often an allocation was refused because it came too early.
+    refused: u32,
 }
 
 impl HmbLedger {
+    /// Whether an allocation is to be refused, as the first `times` are; counts it.
+    fn refuse_until(&mut self, times: u32) -> bool {
+        let refuse = self.refused < times;
+        self.refused += u32::from(refuse);
+        refuse
+    }
+
     /// Bytes granted at this moment.
     pub(crate) fn held_bytes(&self) -> u64 {
         self.granted.iter().map(|&(_, bytes)| bytes).sum()
@@ -130,7 +139,8 @@ pub(super) fn allocate(call: &Call, arguments: &mut Arguments) -> u32 {
         return status::INVALID_PARAMETER;
     }
     let bytes = match grant {
-        Grant::Preferred | Grant::Ranges(_) => asked.preferred,
+        Grant::Later(times) if cpu.state().port.hmb.refuse_until(times) => 0,
+        Grant::Preferred | Grant::Ranges(_) | Grant::Later(_) => asked.preferred,
         Grant::Minimum => {
             if asked.minimum == 0 {
                 PAGE_BYTES
