@@ -3,7 +3,13 @@
 //! On Windows they come from the installed WDK through wdk-build. Elsewhere, where `wdk-linux` stands in for the WDK, the same
 //! arguments are printed here, because a target's build dependencies follow the host.
 
-use std::env;
+#[path = "build/version.rs"]
+mod version;
+
+use std::path::Path;
+use std::{env, fs};
+
+use version::Version;
 
 /// What every image gets, whichever host builds it: the port driver's import library, which wdk-sys never links, and a PE checksum.
 const ARGUMENTS: [&str; 2] = ["storport.lib", "/RELEASE"];
@@ -17,6 +23,35 @@ fn main() {
     for argument in ARGUMENTS {
         println!("cargo::rustc-cdylib-link-arg={argument}");
     }
+    println!("cargo::rustc-cdylib-link-arg={}", version_resource());
+}
+
+/// Writes the version resource from the package's metadata and returns where it is.
+fn version_resource() -> String {
+    println!("cargo::rerun-if-changed=build");
+    let package = |name: &str| env::var(format!("CARGO_PKG_{name}")).expect("cargo sets it");
+    let number = |name| package(name).parse().expect("a version number");
+    let version = package("VERSION");
+    let copyright = format!("Licensed under {}", package("LICENSE"));
+    let resource = Version {
+        numbers: ["VERSION_MAJOR", "VERSION_MINOR", "VERSION_PATCH"].map(number),
+        strings: &[
+            ("CompanyName", "The Ferrostor developers"),
+            ("FileDescription", &package("DESCRIPTION")),
+            ("FileVersion", &version),
+            ("InternalName", "ferrostor"),
+            ("LegalCopyright", &copyright),
+            ("OriginalFilename", "ferrostor.sys"),
+            ("ProductName", "Ferrostor"),
+            ("ProductVersion", &version),
+        ],
+    };
+    let out = env::var("OUT_DIR").expect("cargo sets it");
+    let file = Path::new(&out).join("version.res");
+    fs::write(&file, resource.compile()).expect("OUT_DIR can be written");
+    file.into_os_string()
+        .into_string()
+        .expect("a path in UTF-8")
 }
 
 #[cfg(windows)]

@@ -234,7 +234,7 @@ fn wdk_build_sources(workspace: &Path) -> Result<PathBuf, Error> {
 }
 
 /// cargo in the workspace, without what an outer cargo, that runs this program or test, has set for its own build.
-fn plain_cargo(workspace: &Path) -> Command {
+pub(crate) fn plain_cargo(workspace: &Path) -> Command {
     const KEPT: [&str; 7] = [
         "CARGO_HOME",
         "CARGO_HTTP_",
@@ -257,7 +257,7 @@ fn plain_cargo(workspace: &Path) -> Command {
     command
 }
 
-fn cargo_missing(source: std::io::Error) -> Error {
+pub(crate) fn cargo_missing(source: std::io::Error) -> Error {
     Error::Program {
         program: "cargo".to_owned(),
         source,
@@ -265,7 +265,7 @@ fn cargo_missing(source: std::io::Error) -> Error {
     }
 }
 
-fn lock(workspace: &Path) -> Result<fs::File, Error> {
+pub(crate) fn lock(workspace: &Path) -> Result<fs::File, Error> {
     files::lock(
         &target_folder(workspace).join("lock"),
         "another process that builds the driver",
@@ -273,18 +273,18 @@ fn lock(workspace: &Path) -> Result<fs::File, Error> {
 }
 
 /// The workspace that this package belongs to.
-fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package).to_owned()
 }
 
 /// This package's data: overlay headers, import definitions, facts.
-fn data_folder(workspace: &Path) -> PathBuf {
+pub(crate) fn data_folder(workspace: &Path) -> PathBuf {
     workspace.join("wdk-linux")
 }
 
 /// The driver's own target folder. wdk-build looks for the workspace above it.
-fn target_folder(workspace: &Path) -> PathBuf {
+pub(crate) fn target_folder(workspace: &Path) -> PathBuf {
     workspace.join("target/driver")
 }
 

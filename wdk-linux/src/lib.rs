@@ -6,6 +6,7 @@
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
+mod breaker;
 mod driver;
 mod error;
 mod files;
@@ -16,5 +17,6 @@ mod storport_headers;
 mod toolchain;
 mod wdk_root;
 
+pub use breaker::breaker;
 pub use driver::{Image, Task, image, run};
 pub use error::Error;

@@ -1,0 +1,34 @@
+//! The miniport that breaks rules, built with the same tools as the driver.
+
+use std::path::PathBuf;
+
+use crate::driver::{cargo_missing, data_folder, lock, plain_cargo, target_folder, workspace};
+use crate::toolchain::{TARGET, Toolchain};
+use crate::{Error, wdk_root};
+
+/// Makes sure that the image of `tests/seeded/breaker` is built from its sources as they are now, and says where it is.
+///
+/// It is no member of the workspace and depends on nothing, so that cargo, which is asked each time, is done in seconds.
+pub fn breaker() -> Result<PathBuf, Error> {
+    let workspace = workspace();
+    let target = target_folder(&workspace);
+    let _lock = lock(&workspace)?;
+    let toolchain = Toolchain::set_up()?;
+    let root = target.join("wdk");
+    wdk_root::assemble(&root, &data_folder(&workspace), &toolchain)?;
+    let mut command = plain_cargo(&workspace);
+    command
+        .args(["build", "--release", "--locked", "--quiet", "--manifest-path"])
+        .arg(workspace.join("tests/seeded/breaker/Cargo.toml"))
+        .args(["--target", TARGET])
+        .env("CARGO_TARGET_DIR", &target)
+        .env("WDKContentRoot", &root)
+        .env("Version_Number", wdk_root::VERSION);
+    toolchain.equip(&mut command);
+    let status = command.status().map_err(cargo_missing)?;
+    if status.success() {
+        Ok(target.join(TARGET).join("release/breaker.dll"))
+    } else {
+        Err(Error::Cargo("build"))
+    }
+}
