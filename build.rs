@@ -11,8 +11,9 @@ use std::{env, fs};
 
 use version::Version;
 
-/// What every image gets, whichever host builds it: the port driver's import library, which wdk-sys never links, and a PE checksum.
-const ARGUMENTS: [&str; 2] = ["storport.lib", "/RELEASE"];
+/// What every image gets, whichever host builds it: the port driver's import library, which wdk-sys never links, a PE
+/// checksum, and no time of the build.
+const ARGUMENTS: [&str; 3] = ["storport.lib", "/RELEASE", "/Brepro"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

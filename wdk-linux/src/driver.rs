@@ -159,7 +159,12 @@ fn cargo(task: Task, workspace: &Path) -> Result<SystemTime, Error> {
     let target = target_folder(workspace);
     let root = target.join("wdk");
     wdk_root::assemble(&root, &data_folder(workspace), &toolchain)?;
-    let wrapper = host_port::write(&wdk_build_sources(workspace)?, &target.join("host"))?;
+    let wrapper = host_port::write(
+        &wdk_build_sources(workspace)?,
+        &target.join("host"),
+        workspace,
+    )?;
+    let linker = host_port::write_linker(&toolchain.linker(), &target.join("host"))?;
 
     let (name, subcommand) = match task {
         Task::Build => ("build", "build"),
@@ -182,6 +187,7 @@ fn cargo(task: Task, workspace: &Path) -> Result<SystemTime, Error> {
         .env("WDKContentRoot", &root)
         .env("Version_Number", wdk_root::VERSION);
     toolchain.equip(&mut command);
+    command.env("CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_LINKER", linker);
     match task {
         Task::Build => {}
         Task::Clippy => {

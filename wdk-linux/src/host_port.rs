@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::toolchain::TARGET;
 use crate::{Error, files};
 
 /// One change to a source file.
@@ -58,13 +59,16 @@ const EDITS: [Edit; 4] = [
 ];
 
 /// Writes the edited sources and the compiler wrapper into `folder`; returns the wrapper.
-pub(crate) fn write(upstream: &Path, folder: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn write(upstream: &Path, folder: &Path, workspace: &Path) -> Result<PathBuf, Error> {
     let port = folder.join("wdk-build");
     copy_edited(upstream, &port, upstream)?;
     let empty = folder.join("empty.rs");
     files::write_changed(&empty, "")?;
     let wrapper = folder.join("rustc-wrapper");
-    files::write_changed(&wrapper, &wrapper_script(&port.join("lib.rs"), &empty))?;
+    files::write_changed(
+        &wrapper,
+        &wrapper_script(&port.join("lib.rs"), &empty, workspace),
+    )?;
     make_executable(&wrapper)?;
     Ok(wrapper)
 }
@@ -115,15 +119,21 @@ fn edited(text: &str, edit: &Edit, file: &Path) -> Result<String, Error> {
 }
 
 /// A shell script that cargo calls with the compiler and its arguments.
-fn wrapper_script(port: &Path, empty: &Path) -> String {
+///
+/// It also keeps the folder of the workspace out of what is compiled for the image: paths are remapped, and the arguments of the
+/// workspace's own crates, which debug information quotes, become relative.
+fn wrapper_script(port: &Path, empty: &Path, workspace: &Path) -> String {
     format!(
         r#"#!/bin/sh
-# Compiles wdk-build from its host port, and windows-future from nothing.
+# Compiles wdk-build from its host port, windows-future from nothing, and the image without the name of this folder.
+workspace={workspace}
 compiler=$1
 shift
+crate=none source=none remap=
 case " $* " in
 *" --crate-name wdk_build "*) crate=wdk-build source={port} ;;
 *" --crate-name windows_future "*) crate=windows-future source={empty} ;;
+*" --target {TARGET} "*) remap=--remap-path-prefix=$workspace=. ;;
 *) exec "$compiler" "$@" ;;
 esac
 left=$#
@@ -132,14 +142,51 @@ while [ "$left" -gt 0 ]; do
     shift
     case $argument in
     */"$crate"-*/src/lib.rs) argument=$source ;;
+    *"$workspace"/*) [ "$PWD" = "$workspace" ] && argument=${{argument%%"$workspace"/*}}${{argument#*"$workspace"/}} ;;
     esac
     set -- "$@" "$argument"
     left=$((left - 1))
 done
-exec "$compiler" "$@"
+exec "$compiler" "$@" ${{remap:+"$remap"}}
 "#,
         port = quoted(port),
         empty = quoted(empty),
+        workspace = quoted(workspace),
+    )
+}
+
+/// Writes the linker wrapper into `folder` and returns it: the names of the compiler's temporary objects, which a PDB quotes,
+/// differ from one run to the next, so they are linked under names of their own.
+pub(crate) fn write_linker(linker: &Path, folder: &Path) -> Result<PathBuf, Error> {
+    let wrapper = folder.join("linker");
+    files::write_changed(&wrapper, &linker_script(linker))?;
+    make_executable(&wrapper)?;
+    Ok(wrapper)
+}
+
+fn linker_script(linker: &Path) -> String {
+    format!(
+        r#"#!/bin/sh
+# Links the compiler's temporary objects under stable names.
+set -e
+objects=target/driver/objects
+mkdir -p "$objects"
+left=$#
+while [ "$left" -gt 0 ]; do
+    argument=$1
+    shift
+    case $argument in
+    */rustc??????/*.o)
+        cp "$argument" "$objects/${{argument##*/}}"
+        argument=$objects/${{argument##*/}}
+        ;;
+    esac
+    set -- "$@" "$argument"
+    left=$((left - 1))
+done
+exec {linker} "$@"
+"#,
+        linker = quoted(linker),
     )
 }
 
@@ -222,7 +269,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("from"), folder.path().join("to"));
         upstream(&from);
-        write(&from, &to).unwrap();
+        write(&from, &to, folder.path()).unwrap();
         let port = |file| files::read(&to.join("wdk-build").join(file)).unwrap();
         for left in ["use windows::", "compile_error!", "HKEY)", "RegOpen", "\r"] {
             assert!(!port("utils.rs").contains(left), "{left}");
@@ -248,7 +295,7 @@ mod tests {
             "use std::os::windows::fs::symlink_file;\n",
         )
         .unwrap();
-        let line = write(&from, &folder.path().join("to"))
+        let line = write(&from, &folder.path().join("to"), folder.path())
             .unwrap_err()
             .to_string();
         assert!(
@@ -262,7 +309,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("from"), folder.path().join("it's to"));
         upstream(&from);
-        let wrapper = write(&from, &to).unwrap();
+        let wrapper = write(&from, &to, folder.path()).unwrap();
         // A compiler that prints its arguments, one a line.
         let arguments = |crate_name, source| {
             let output = Command::new(&wrapper)
@@ -306,5 +353,54 @@ mod tests {
                 expected(crate_name, compiled)
             );
         }
+    }
+
+    #[test]
+    fn the_wrapper_keeps_the_folder_out_of_what_is_compiled_for_the_image() {
+        let folder = tempfile::tempdir().unwrap();
+        let workspace = folder.path().canonicalize().unwrap();
+        upstream(&workspace.join("from"));
+        let to = workspace.join("to");
+        let wrapper = write(&workspace.join("from"), &to, &workspace).unwrap();
+        let out = workspace.join("target/deps").display().to_string();
+        let output = Command::new(&wrapper)
+            .args(["printf", "%s\\n", "--target", TARGET])
+            .args([
+                "driver/lib.rs",
+                "--out-dir",
+                &out,
+                &format!("dependency={out}"),
+            ])
+            .current_dir(&workspace)
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8(output.stdout).unwrap(),
+            format!(
+                "--target\n{TARGET}\ndriver/lib.rs\n--out-dir\ntarget/deps\ndependency=target/deps\n--remap-path-prefix={}=.\n",
+                workspace.display()
+            )
+        );
+    }
+
+    #[test]
+    fn the_linker_gets_temporary_objects_under_stable_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let temporary = folder.path().join("rustcAb12Cd");
+        fs::create_dir(&temporary).unwrap();
+        let object = temporary.join("symbols.o");
+        fs::write(&object, "object").unwrap();
+        let linker = write_linker(Path::new("/usr/bin/printf"), folder.path()).unwrap();
+        let output = Command::new(linker)
+            .arg("%s\\n")
+            .arg(&object)
+            .arg("/OUT:a.dll")
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(printed, "target/driver/objects/symbols.o\n/OUT:a.dll\n");
+        let copy = folder.path().join("target/driver/objects/symbols.o");
+        assert_eq!(fs::read_to_string(copy).unwrap(), "object");
     }
 }
