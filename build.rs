@@ -64,7 +64,7 @@ fn wdk() {
 /// Prints what `wdk_build::Config::configure_binary_build` prints for a WDM driver.
 #[cfg(not(windows))]
 fn wdk() {
-    const ARGUMENTS: [&str; 13] = [
+    const ARGUMENTS: [&str; 14] = [
         "/DRIVER",
         "/NODEFAULTLIB",
         "/SUBSYSTEM:NATIVE",
@@ -78,6 +78,8 @@ fn wdk() {
         "/OPT:REF,ICF",
         "/INTEGRITYCHECK",
         "/MANIFEST:NO",
+        // Relative paths stay relative: without it lld puts the working folder in front of them.
+        "/PDBSOURCEPATH:ferrostor",
     ];
     println!("cargo::rerun-if-env-changed=WDKContentRoot");
     println!("cargo::rerun-if-env-changed=Version_Number");

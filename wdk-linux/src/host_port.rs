@@ -167,7 +167,7 @@ pub(crate) fn write_linker(linker: &Path, folder: &Path) -> Result<PathBuf, Erro
 fn linker_script(linker: &Path) -> String {
     format!(
         r#"#!/bin/sh
-# Links the compiler's temporary objects under stable names.
+# Links the compiler's temporary files under stable names.
 set -e
 objects=target/driver/objects
 mkdir -p "$objects"
@@ -176,9 +176,12 @@ while [ "$left" -gt 0 ]; do
     argument=$1
     shift
     case $argument in
-    */rustc??????/*.o)
-        cp "$argument" "$objects/${{argument##*/}}"
-        argument=$objects/${{argument##*/}}
+    */rustc??????/*)
+        # An object, or `/DEF:` with a module definition file.
+        place=$argument option=
+        case $argument in /DEF:*) place=${{argument#/DEF:}} option=/DEF: ;; esac
+        cp "$place" "$objects/${{place##*/}}"
+        argument=$option$objects/${{place##*/}}
         ;;
     esac
     set -- "$@" "$argument"
@@ -390,16 +393,22 @@ mod tests {
         fs::create_dir(&temporary).unwrap();
         let object = temporary.join("symbols.o");
         fs::write(&object, "object").unwrap();
+        let exports = temporary.join("lib.def");
+        fs::write(&exports, "EXPORTS").unwrap();
         let linker = write_linker(Path::new("/usr/bin/printf"), folder.path()).unwrap();
         let output = Command::new(linker)
             .arg("%s\\n")
             .arg(&object)
+            .arg(format!("/DEF:{}", exports.display()))
             .arg("/OUT:a.dll")
             .current_dir(folder.path())
             .output()
             .unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(printed, "target/driver/objects/symbols.o\n/OUT:a.dll\n");
+        assert_eq!(
+            printed,
+            "target/driver/objects/symbols.o\n/DEF:target/driver/objects/lib.def\n/OUT:a.dll\n"
+        );
         let copy = folder.path().join("target/driver/objects/symbols.o");
         assert_eq!(fs::read_to_string(copy).unwrap(), "object");
     }
