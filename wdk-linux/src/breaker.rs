@@ -18,7 +18,13 @@ pub fn breaker() -> Result<PathBuf, Error> {
     wdk_root::assemble(&root, &data_folder(&workspace), &toolchain)?;
     let mut command = plain_cargo(&workspace);
     command
-        .args(["build", "--release", "--locked", "--quiet", "--manifest-path"])
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--quiet",
+            "--manifest-path",
+        ])
         .arg(workspace.join("tests/seeded/breaker/Cargo.toml"))
         .args(["--target", TARGET])
         .env("CARGO_TARGET_DIR", &target)

@@ -1,16 +1,21 @@
 //! What the port driver connects a miniport to: one trait for every kind of controller.
 
 mod model;
+mod qemu;
 mod wiring;
 
+use std::io;
+
+use crate::memory::PhysicalMemory;
 pub use model::ModelController;
 pub use nvme_model::{Bus, Power, Width};
+pub use qemu::{Program as Qemu, ProgramError as QemuError, QemuController, QemuProfile};
 pub(crate) use wiring::{DmaMap, DmaUse, Wiring};
 
 /// Who a controller says it is, for the report.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Identity {
-    /// What it is: `model`, ...
+    /// What it is: `model` or `qemu`.
     pub kind: &'static str,
     /// The model number it identifies with.
     pub model: String,
@@ -39,6 +44,19 @@ pub struct HmbView {
 
 /// A controller on the virtual PCI Express bus. Everything happens at a virtual time, in nanoseconds.
 pub trait Controller: Send {
+    /// Connects it to the memory of the machine, which is `bytes` large, before anything else is asked of it.
+    fn attach(&mut self, _memory: &PhysicalMemory, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+    /// The most memory that it can be connected to.
+    fn most_memory_bytes(&self) -> u64 {
+        u64::MAX
+    }
+    /// Why it stopped to work, if that was its own fault: then it answers all ones, and the run says nothing about the
+    /// miniport.
+    fn failure(&self) -> Option<String> {
+        None
+    }
     /// Who it is.
     fn identity(&self) -> Identity;
     /// The size of BAR0.
@@ -61,4 +79,8 @@ pub trait Controller: Send {
     fn remove(&mut self, bus: &mut dyn Bus);
     /// The host memory buffer as the controller sees it.
     fn hmb(&self) -> HmbView;
+    /// Memory that its queues lie in, as long as it may use them: physical address and bytes, as far as it can tell.
+    fn queue_memory(&self) -> Vec<(u64, u64)> {
+        Vec::new()
+    }
 }

@@ -19,7 +19,7 @@ use crate::image::Image;
 use crate::memory::PhysicalMemory;
 use crate::port::{self, Function, Phase, Spec};
 use crate::rules::Judge;
-use crate::schedule::{Core, Fatal, Outcome};
+use crate::schedule::{Core, Dispatch, Fatal, Outcome};
 
 /// A miniport's `DriverEntry`: driver object, registry path, `NTSTATUS`.
 pub type DriverEntry = crate::image::EntryPoint;
@@ -87,9 +87,14 @@ pub struct Machine {
 
 impl Machine {
     /// A machine that is switched on and has no driver yet.
-    pub fn new(options: MachineOptions) -> Result<Self, MachineError> {
+    pub fn new(mut options: MachineOptions) -> Result<Self, MachineError> {
         let resources = |error: std::io::Error| MachineError::Resources(error.to_string());
-        let memory = PhysicalMemory::new(MEMORY_BYTES, options.seed).map_err(resources)?;
+        let bytes = MEMORY_BYTES.min(options.controller.most_memory_bytes());
+        let memory = PhysicalMemory::new(bytes, options.seed).map_err(resources)?;
+        options
+            .controller
+            .attach(&memory, bytes)
+            .map_err(resources)?;
         let cpus = options.cpus.clamp(1, 64) as usize;
         let core = Core::start(
             cpus,
@@ -219,6 +224,13 @@ impl Machine {
     /// Lets virtual time pass, with whatever happens in it.
     pub fn pass(&mut self, ns: u64) -> Result<(), MachineError> {
         self.core.run(move |cpu| cpu.sleep(ns))?;
+        Ok(())
+    }
+
+    /// Resets bus 0, whatever is on its way.
+    pub fn reset_bus(&mut self) -> Result<(), MachineError> {
+        self.core
+            .run(|cpu| cpu.run_dispatch(Dispatch::ResetBus(0)))?;
         Ok(())
     }
 
@@ -352,6 +364,12 @@ impl Machine {
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.core.state().controller.identity()
+    }
+
+    /// Why the controller stopped to work by itself, if it did.
+    #[must_use]
+    pub fn controller_failure(&self) -> Option<String> {
+        self.core.state().controller.failure()
     }
 
     /// Virtual time since the machine was made, in nanoseconds.

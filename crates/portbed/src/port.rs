@@ -109,5 +109,6 @@ pub(crate) fn dispatch(cpu: &Cpu, work: Dispatch) {
         Dispatch::Start(srb) => queue::start(cpu, srb),
         Dispatch::TimedOut(srb) => queue::timed_out(cpu, srb),
         Dispatch::Power(state, action) => power::set_power(cpu, state, action),
+        Dispatch::ResetBus(path) => queue::reset_bus(cpu, path),
     }
 }

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use nvme_model::{FileMedia, Media, Profile, ProfileError};
 use thiserror::Error;
 
-use crate::controller::ModelController;
+use crate::controller::{
+    Controller, ModelController, Qemu, QemuController, QemuError, QemuProfile,
+};
 use crate::disk::{Backing, BackingError};
 use crate::journal::{Journal, Who};
 use crate::machine::{Machine, MachineError, MachineOptions, PortOptions};
@@ -24,10 +26,17 @@ use lifecycle::Job;
 use report_file::ReportFile;
 
 /// Which kind of controller a run is connected to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ControllerKind {
     /// The software model in this process.
     Model,
+    /// QEMU's NVMe device.
+    Qemu {
+        /// Which device it is.
+        profile: Box<QemuProfile>,
+        /// QEMU; without it, the one on the PATH.
+        program: Option<PathBuf>,
+    },
 }
 
 /// What is done between the start and the removal.
@@ -48,7 +57,7 @@ pub struct Setup {
     pub driver: Option<PathBuf>,
     /// The kind of controller.
     pub controller: ControllerKind,
-    /// Which controller the model is.
+    /// Which controller the model is; of another one, the geometry of its namespaces and its largest transfer.
     pub device: Profile,
     /// How the port driver behaves.
     pub port: PortOptions,
@@ -99,6 +108,9 @@ pub enum CannotRun {
     /// The driver could not be built, or a tool fetched.
     #[error(transparent)]
     SetUp(#[from] wdk_linux::Error),
+    /// There is no QEMU.
+    #[error(transparent)]
+    Qemu(#[from] QemuError),
     /// The machine could not be made, or the driver not be loaded.
     #[error(transparent)]
     Machine(MachineError),
@@ -122,12 +134,13 @@ pub fn run(setup: &Setup, timeline: &Timeline) -> Result<Verdict, CannotRun> {
     if let Work::Stream(stream) = &setup.work {
         check(stream, setup, &backings)?;
     }
+    let controller = controller(setup, &backings)?;
     let driver = match &setup.driver {
         Some(path) => path.clone(),
         None => wdk_linux::image()?.sys,
     };
     let journal = Journal::default();
-    let mut machine = machine(setup, &backings, &journal)?;
+    let mut machine = machine(setup, controller, &journal)?;
     journal.note(machine.now_ns(), Who::Bed, introduction(setup, &driver));
     let entered = load(&mut machine, &driver)?;
     let tools = tools()?;
@@ -195,22 +208,42 @@ fn tools() -> Result<Tools, CannotRun> {
     })
 }
 
-fn machine(setup: &Setup, backings: &[Backing], journal: &Journal) -> Result<Machine, CannotRun> {
-    let mut media: Vec<Box<dyn Media>> = Vec::new();
-    for backing in backings {
-        media.push(Box::new(FileMedia::new(backing.handle()?)?));
-    }
+fn machine(
+    setup: &Setup,
+    controller: Box<dyn Controller>,
+    journal: &Journal,
+) -> Result<Machine, CannotRun> {
     Machine::new(MachineOptions {
         cpus: setup.cpus,
         seed: setup.seed,
         port: setup.port.clone(),
         registry: setup.registry.clone(),
-        controller: match setup.controller {
-            ControllerKind::Model => Box::new(ModelController::new(&setup.device, media)),
-        },
+        controller,
         journal: journal.clone(),
     })
     .map_err(CannotRun::Machine)
+}
+
+fn controller(setup: &Setup, backings: &[Backing]) -> Result<Box<dyn Controller>, CannotRun> {
+    let files = backings.iter().map(Backing::handle);
+    Ok(match &setup.controller {
+        ControllerKind::Model => {
+            let mut media: Vec<Box<dyn Media>> = Vec::new();
+            for file in files {
+                media.push(Box::new(FileMedia::new(file?)?));
+            }
+            Box::new(ModelController::new(&setup.device, media))
+        }
+        ControllerKind::Qemu { profile, program } => {
+            let program = Qemu::find(program.as_deref())?;
+            let files = files.collect::<io::Result<_>>()?;
+            Box::new(QemuController::new(
+                program,
+                QemuProfile::clone(profile),
+                files,
+            ))
+        }
+    })
 }
 
 /// Loads the image. One that cannot be loaded has not run, and so has not failed either; one whose `DriverEntry` failed has.

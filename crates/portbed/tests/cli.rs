@@ -174,7 +174,10 @@ fn an_option_that_is_not_understood_is_refused() {
     place.refuses(&["run", "--sed", "1"], "--seed");
     place.refuses(&["run", "--driver"], "--driver");
     place.refuses(&["run", "extra"], "extra");
-    place.refuses(&["--controller", "qemu"], "not available in this version");
+    place.refuses(&["--controller", "qemu", "--profile", "4k"], "qemu:");
+    place.refuses(&["--profile", "qemu:mdts=4"], "qemu:");
+    let qemu = ["--controller", "qemu", "--qemu", "/bin/true"];
+    place.refuses(&qemu, "/bin/true is no qemu");
     place.refuses(
         &["--controller", "vfio:0000:01:00.0"],
         "not available in this version",

@@ -1,5 +1,7 @@
 //! Enable, reset, shutdown and fatal status: what CC asks for and CSTS answers.
 
+use nvme_spec::command::Command;
+use nvme_spec::completion::Completion;
 use nvme_spec::registers::{
     CommandSetSelected, ControllerConfiguration, ControllerStatus, ShutdownNotification,
     ShutdownStatus,
@@ -50,6 +52,29 @@ impl Controller {
             && status.rdy()
             && !status.cfs()
             && status.shst() == ShutdownStatus::NORMAL_OPERATION
+    }
+
+    /// Memory that queues lie in while the controller takes commands: bus address and bytes of each.
+    #[must_use]
+    pub fn queue_memory(&self) -> Vec<(u64, u64)> {
+        if !self.accepts_commands() || !self.responds() {
+            return Vec::new();
+        }
+        let submission = self.queues.submission.values();
+        let submission = submission.map(|queue| {
+            (
+                queue.base,
+                u64::from(queue.entries) * size_of::<Command>() as u64,
+            )
+        });
+        let completion = self.queues.completion.values();
+        let completion = completion.map(|queue| {
+            (
+                queue.base,
+                u64::from(queue.entries) * size_of::<Completion>() as u64,
+            )
+        });
+        submission.chain(completion).collect()
     }
 
     fn enable(&mut self, now_ns: u64, bus: &mut dyn Bus) {

@@ -5,6 +5,8 @@ use std::ptr;
 
 use zerocopy::FromBytes;
 
+use crate::memory::PAGE_BYTES;
+
 type Routine = unsafe extern "win64" fn(u64, u64, u64, u64, u64, u64) -> u64;
 
 /// Calls the routine at `address` with up to six arguments. The result register is returned whole: a caller cuts it to
@@ -22,8 +24,7 @@ pub(crate) fn call(address: u64, arguments: [u64; 6]) -> u64 {
 /// Reads what a miniport points to.
 pub(crate) fn read<T: FromBytes>(address: u64) -> T {
     let from = ptr::with_exposed_provenance::<T>(address as usize);
-    // SAFETY: the miniport shares this address space and passed the address for the port driver to read; a wrong one
-    // faults here, as it would in the port driver.
+    // SAFETY: the address is that of memory that the port driver gave, or one of the miniport's that was found reachable.
     unsafe { from.read_unaligned() }
 }
 
@@ -34,11 +35,48 @@ pub(crate) fn write<T: Copy>(address: u64, value: T) {
     unsafe { to.write_unaligned(value) };
 }
 
-/// Writes an answer where the miniport wants one at all.
-pub(crate) fn answer<T: Copy>(address: u64, value: T) {
-    if address != 0 {
-        write(address, value);
+/// Whether all of `bytes` bytes can be read, and where they are `to_fill` written as well. The kernel is asked, because a
+/// miniport may point to its stack, its image and everything that it was given.
+pub(crate) fn is_reachable(address: u64, bytes: usize, to_fill: bool) -> bool {
+    let Some(last) = address.checked_add(bytes.max(1) as u64 - 1) else {
+        return false;
+    };
+    let pages = address / PAGE_BYTES..=last / PAGE_BYTES;
+    pages
+        .map(|page| address.max(page * PAGE_BYTES))
+        .all(|at| is_reachable_byte(at, to_fill))
+}
+
+fn is_reachable_byte(address: u64, to_fill: bool) -> bool {
+    let mut byte = 0_u8;
+    let local = libc::iovec {
+        iov_base: (&raw mut byte).cast(),
+        iov_len: 1,
+    };
+    let remote = libc::iovec {
+        iov_base: ptr::with_exposed_provenance_mut(address as usize),
+        iov_len: 1,
+    };
+    let process = std::process::id().cast_signed();
+    // SAFETY: one byte is copied to `byte`; an address that cannot be read is refused.
+    let read =
+        unsafe { libc::process_vm_readv(process, &raw const local, 1, &raw const remote, 1, 0) };
+    if read != 1 {
+        return !faulted();
     }
+    if !to_fill {
+        return true;
+    }
+    // SAFETY: the byte is written where it was just read, by the only processor that runs; an address that cannot be
+    // written is refused.
+    let written =
+        unsafe { libc::process_vm_writev(process, &raw const local, 1, &raw const remote, 1, 0) };
+    written == 1 || !faulted()
+}
+
+/// Whether the last call failed for its address; a system that forbids the call says nothing about that.
+fn faulted() -> bool {
+    std::io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
 }
 
 /// Reads `bytes` bytes.
@@ -55,28 +93,27 @@ pub(crate) fn write_bytes(address: u64, bytes: &[u8]) {
     }
 }
 
-/// Reads a string that ends in a zero byte, at most `limit` characters.
-pub(crate) fn read_string(address: u64, limit: usize) -> String {
-    if address == 0 {
-        return String::new();
+/// Reads units that end in a zero one, at most `limit` of them; `None` if they cannot all be read.
+pub(crate) fn read_until_zero<T>(address: u64, limit: usize) -> Option<Vec<T>>
+where
+    T: FromBytes + Copy + Default + PartialEq,
+{
+    let mut units = Vec::new();
+    let mut checked = None;
+    for index in 0..limit as u64 {
+        let at = address.wrapping_add(index * size_of::<T>() as u64);
+        let page = at.wrapping_add(size_of::<T>() as u64 - 1) / PAGE_BYTES;
+        if checked != Some(page) && !is_reachable(at, size_of::<T>(), false) {
+            return None;
+        }
+        checked = Some(page);
+        let unit: T = read(at);
+        if unit == T::default() {
+            break;
+        }
+        units.push(unit);
     }
-    (0..limit as u64)
-        .map(|offset| read::<u8>(address.wrapping_add(offset)))
-        .take_while(|&byte| byte != 0)
-        .map(char::from)
-        .collect()
-}
-
-/// Reads a wide string that ends in a zero, at most `limit` characters.
-pub(crate) fn read_wide_string(address: u64, limit: usize) -> String {
-    if address == 0 {
-        return String::new();
-    }
-    let units: Vec<u16> = (0..limit as u64)
-        .map(|index| read::<u16>(address.wrapping_add(2 * index)))
-        .take_while(|&unit| unit != 0)
-        .collect();
-    String::from_utf16_lossy(&units)
+    Some(units)
 }
 
 /// A structure of zeroes.

@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use nvme_model::Profile;
 
-use super::profile::REGISTRY_PREFIX;
+use super::profile::{QEMU_PREFIX, REGISTRY_PREFIX};
 use crate::machine::PortOptions;
 use crate::rules;
 
@@ -46,7 +46,15 @@ pub fn profiles() -> String {
         "",
         "a value of the service's Parameters\\Device key, a number of 32 bits, such as reg.HmbMaximumMegabytes=16",
     );
+    text += &heading("\nQEMU's device");
+    text += &row(
+        QEMU_PREFIX,
+        "",
+        "capacity, namespaces, and properties of QEMU's nvme and nvme-ns by their names, such as qemu:mdts=5; with keys of \
+         the port driver and the registry",
+    );
     text += "\nportbed run --profile 4k,hmpre=32M,grant=half\n";
+    text += "portbed run --controller qemu --profile qemu:max_ioqpairs=4,logical_block_size=4096,stop=dirql\n";
     text
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::profile::{Selection, SelectionError};
+use super::profile::{QEMU_PREFIX, Selection, SelectionError};
 use crate::run::{ControllerKind, Setup, Work};
 use crate::workload::{Pattern, Stream};
 
@@ -20,12 +20,16 @@ pub struct RunOptions {
     /// The miniport image to run, instead of the project's own, which is built first
     #[arg(long, value_name = "FILE")]
     driver: Option<PathBuf>,
-    /// The controller: model
+    /// The controller: model, or qemu for QEMU's NVMe device
     #[arg(long, value_name = "KIND", default_value = "model", value_parser = controller)]
-    controller: ControllerKind,
-    /// Which controller the model is: a name, keys with values, or both, separated by commas; see `portbed profiles`
-    #[arg(long, value_name = "NAME|K=V,...", default_value = "hmb")]
-    profile: String,
+    controller: Kind,
+    /// Which controller the model is: a name, keys with values, or both, separated by commas; or qemu:K=V,... with
+    /// properties of QEMU's device; see `portbed profiles` [default: hmb, or qemu:]
+    #[arg(long, value_name = "NAME|K=V,...")]
+    profile: Option<String>,
+    /// QEMU, instead of the qemu-system-x86_64 on the PATH
+    #[arg(long, value_name = "PATH")]
+    qemu: Option<PathBuf>,
     /// A raw disk image behind the first namespace. A blank one, all zero, is partitioned, formatted and filled; what any
     /// other holds is only read, and preserved
     #[arg(long, value_name = "FILE")]
@@ -39,6 +43,13 @@ pub struct RunOptions {
     /// Write a report in JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+}
+
+/// The kinds of controllers.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Model,
+    Qemu,
 }
 
 /// The options of a stream of requests.
@@ -74,17 +85,38 @@ impl StreamOptions {
 }
 
 impl RunOptions {
+    /// What the profile selects; one of the other controller is refused.
+    fn selection(&self) -> Result<Selection, SelectionError> {
+        let (default, controller, hint) = match self.controller {
+            Kind::Model => ("hmb", "model", "one that begins with qemu: is for qemu"),
+            Kind::Qemu => (QEMU_PREFIX, "qemu", "one for it begins with qemu:"),
+        };
+        let text = self.profile.as_deref().unwrap_or(default);
+        if text.starts_with(QEMU_PREFIX) != default.starts_with(QEMU_PREFIX) {
+            return Err(SelectionError::OtherController {
+                given: text.to_owned(),
+                controller,
+                hint,
+            });
+        }
+        Selection::parse(text)
+    }
+
     /// What the options ask for.
     pub fn setup(&self, work: Work) -> Result<Setup, SelectionError> {
         let Selection {
             device,
+            qemu,
             port,
             registry,
-        } = Selection::parse(&self.profile)?;
+        } = self.selection()?;
         Ok(Setup {
             work,
             driver: self.driver.clone(),
-            controller: self.controller,
+            controller: qemu.map_or(ControllerKind::Model, |profile| ControllerKind::Qemu {
+                profile: Box::new(profile),
+                program: self.qemu.clone(),
+            }),
             device,
             port,
             registry,
@@ -96,14 +128,14 @@ impl RunOptions {
     }
 }
 
-fn controller(kind: &str) -> Result<ControllerKind, String> {
+fn controller(kind: &str) -> Result<Kind, String> {
     match kind {
-        "model" => Ok(ControllerKind::Model),
-        "qemu" => Err("not available in this version, take model".to_owned()),
+        "model" => Ok(Kind::Model),
+        "qemu" => Ok(Kind::Qemu),
         _ if kind.starts_with("vfio:") => {
-            Err("not available in this version, take model".to_owned())
+            Err("not available in this version, take model or qemu".to_owned())
         }
-        _ => Err("there is no such controller, take model".to_owned()),
+        _ => Err("there is no such controller, take model or qemu".to_owned()),
     }
 }
 

@@ -5,16 +5,22 @@ use std::collections::BTreeMap;
 use nvme_model::{Profile, ProfileError};
 use thiserror::Error;
 
+use crate::controller::QemuProfile;
 use crate::machine::{PortOptionError, PortOptions};
 
 /// Keys with this prefix are values of the registry.
 pub const REGISTRY_PREFIX: &str = "reg.";
 
+/// A profile with this prefix is one of QEMU's device.
+pub const QEMU_PREFIX: &str = "qemu:";
+
 /// What a profile selects.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Selection {
-    /// The controller.
+    /// The controller that the model is; of QEMU's, the geometry and the largest transfer.
     pub device: Profile,
+    /// QEMU's device, if it is that.
+    pub qemu: Option<QemuProfile>,
     /// The port driver.
     pub port: PortOptions,
     /// Values of the service's `Parameters\Device` key.
@@ -37,6 +43,19 @@ pub enum SelectionError {
     /// A name stands behind something else.
     #[error("--profile: the name '{0}' must come first")]
     NameNotFirst(String),
+    /// A profile of QEMU's device is made of keys and values only.
+    #[error("--profile: '{0}' is no property of QEMU's with a value, such as mdts=5")]
+    NoProperty(String),
+    /// The profile is one of another controller.
+    #[error("--profile: '{given}' is no profile for --controller {controller}: {hint}")]
+    OtherController {
+        /// What was given.
+        given: String,
+        /// The controller that was asked for.
+        controller: &'static str,
+        /// What it takes.
+        hint: &'static str,
+    },
     /// A value of the device.
     #[error("--profile: {0}")]
     Device(ProfileError),
@@ -54,9 +73,12 @@ pub enum SelectionError {
 }
 
 impl Selection {
-    /// Reads `NAME`, `k=v,...` or `NAME,k=v,...`.
+    /// Reads `NAME`, `k=v,...`, `NAME,k=v,...` or `qemu:k=v,...`.
     pub fn parse(text: &str) -> Result<Self, SelectionError> {
         let mut selection = Self::default();
+        if let Some(properties) = text.strip_prefix(QEMU_PREFIX) {
+            return Self::parse_qemu(properties);
+        }
         for (index, item) in text.split(',').map(str::trim).enumerate() {
             match item.split_once('=') {
                 Some((key, value)) => selection.set(key.trim(), value.trim())?,
@@ -72,15 +94,44 @@ impl Selection {
         Ok(selection)
     }
 
+    fn parse_qemu(properties: &str) -> Result<Self, SelectionError> {
+        let mut selection = Self::default();
+        let mut qemu = QemuProfile::default();
+        for item in properties.split(',').map(str::trim) {
+            match item.split_once('=') {
+                None if item.is_empty() => {}
+                None => return Err(SelectionError::NoProperty(item.to_owned())),
+                Some((key, value)) if selection.set_registry(key, value)? => {}
+                Some((key, value)) => match selection.port.set(key, value) {
+                    Err(PortOptionError::UnknownKey(_)) => {
+                        qemu.set(key, value).map_err(SelectionError::Device)?;
+                    }
+                    other => other.map_err(SelectionError::Port)?,
+                },
+            }
+        }
+        selection.device = qemu.geometry().clone();
+        selection.qemu = Some(qemu);
+        Ok(selection)
+    }
+
+    /// Sets a value of the registry, if `key` names one.
+    fn set_registry(&mut self, key: &str, value: &str) -> Result<bool, SelectionError> {
+        let Some(name) = key.strip_prefix(REGISTRY_PREFIX) else {
+            return Ok(false);
+        };
+        let number = number(value).filter(|_| !name.is_empty());
+        let bad = || SelectionError::Registry {
+            key: key.to_owned(),
+            value: value.to_owned(),
+        };
+        self.registry
+            .insert(name.to_owned(), number.ok_or_else(bad)?);
+        Ok(true)
+    }
+
     fn set(&mut self, key: &str, value: &str) -> Result<(), SelectionError> {
-        if let Some(name) = key.strip_prefix(REGISTRY_PREFIX) {
-            let number = number(value).filter(|_| !name.is_empty());
-            let bad = || SelectionError::Registry {
-                key: key.to_owned(),
-                value: value.to_owned(),
-            };
-            self.registry
-                .insert(name.to_owned(), number.ok_or_else(bad)?);
+        if self.set_registry(key, value)? {
             return Ok(());
         }
         match self.device.set(key, value) {
@@ -131,6 +182,22 @@ mod tests {
             selection.registry,
             BTreeMap::from([("HmbMaximumMegabytes".to_owned(), 16)])
         );
+    }
+
+    #[test]
+    fn properties_for_qemu_go_together_with_keys_of_the_port_driver_and_the_registry() {
+        let selection =
+            Selection::parse("qemu:mdts=5,logical_block_size=4096,stop=dirql,reg.X=1,namespaces=2")
+                .unwrap();
+        assert_eq!(selection.device.block_bytes, 4096);
+        assert_eq!(selection.device.mdts_bytes, 128 << 10);
+        assert_eq!(selection.device.namespaces, 2);
+        assert_eq!(selection.port.stop, crate::machine::Stop::Dirql);
+        assert_eq!(selection.registry["X"], 1);
+        assert!(selection.qemu.is_some());
+        assert!(Selection::parse("qemu:").unwrap().qemu.is_some());
+        let error = Selection::parse("qemu:4k").unwrap_err().to_string();
+        assert!(error.contains("'4k'"), "{error}");
     }
 
     #[test]

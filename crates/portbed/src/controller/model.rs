@@ -77,4 +77,8 @@ impl Controller for ModelController {
             lent: counters.ranges,
         }
     }
+
+    fn queue_memory(&self) -> Vec<(u64, u64)> {
+        self.inner.queue_memory()
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Adapter;
-use super::srb::{Function, Spec};
+use super::srb::Spec;
 use crate::abi::initialization::{
     MAP_NO_BUFFERS, MAP_NON_READ_WRITE_BUFFERS, MAP_OLD_NON_READ_WRITE_BUFFERS,
 };
@@ -111,15 +111,7 @@ pub(super) fn bytes(data: &Data) -> usize {
 
 /// Whether the miniport may touch the data buffer by its virtual address.
 fn is_mapped(adapter: &Adapter, spec: &Spec) -> bool {
-    let read_or_write = match &spec.what {
-        Function::Execute(cdb) => {
-            matches!(
-                cdb.first(),
-                Some(0x08 | 0x0A | 0x28 | 0x2A | 0x88 | 0x8A | 0xA8 | 0xAA)
-            )
-        }
-        _ => false,
-    };
+    let read_or_write = spec.what.moves_blocks();
     match adapter.map_buffers() {
         MAP_NO_BUFFERS => false,
         MAP_OLD_NON_READ_WRITE_BUFFERS | MAP_NON_READ_WRITE_BUFFERS => !read_or_write,

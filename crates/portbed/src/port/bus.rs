@@ -119,7 +119,7 @@ pub(super) extern "win64" fn get_bus_data(
 ) -> u32 {
     let call = Call::enter("StorPortGetBusData", extension, DISPATCH);
     judge_site(&call);
-    if kind != PCI_CONFIGURATION || !call.needs(buffer, "buffer") {
+    if kind != PCI_CONFIGURATION || !call.needs_room(buffer, length.min(256) as usize, "buffer") {
         return 0;
     }
     let length = length.min(256);
@@ -144,7 +144,7 @@ pub(super) extern "win64" fn set_bus_data_by_offset(
     judge_site(&call);
     if kind != PCI_CONFIGURATION
         || offset.saturating_add(length) > 256
-        || !call.needs(buffer, "buffer")
+        || !call.needs_bytes(buffer, length as usize, "buffer")
     {
         return 0;
     }

@@ -1,5 +1,8 @@
 //! What every call of the miniport has in common.
 
+use zerocopy::FromBytes;
+
+use crate::abi::callback;
 use crate::rules::port as rules;
 use crate::schedule::irql::{self, Irql};
 use crate::schedule::{Callback, Cpu};
@@ -63,11 +66,69 @@ impl Call {
         self.name
     }
 
-    /// Judges a pointer that the call needs.
-    pub(super) fn needs(&self, pointer: u64, what: &str) -> bool {
-        self.cpu.check(&rules::CALL_POINTER, pointer != 0, || {
-            format!("{} gets no {what}", self.name)
+    /// Judges a routine that the call needs.
+    pub(super) fn needs_routine(&self, routine: u64) -> bool {
+        self.judge_pointer(routine, 1, false, "routine")
+    }
+
+    /// Judges a pointer to a `T` that the call reads.
+    pub(super) fn needs<T>(&self, pointer: u64, what: &str) -> bool {
+        self.judge_pointer(pointer, size_of::<T>(), false, what)
+    }
+
+    /// Judges a pointer to `bytes` bytes that the call reads.
+    pub(super) fn needs_bytes(&self, pointer: u64, bytes: usize, what: &str) -> bool {
+        self.judge_pointer(pointer, bytes, false, what)
+    }
+
+    /// Judges a pointer to a `T` that the call fills.
+    pub(super) fn needs_place<T>(&self, pointer: u64, what: &str) -> bool {
+        self.judge_pointer(pointer, size_of::<T>(), true, what)
+    }
+
+    /// Judges a pointer to `bytes` bytes that the call fills.
+    pub(super) fn needs_room(&self, pointer: u64, bytes: usize, what: &str) -> bool {
+        self.judge_pointer(pointer, bytes, true, what)
+    }
+
+    fn judge_pointer(&self, pointer: u64, bytes: usize, to_fill: bool, what: &str) -> bool {
+        let sound = pointer != 0 && callback::is_reachable(pointer, bytes, to_fill);
+        self.cpu.check(&rules::CALL_POINTER, sound, || {
+            format!("{} gets {pointer:#x} as its {what}", self.name)
         })
+    }
+
+    /// Answers where the miniport wants an answer at all.
+    pub(super) fn answer<T: Copy>(&self, pointer: u64, value: T) {
+        if pointer != 0 && self.needs_place::<T>(pointer, "place for an answer") {
+            callback::write(pointer, value);
+        }
+    }
+
+    /// Reads a string that ends in a zero byte, at most `limit` characters; without one it is empty.
+    pub(super) fn string(&self, pointer: u64, limit: usize) -> String {
+        let bytes: Vec<u8> = self.units(pointer, limit);
+        bytes.into_iter().map(char::from).collect()
+    }
+
+    /// Reads a wide string that ends in a zero, at most `limit` characters; without one it is empty.
+    pub(super) fn wide_string(&self, pointer: u64, limit: usize) -> String {
+        let units: Vec<u16> = self.units(pointer, limit);
+        String::from_utf16_lossy(&units)
+    }
+
+    fn units<T>(&self, pointer: u64, limit: usize) -> Vec<T>
+    where
+        T: FromBytes + Copy + Default + PartialEq,
+    {
+        if pointer == 0 {
+            return Vec::new();
+        }
+        let units = callback::read_until_zero(pointer, limit);
+        self.cpu.check(&rules::CALL_POINTER, units.is_some(), || {
+            format!("{} gets {pointer:#x} as a string", self.name)
+        });
+        units.unwrap_or_default()
     }
 
     /// Whether one of `callbacks` is the innermost one.

@@ -32,6 +32,9 @@ pub(super) fn initialize(call: &Call, arguments: &mut Arguments, has_context: bo
     cpu.check(&rules::DPC_PLACE, kept, || {
         format!("{address:#x} is not memory that the port driver gave")
     });
+    if !call.needs_place::<StorDpc>(address, "DPC") {
+        return;
+    }
     let mut object: StorDpc = callback::zeroed();
     object.deferred_routine = routine;
     object.deferred_context = context;
@@ -74,7 +77,7 @@ pub(super) fn issue(call: &Call, arguments: &mut Arguments) {
     cpu.check(&rules::DPC_INITIALIZED, queued.is_some(), || {
         format!("the DPC at {address:#x} was never initialised")
     });
-    callback::answer(answer_at, i32::from(queued.unwrap_or(false)));
+    call.answer(answer_at, i32::from(queued.unwrap_or(false)));
 }
 
 /// `StorPortCancelDpc`.
@@ -91,7 +94,7 @@ pub(super) fn cancel(call: &Call, arguments: &mut Arguments) -> u32 {
     cpu.check(&rules::DPC_INITIALIZED, known, || {
         format!("the DPC at {address:#x} was never initialised")
     });
-    callback::answer(answer_at, u8::from(was_queued));
+    call.answer(answer_at, u8::from(was_queued));
     status::SUCCESS
 }
 

@@ -45,7 +45,7 @@ fn carry_out(call: &Call, code: u32, arguments: &mut Arguments) -> u32 {
         f::ACQUIRE_MSI_SPIN_LOCK => locks::acquire_message(call, arguments),
         f::RELEASE_MSI_SPIN_LOCK => locks::release_message(call, arguments),
         f::INITIALIZE_SPINLOCK => {
-            callback::answer(arguments.next_u64(), 0_u64);
+            call.answer(arguments.next_u64(), 0_u64);
             status::SUCCESS
         }
         f::GET_MESSAGE_INTERRUPT_INFORMATION => processors::message_information(call, arguments),
@@ -110,7 +110,7 @@ fn carry_out_deferred(call: &Call, code: u32, arguments: &mut Arguments) -> u32 
 /// `StorPortSetUnitAttributes`.
 fn set_unit_attributes(call: &Call, arguments: &mut Arguments) -> u32 {
     let address_at = arguments.next_u64();
-    if !call.needs(address_at, "address") {
+    if !call.needs::<AddressBtl8>(address_at, "address") {
         return status::INVALID_PARAMETER;
     }
     let address: AddressBtl8 = callback::read(address_at);

@@ -111,10 +111,11 @@ impl Asked {
 pub(super) fn allocate(call: &Call, arguments: &mut Arguments) -> u32 {
     let cpu = call.cpu();
     let asked = Asked::read(arguments);
-    let count = if asked.count_at == 0 {
-        0
-    } else {
+    let counted = call.needs_place::<u32>(asked.count_at, "number of ranges");
+    let count = if counted {
         callback::read(asked.count_at)
+    } else {
+        0
     };
     let grant = cpu.core().options.grant;
     note(
@@ -130,7 +131,9 @@ pub(super) fn allocate(call: &Call, arguments: &mut Arguments) -> u32 {
         note(cpu, "host memory: the call is not implemented".to_owned());
         return status::NOT_IMPLEMENTED;
     }
-    let valid = asked.judge(cpu, count);
+    let room = count.min(MOST_RANGES) as usize * size_of::<AccessRange>();
+    let placed = asked.ranges_at == 0 || call.needs_room(asked.ranges_at, room, "array of ranges");
+    let valid = asked.judge(cpu, count) && placed;
     let already = cpu.state().port.hmb.held_bytes();
     cpu.check(&rules::HMB_ONCE, already == 0, || {
         format!("{already:#x} bytes are granted already")
@@ -260,15 +263,16 @@ fn reserve(cpu: &Cpu, parts: &[u64], highest: u64) -> Vec<(u64, u64)> {
 pub(super) fn free(call: &Call, arguments: &mut Arguments) -> u32 {
     let cpu = call.cpu();
     let (ranges_at, count) = (arguments.next_u64(), arguments.next_u32());
-    let named: Vec<(u64, u64)> = if ranges_at == 0 {
-        Vec::new()
-    } else {
+    let bytes = count.min(MOST_RANGES) as usize * size_of::<AccessRange>();
+    let named: Vec<(u64, u64)> = if call.needs_bytes(ranges_at, bytes, "array of ranges") {
         (0..u64::from(count.min(MOST_RANGES)))
             .map(|index| {
                 callback::read::<AccessRange>(ranges_at + index * size_of::<AccessRange>() as u64)
             })
             .map(|range| (range.start, u64::from(range.length)))
             .collect()
+    } else {
+        Vec::new()
     };
     let (granted, lent) = {
         let state = cpu.state();

@@ -89,7 +89,9 @@ fn storport(name: &str) -> Option<*const c_void> {
 /// `StorPortMoveMemory`.
 extern "win64" fn move_memory(to: u64, from: u64, bytes: u64) {
     let call = Call::enter_without_adapter("StorPortMoveMemory", HIGH);
-    if call.needs(to, "target") && call.needs(from, "source") {
+    let sound = call.needs_room(to, bytes as usize, "target")
+        && call.needs_bytes(from, bytes as usize, "source");
+    if sound {
         let content = crate::abi::callback::read_bytes(from, bytes as usize);
         crate::abi::callback::write_bytes(to, &content);
     }

@@ -77,7 +77,7 @@ pub(super) extern "win64" fn storport_initialize(
         (object, path) == arguments && call.is_in(&[Callback::DriverEntry]),
         || "StorPortInitialize got other arguments than DriverEntry".to_owned(),
     );
-    let status = if call.needs(data, "HW_INITIALIZATION_DATA") {
+    let status = if call.needs::<HwInitializationData>(data, "HW_INITIALIZATION_DATA") {
         register(cpu, &callback::read(data), context)
     } else {
         STATUS_INVALID_PARAMETER

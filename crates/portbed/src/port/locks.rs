@@ -31,7 +31,7 @@ pub(super) fn acquire(call: &Call, arguments: &mut Arguments) -> u32 {
     let Some(lock) = lock else {
         return status::INVALID_PARAMETER;
     };
-    if !call.needs(handle, "lock handle") {
+    if !call.needs_place::<StorLockHandle>(handle, "lock handle") {
         return status::INVALID_PARAMETER;
     }
     if lock == LockId::Interrupt {
@@ -52,7 +52,7 @@ pub(super) fn acquire(call: &Call, arguments: &mut Arguments) -> u32 {
 /// `StorPortReleaseSpinLock`.
 pub(super) fn release(call: &Call, arguments: &mut Arguments) {
     let handle = arguments.next_u64();
-    if call.needs(handle, "lock handle") {
+    if call.needs::<StorLockHandle>(handle, "lock handle") {
         call.cpu().release_for_miniport(handle, None);
     }
 }
@@ -77,7 +77,7 @@ pub(super) fn acquire_message(call: &Call, arguments: &mut Arguments) -> u32 {
         return status::INVALID_PARAMETER;
     }
     let old = cpu.acquire_for_miniport(LockId::Message(message), old_irql_at.max(1));
-    callback::answer(old_irql_at, u32::from(old));
+    call.answer(old_irql_at, u32::from(old));
     status::SUCCESS
 }
 
@@ -92,7 +92,7 @@ pub(super) fn release_message(call: &Call, arguments: &mut Arguments) -> u32 {
 /// `StorPortSynchronizeAccess`.
 pub(super) extern "win64" fn synchronize_access(extension: u64, routine: u64, context: u64) -> u64 {
     let call = Call::enter("StorPortSynchronizeAccess", extension, HIGH);
-    if !call.needs(routine, "routine") {
+    if !call.needs_routine(routine) {
         return 0;
     }
     let cpu = call.cpu();

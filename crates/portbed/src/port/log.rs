@@ -38,11 +38,11 @@ pub(super) fn etw_event(
         arguments.next_u32(),
         arguments.next_u64(),
     );
-    let text = callback::read_wide_string(text_at, READ_LIMIT);
+    let text = call.wide_string(text_at, READ_LIMIT);
     let named: Vec<(String, u64)> = (0..parameters)
         .map(|_| {
             (
-                callback::read_wide_string(arguments.next_u64(), READ_LIMIT),
+                call.wide_string(arguments.next_u64(), READ_LIMIT),
                 arguments.next_u64(),
             )
         })
@@ -83,7 +83,7 @@ fn declare_retained(cpu: &Cpu, text: &str, named: &[(String, u64)]) {
 /// `StorPortLogSystemEvent`.
 pub(super) fn log_system_event(call: &Call, arguments: &mut Arguments) -> u32 {
     let (details, maximum_at) = (arguments.next_u64(), arguments.next_u64());
-    if !call.needs(details, "details") {
+    if !call.needs_bytes(details, LOG_DETAILS_BYTES as usize, "details") {
         return status::INVALID_PARAMETER;
     }
     let read = |offset: u64| callback::read::<u32>(details + offset);
@@ -97,7 +97,7 @@ pub(super) fn log_system_event(call: &Call, arguments: &mut Arguments) -> u32 {
     cpu.check(&rules::LOG_DETAILS, sound, || {
         format!("revision {revision}, {size} bytes, {dump_bytes} bytes of data at {dump:#x}")
     });
-    callback::answer(maximum_at, 0xF0_u32);
+    call.answer(maximum_at, 0xF0_u32);
     note(
         cpu,
         Who::Driver,
@@ -137,7 +137,7 @@ pub(super) extern "win64" fn debug_print(first: *const u64) -> u64 {
     // SAFETY: the naked function that calls this one passes the address of its own arguments, of which there are two.
     let mut arguments = unsafe { Arguments::new(first) };
     let (_level, format_at) = (arguments.next_u32(), arguments.next_u64());
-    let text = callback::read_string(format_at, READ_LIMIT);
+    let text = call.string(format_at, READ_LIMIT);
     note(
         call.cpu(),
         Who::Driver,

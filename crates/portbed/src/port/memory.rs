@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::call::Call;
+use super::hmb::overlap;
 use crate::abi::{callback, status};
 use crate::controller::DmaUse;
 use crate::memory::{Block, FreeError, Request};
@@ -58,6 +59,9 @@ pub(super) fn allocate_pool(call: &Call, arguments: &mut Arguments) -> u32 {
     if !cpu.check(&rules::POOL_SIZE, bytes > 0 && pointer_at != 0, || {
         format!("{bytes} bytes to {pointer_at:#x}")
     }) {
+        return status::INVALID_PARAMETER;
+    }
+    if !call.needs_place::<u64>(pointer_at, "place for the pointer") {
         return status::INVALID_PARAMETER;
     }
     let overwritten: u64 = callback::read(pointer_at);
@@ -133,7 +137,7 @@ pub(super) fn allocate_dma(call: &Call, arguments: &mut Arguments, tells_physica
     cpu.check(&rules::DMA_ARGUMENTS, sane, || {
         format!("{bytes:#x} bytes from {lowest:#x} to {highest:#x}, boundary {boundary:#x}, cache type {cache_type}")
     });
-    if !sane || !call.needs(pointer_at, "place for the pointer") {
+    if !sane || !call.needs_place::<u64>(pointer_at, "place for the pointer") {
         return status::INVALID_PARAMETER;
     }
     let align = if boundary == 0 {
@@ -160,7 +164,7 @@ pub(super) fn allocate_dma(call: &Call, arguments: &mut Arguments, tells_physica
         );
     }
     callback::write(pointer_at, block.va);
-    callback::answer(physical_at, block.pa);
+    call.answer(physical_at, block.pa);
     status::SUCCESS
 }
 
@@ -185,6 +189,11 @@ pub(super) fn free_dma(call: &Call, arguments: &mut Arguments, names_physical: b
     let Some(memory) = known else {
         return status::INVALID_PARAMETER;
     };
+    let freed = (memory.block.pa, memory.block.bytes);
+    let queues = cpu.state().controller.queue_memory();
+    cpu.check(&rules::QUEUE_MEMORY, !overlap(&queues, &[freed]), || {
+        format!("a queue of the controller lies in {freed:x?}")
+    });
     cpu.state().port.dma.forbid(memory.block.pa);
     release(cpu, va);
     status::SUCCESS
@@ -267,7 +276,7 @@ pub(super) extern "win64" fn get_physical_address(
         format!("{va:#x} is neither the adapter's memory nor that of an outstanding request")
     });
     let (pa, bytes) = found.unwrap_or((0, 0));
-    callback::answer(length_at, u32::try_from(bytes).unwrap_or(u32::MAX));
+    call.answer(length_at, u32::try_from(bytes).unwrap_or(u32::MAX));
     pa
 }
 

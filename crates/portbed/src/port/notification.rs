@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::{complete, dpc, locks, processors, start, timer};
 use crate::abi::notification as n;
-use crate::abi::{callback, status};
+use crate::abi::status;
 use crate::rules::port as rules;
 use crate::schedule::irql::HIGH;
 use crate::thunk::Arguments;
@@ -50,11 +50,11 @@ fn carry_out(call: &Call, kind: u32, arguments: &mut Arguments) {
         n::STATE_CHANGE_DETECTED => {
             // The changed entity, an address, attributes, a routine and its context come before the place of the answer.
             let _ = [(); 5].map(|()| arguments.next_u64());
-            callback::answer(arguments.next_u64(), status::SUCCESS);
+            call.answer(arguments.next_u64(), status::SUCCESS);
         }
         n::ASYNC_NOTIFICATION_DETECTED => {
             let _ = [(); 2].map(|()| arguments.next_u64());
-            callback::answer(arguments.next_u64(), status::SUCCESS);
+            call.answer(arguments.next_u64(), status::SUCCESS);
         }
         // The rest informs the port driver of what changes nothing here.
         _ => {}

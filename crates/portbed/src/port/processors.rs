@@ -22,7 +22,8 @@ const LONGEST_STALL_US: u32 = 999;
 /// `StorPortGetMSIInfo`.
 pub(super) fn message_information(call: &Call, arguments: &mut Arguments) -> u32 {
     let (message, information_at) = (arguments.next_u32(), arguments.next_u64());
-    if !call.needs(information_at, "place for the information") {
+    if !call.needs_place::<MessageInterruptInformation>(information_at, "place for the information")
+    {
         return status::INVALID_PARAMETER;
     }
     let messages = call.cpu().state().port.adapter.messages;
@@ -63,7 +64,7 @@ pub(super) fn performance_options(call: &Call, arguments: &mut Arguments) -> u32
     cpu.check(&rules::PERF_SITE, site, || {
         format!("called in {:?}", cpu.callback())
     });
-    if !call.needs(data_at, "PERF_CONFIGURATION_DATA") {
+    if !call.needs_place::<PerfConfigurationData>(data_at, "PERF_CONFIGURATION_DATA") {
         return status::INVALID_PARAMETER;
     }
     let mut data: PerfConfigurationData = callback::read(data_at);
@@ -96,7 +97,11 @@ pub(super) fn performance_options(call: &Call, arguments: &mut Arguments) -> u32
     if data.flags & perf::CONCURRENT_CHANNELS != 0 {
         cpu.state().port.adapter.channels = data.concurrent_channels.clamp(1, processors);
     }
-    if data.flags & perf::ADV_CONFIG_LOCALITY != 0 && data.message_targets != 0 {
+    let targets_bytes = messages as usize * size_of::<GroupAffinity>();
+    if data.flags & perf::ADV_CONFIG_LOCALITY != 0
+        && data.message_targets != 0
+        && call.needs_room(data.message_targets, targets_bytes, "message targets")
+    {
         for message in 0..messages {
             let mask = 1 << (message % processors);
             let affinity = GroupAffinity {
@@ -121,7 +126,9 @@ pub(super) fn start_io_parameters(call: &Call, arguments: &mut Arguments) -> u32
     cpu.check(&rules::SRB_KNOWN, known, || {
         format!("{srb:#x} is no outstanding request")
     });
-    if !call.needs(parameters_at, "place for the parameters") || !known {
+    if !call.needs_place::<StartIoPerformanceParameters>(parameters_at, "place for the parameters")
+        || !known
+    {
         return status::INVALID_PARAMETER;
     }
     let mut parameters: StartIoPerformanceParameters = callback::read(parameters_at);
@@ -173,7 +180,7 @@ pub(super) fn query(call: &Call, code: u32, arguments: &mut Arguments) -> u32 {
         },
         f::GET_PROCESSOR_INDEX_FROM_NUMBER => {
             let (number_at, index_at) = (arguments.next_u64(), arguments.next_u64());
-            if !call.needs(number_at, "processor number") {
+            if !call.needs::<ProcessorNumber>(number_at, "processor number") {
                 return status::INVALID_PARAMETER;
             }
             let number: ProcessorNumber = callback::read(number_at);
@@ -194,7 +201,7 @@ pub(super) fn query(call: &Call, code: u32, arguments: &mut Arguments) -> u32 {
 }
 
 fn put<T: Copy>(call: &Call, at: u64, value: T) -> u32 {
-    if !call.needs(at, "place for the answer") {
+    if !call.needs_place::<T>(at, "place for the answer") {
         return status::INVALID_PARAMETER;
     }
     callback::write(at, value);
@@ -205,7 +212,7 @@ fn put<T: Copy>(call: &Call, at: u64, value: T) -> u32 {
 pub(super) fn performance_counter(call: &Call, arguments: &mut Arguments) -> u32 {
     let (frequency_at, counter_at) = (arguments.next_u64(), arguments.next_u64());
     let now_ns = call.cpu().state().now_ns;
-    callback::answer(frequency_at, 1_000_000_000 / COUNTER_NS);
+    call.answer(frequency_at, 1_000_000_000 / COUNTER_NS);
     put(call, counter_at, now_ns / COUNTER_NS)
 }
 

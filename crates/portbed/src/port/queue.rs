@@ -314,7 +314,7 @@ pub(super) fn deadline(state: &mut State, block: u64) {
 /// Recovers from a time-out: first the logical unit is reset, then the bus; then the request is given up.
 pub(super) fn timed_out(cpu: &Cpu, block: u64) {
     let core = cpu.core();
-    let (step, unit, extension, routine, announcement) = {
+    let (step, unit, announcement) = {
         let mut state = cpu.state();
         let Some(outstanding) = state.port.queues.outstanding.get_mut(&block) else {
             return;
@@ -331,14 +331,7 @@ pub(super) fn timed_out(cpu: &Cpu, block: u64) {
         };
         core.journal.note(now_ns, Who::Port, what);
         state.schedule(RECOVERY_NS, Due::Deadline { srb: block });
-        let adapter = &state.port.adapter;
-        (
-            step,
-            unit,
-            adapter.extension,
-            adapter.initialization.reset_bus,
-            announcement,
-        )
+        (step, unit, announcement)
     };
     if announcement {
         cpu.check(&rules::SRB_PNP, false, || {
@@ -350,15 +343,7 @@ pub(super) fn timed_out(cpu: &Cpu, block: u64) {
             let mut state = cpu.state();
             send(core, &mut state, reset_unit(unit));
         }
-        1 => {
-            cpu.acquire(LockId::StartIo, 0);
-            let arguments = [extension, u64::from(unit.path), 0, 0, 0, 0];
-            let result = cpu.call(Callback::ResetBus, routine, arguments) as u8 != 0;
-            cpu.check(&rules::RESET_BUS, result, || {
-                "HwResetBus returned FALSE".to_owned()
-            });
-            cpu.release(LockId::StartIo);
-        }
+        1 => reset_bus(cpu, unit.path),
         _ => {
             cpu.check(&rules::SRB_ANSWERED, false, || {
                 format!("the request at {block:#x}")
@@ -366,6 +351,22 @@ pub(super) fn timed_out(cpu: &Cpu, block: u64) {
             complete::give_up(cpu, block);
         }
     }
+}
+
+/// `HwResetBus`, which completes every request of the bus.
+pub(super) fn reset_bus(cpu: &Cpu, path: u8) {
+    let (extension, routine) = {
+        let state = cpu.state();
+        let adapter = &state.port.adapter;
+        (adapter.extension, adapter.initialization.reset_bus)
+    };
+    cpu.acquire(LockId::StartIo, 0);
+    let arguments = [extension, u64::from(path), 0, 0, 0, 0];
+    let result = cpu.call(Callback::ResetBus, routine, arguments) as u8 != 0;
+    cpu.check(&rules::RESET_BUS, result, || {
+        "HwResetBus returned FALSE".to_owned()
+    });
+    cpu.release(LockId::StartIo);
 }
 
 fn reset_unit(unit: UnitAddress) -> Spec {

@@ -30,7 +30,7 @@ pub(super) struct Registry {
 /// `StorPortAllocateRegistryBuffer`.
 pub(super) extern "win64" fn allocate_registry_buffer(extension: u64, length_at: u64) -> u64 {
     let call = Call::enter("StorPortAllocateRegistryBuffer", extension, PASSIVE);
-    if !call.needs(length_at, "length") {
+    if !call.needs_place::<u32>(length_at, "length") {
         return 0;
     }
     let wanted: u32 = callback::read(length_at);
@@ -87,14 +87,14 @@ pub(super) extern "win64" fn registry_read(
     length_at: u64,
 ) -> u64 {
     let call = Call::enter("StorPortRegistryRead", extension, PASSIVE);
-    if !call.needs(name_at, "name") || !call.needs(length_at, "length") {
+    if !call.needs::<u8>(name_at, "name") || !call.needs_place::<u32>(length_at, "length") {
         return 0;
     }
     let room: u32 = callback::read(length_at);
     if !judge_buffer(&call, buffer, room) {
         return 0;
     }
-    let name = callback::read_string(name_at, NAME_LIMIT);
+    let name = call.string(name_at, NAME_LIMIT);
     let Some((stored, value)) = find(&call, global != 0, &name) else {
         return 0;
     };
@@ -141,10 +141,10 @@ pub(super) extern "win64" fn registry_write(
     length: u32,
 ) -> u64 {
     let call = Call::enter("StorPortRegistryWrite", extension, PASSIVE);
-    if !call.needs(name_at, "name") || !judge_buffer(&call, buffer, length) {
+    if !call.needs::<u8>(name_at, "name") || !judge_buffer(&call, buffer, length) {
         return 0;
     }
-    let name = callback::read_string(name_at, NAME_LIMIT);
+    let name = call.string(name_at, NAME_LIMIT);
     let value = callback::read_bytes(buffer, length as usize);
     call.cpu()
         .state()
@@ -179,20 +179,15 @@ pub(super) fn read_adapter_key(call: &Call, arguments: &mut Arguments) -> u32 {
         arguments.next_u32(),
     );
     let (data_at, length_at) = (arguments.next_u64(), arguments.next_u64());
-    let wanted = [
-        (name_at, "name"),
-        (data_at, "place for the value"),
-        (length_at, "length"),
-    ];
-    if !wanted
-        .iter()
-        .all(|&(pointer, what)| call.needs(pointer, what))
-    {
+    let sound = call.needs::<u8>(name_at, "name")
+        && call.needs_place::<u64>(data_at, "place for the value")
+        && call.needs_place::<u32>(length_at, "length");
+    if !sound {
         return status::INVALID_PARAMETER;
     }
     let key = (
-        callback::read_string(sub_key_at, NAME_LIMIT),
-        callback::read_string(name_at, NAME_LIMIT),
+        call.string(sub_key_at, NAME_LIMIT),
+        call.string(name_at, NAME_LIMIT),
     );
     let found = call
         .cpu()
@@ -218,8 +213,10 @@ pub(super) fn read_adapter_key(call: &Call, arguments: &mut Arguments) -> u32 {
         callback::write(data_at, buffer);
     } else if value.len() > room as usize {
         return status::BUFFER_TOO_SMALL;
-    } else {
+    } else if call.needs_room(named, value.len(), "buffer") {
         callback::write_bytes(named, &value);
+    } else {
+        return status::INVALID_PARAMETER;
     }
     status::SUCCESS
 }
@@ -232,12 +229,12 @@ pub(super) fn write_adapter_key(call: &Call, arguments: &mut Arguments) -> u32 {
         arguments.next_u32(),
     );
     let (data, length) = (arguments.next_u64(), arguments.next_u32());
-    if !call.needs(name_at, "name") || !call.needs(data, "value") {
+    if !call.needs::<u8>(name_at, "name") || !call.needs_bytes(data, length as usize, "value") {
         return status::INVALID_PARAMETER;
     }
     let key = (
-        callback::read_string(sub_key_at, NAME_LIMIT),
-        callback::read_string(name_at, NAME_LIMIT),
+        call.string(sub_key_at, NAME_LIMIT),
+        call.string(name_at, NAME_LIMIT),
     );
     let value = callback::read_bytes(data, length as usize);
     call.cpu()

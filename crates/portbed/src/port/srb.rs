@@ -47,6 +47,17 @@ pub(crate) enum Function {
 }
 
 impl Function {
+    /// Whether it reads or writes blocks.
+    pub(super) fn moves_blocks(&self) -> bool {
+        let Self::Execute(cdb) = self else {
+            return false;
+        };
+        matches!(
+            cdb.first(),
+            Some(0x08 | 0x0A | 0x28 | 0x2A | 0x88 | 0x8A | 0xA8 | 0xAA)
+        )
+    }
+
     /// `SRB_FUNCTION_*`.
     pub(super) fn code(&self) -> u8 {
         match self {

@@ -2,7 +2,6 @@
 
 use super::Phase;
 use super::call::Call;
-use crate::abi::callback;
 use crate::journal::Who;
 use crate::rules::port as rules;
 use crate::schedule::irql::{DEVICE, HIGH, PASSIVE};
@@ -68,7 +67,7 @@ pub(super) fn enable_passive(extension: u64, routine: u64, answer: u64) {
     if accepted {
         call.cpu().state().port.adapter.passive_routine = routine;
     }
-    callback::answer(answer, i32::from(accepted));
+    call.answer(answer, i32::from(accepted));
 }
 
 const _: () = assert!(PASSIVE < DEVICE);

@@ -76,7 +76,7 @@ pub(super) fn run(cpu: &Cpu) {
 /// `StorPortInitializeTimer`.
 pub(super) fn initialize(call: &Call, arguments: &mut Arguments) -> u32 {
     let handle_at = arguments.next_u64();
-    if !call.needs(handle_at, "place for the handle") {
+    if !call.needs_place::<u64>(handle_at, "place for the handle") {
         return status::INVALID_PARAMETER;
     }
     let handle = add(call.cpu(), 0, 0, false);
@@ -95,7 +95,7 @@ pub(super) fn initialize_high_resolution(call: &Call, arguments: &mut Arguments)
     cpu.check(&rules::TIMER_ROUTINE, routine != 0, || {
         "a high-resolution timer without a routine".to_owned()
     });
-    if !call.needs(handle_at, "place for the handle") || routine == 0 {
+    if !call.needs_place::<u64>(handle_at, "place for the handle") || routine == 0 {
         return status::INVALID_PARAMETER;
     }
     let handle = add(cpu, routine, context, true);
@@ -168,7 +168,7 @@ pub(super) fn request_high_resolution(call: &Call, arguments: &mut Arguments) ->
         period.saturating_mul(100),
         |_| (),
     );
-    callback::answer(answer_at, u8::from(armed));
+    call.answer(answer_at, u8::from(armed));
     result
 }
 
@@ -225,7 +225,7 @@ pub(super) fn cancel_high_resolution(call: &Call, arguments: &mut Arguments) -> 
         .get(&handle)
         .is_some_and(|timer| timer.armed);
     let result = arm(call, handle, 0, 0, |_| ());
-    callback::answer(answer_at, u8::from(armed));
+    call.answer(answer_at, u8::from(armed));
     result
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Worker {
 /// `StorPortInitializeWorker`.
 pub(super) fn initialize(call: &Call, arguments: &mut Arguments) -> u32 {
     let handle_at = arguments.next_u64();
-    if !call.needs(handle_at, "place for the worker") {
+    if !call.needs_place::<u64>(handle_at, "place for the worker") {
         return status::INVALID_PARAMETER;
     }
     let handle = {
@@ -45,7 +45,7 @@ pub(super) fn queue(call: &Call, arguments: &mut Arguments) -> u32 {
     if cpu.irql() > DISPATCH {
         return status::INVALID_IRQL;
     }
-    if !call.needs(routine, "routine") {
+    if !call.needs_routine(routine) {
         return status::INVALID_PARAMETER;
     }
     let (known, phase) = {

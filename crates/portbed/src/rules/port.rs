@@ -159,7 +159,7 @@ rules! {
         "no kernel function is called that a physical miniport must not call",
         "SDV rule HwStorPortProhibitedDDIs";
     CALL_POINTER: "call-pointer",
-        "a pointer that a call needs is given",
+        "a pointer that a call needs is given, and what it points to can be read, or filled",
         "the pages of the calls";
     STALL_LENGTH: "stall-length",
         "one StorPortStallExecution call is shorter than a millisecond",
@@ -239,6 +239,9 @@ rules! {
     DMA_TARGET: "dma-target",
         "the adapter reads and writes only memory that was given to it for that",
         "IOMMU Based Storage Isolation; Handling DMA";
+    QUEUE_MEMORY: "queue-memory",
+        "the queues in DMA memory are deleted, or the controller is disabled or shut down, before the memory is freed",
+        "NVMe Base, Delete I/O Completion Queue; Handling DMA";
     PHYSICAL_ADDRESS: "physical-address",
         "physical addresses are asked for memory that the adapter may use: its own, or that of an outstanding request",
         "StorPortGetPhysicalAddress; bug check 0xF1 1006";
@@ -281,7 +284,7 @@ rules! {
         "a request is completed with a final, defined SRB status",
         "SRB_STATUS values; SDV rule StorPortStatusPending";
     SRB_LENGTH: "srb-length",
-        "DataTransferLength is what was transferred: never more than was asked for",
+        "DataTransferLength is what was transferred: never more than was asked for, and all of it where blocks were read or written",
         "SCSI_REQUEST_BLOCK";
     SRB_SENSE: "srb-sense",
         "AUTOSENSE_VALID comes with CHECK CONDITION, a sense buffer and sense data in a known format",

@@ -23,6 +23,9 @@ impl Job<'_> {
         };
         let hmb = Hmb::from(self.machine.hmb());
         let io = self.io();
+        if let Some(what) = self.machine.controller_failure() {
+            self.fail(format!("the controller stopped: {what}"));
+        }
         for what in self.shortcomings(&rules, &hmb, &io) {
             self.fail(what);
         }

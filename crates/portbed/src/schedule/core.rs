@@ -217,6 +217,8 @@ impl Core {
                 return Seat::Outside;
             };
             state.now_ns = state.now_ns.max(next_ns);
+            // A controller in another process may take a while, and that is nobody's fault.
+            self.step();
             self.run_due(state);
         }
     }

@@ -66,6 +66,8 @@ pub(crate) enum Dispatch {
     TimedOut(u64),
     /// `ScsiAdapterPower` to a state, for an action.
     Power(u32, u32),
+    /// A bus is reset.
+    ResetBus(u8),
 }
 
 /// What a thread at `PASSIVE_LEVEL` does.

@@ -1,0 +1,188 @@
+//! What can be wrong with the miniport, and the rules that it then breaks. The tests read the same table.
+
+macro_rules! faults {
+    ($($name:ident => $($rule:literal)+ $(, on $profile:literal)?;)*) => {
+        /// A fault. Its number is the registry value that chooses it.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        #[allow(missing_docs)]
+        #[repr(u32)]
+        pub enum Fault { None, $($name,)* }
+
+        /// Each fault, the rules that it breaks, the first one first, and the profile that it needs.
+        pub const FAULTS: &[(Fault, &[&str], &str)] = &[
+            $((Fault::$name, &[$($rule),+], concat!("hmb,hmpre=2M,hmmin=1M" $(, ",", $profile)?)),)*
+        ];
+    };
+}
+
+faults! {
+    // Registration.
+    OtherEntryStatus => "entry-status";
+    OtherRegistryPath => "initialize-site";
+    ShortInitialization => "initialization-size";
+    OtherBus => "initialization-bus";
+    NoResetRoutine => "initialization-routines";
+    NoTaggedQueuing => "initialization-flags";
+    UndefinedMapBuffers => "initialization-map-buffers";
+    VirtualFeature => "initialization-physical";
+    NoAccessRanges => "initialization-ranges";
+    // Finding the adapter.
+    UndefinedFindResult => "find-adapter-result";
+    NoTransferLength => "find-adapter-mandatory" "find-adapter-breaks";
+    FewBreaks => "find-adapter-breaks";
+    HalfDuplex => "find-adapter-duplex";
+    NoMaster => "find-adapter-master";
+    VirtualDevice => "find-adapter-physical";
+    UndefinedDmaWidth => "find-adapter-dma-width";
+    OddAlignment => "find-adapter-alignment";
+    NoBuses => "find-adapter-units";
+    NoDepth => "find-adapter-depth";
+    RoutineWithoutMessages => "find-adapter-messages";
+    BaseBehindRange => "device-base-range";
+    BaseLate => "device-base-site";
+    UncachedLate => "uncached-extension-site";
+    UncachedOtherConfiguration => "uncached-extension-configuration";
+    BusDataLate => "bus-data-site";
+    FeatureListLate => "feature-list-site";
+    // Initialising it.
+    InitializeFails => "initialize-result";
+    PassiveFromPassive => "passive-initialization-site";
+    PerformanceLate => "performance-options-site";
+    PerformanceVersion => "performance-options-data";
+    MaximumIoLate => "maximum-io-site";
+    // Callbacks.
+    IrqlKept => "lock-release" "callback-irql";
+    LockKept => "callback-locks";
+    EndlessDpc => "no-progress";
+    StartIoFalse => "start-io-result";
+    InterruptUnclaimed => "interrupt-claimed";
+    InterruptUnquiet => "interrupt-quiet", on "interrupts=line";
+    ResetFails => "reset-bus";
+    ControlListOverrun => "adapter-control-list";
+    NoRestart => "adapter-control-required";
+    StopFails => "adapter-control-success";
+    UnitRemovalFails => "unit-control-success";
+    // Calls.
+    OtherExtension => "call-extension";
+    RegistryInDpc => "call-irql";
+    UndocumentedFunction => "call-documented";
+    DeprecatedLog => "call-deprecated";
+    KernelFunction => "call-prohibited";
+    NoPointer => "call-pointer";
+    WildPointerToRead => "call-pointer";
+    WildPointerToFill => "call-pointer";
+    WildText => "call-pointer" "event-text";
+    LongStall => "stall-length";
+    LongInterrupt => "stall-budget";
+    StallInStartIo => "stall-site";
+    DelayInDpc => "call-irql" "delay-irql";
+    // Locks.
+    LocksOutOfOrder => "lock-order";
+    LockTwice => "lock-recursion";
+    LockInPassive => "lock-site";
+    UndefinedLock => "lock-kind";
+    LockNotHeld => "lock-release";
+    MessageLock => "lock-message";
+    // DPCs, timers, work items.
+    DpcUnknown => "dpc-initialized";
+    DpcInImage => "dpc-place";
+    TimerWithoutRoutine => "timer-routine";
+    TimerFreedTwice => "timer-handle";
+    WorkerFreedTwice => "worker-handle";
+    WorkerQueuedTwice => "worker-idle";
+    // Memory.
+    PoolOfNothing => "pool-size";
+    PoolForgotten => "pool-overwrite" "leak-pool";
+    PoolFreedTwice => "pool-free";
+    PoolInStartIo => "pool-site";
+    PoolBehindItsEnd => "memory-overrun";
+    NullRead => "memory-access";
+    DmaWindowEmpty => "dma-memory-arguments";
+    DmaFreedShorter => "dma-memory-free";
+    DataElsewhere => "dma-target";
+    QueueMemoryFreed => "queue-memory";
+    PhysicalOfStack => "physical-address";
+    ListWithoutData => "scatter-gather-list";
+    // Host memory buffer.
+    HmbOddSize => "hmb-sizes";
+    HmbBoundary => "hmb-boundary";
+    HmbNoWindow => "hmb-window";
+    HmbNoArray => "hmb-array";
+    HmbTwice => "hmb-once" "hmb-free-ranges" "leak-hmb";
+    HmbFreedShorter => "hmb-free-ranges" "leak-hmb";
+    HmbFreedTwice => "hmb-free-ranges";
+    HmbFreedLent => "hmb-free-lent" "dma-target" "nvme-hmb-untouched";
+    HmbNotGranted => "dma-target" "nvme-hmb-untouched" "hmb-lent-granted" "nvme-hmb-memory-return";
+    // Requests.
+    UnknownCompleted => "srb-known";
+    CompletedTwice => "srb-once";
+    CompletedPending => "srb-status";
+    TransferTooLong => "srb-length";
+    TransferTooShort => "srb-length";
+    SenseWithoutCheck => "srb-sense";
+    SuccessWithCheck => "srb-scsi-status";
+    RequestChanged => "srb-kept";
+    RequestTouched => "srb-untouched";
+    RequestLost => "srb-answered";
+    PnpFails => "srb-pnp";
+    DepthOfZero => "queue-depth";
+    UnitOutside => "unit-address";
+    // Registry and events.
+    RegistryWithoutBuffer => "registry-buffer";
+    RegistryFreedTwice => "registry-buffer-free";
+    EventWithoutText => "event-text";
+    EventLevel => "event-level";
+    LogWithoutSize => "log-event-details";
+    // After stop and removal.
+    PoolKept => "leak-pool";
+    DmaKept => "leak-dma-memory";
+    HmbKept => "leak-hmb";
+    TimerKept => "leak-timers";
+    WorkerKept => "leak-workers";
+    RegistryKept => "leak-registry-buffers";
+    BusyAfterStop => "quiet-after-stop";
+    // Registers.
+    NarrowRead => "nvme-register-width";
+    VersionWritten => "nvme-register-writable";
+    ReservedWritten => "nvme-reserved-bits";
+    MaskedWithMessages => "nvme-mask-with-msix";
+    EnabledWhileReady => "nvme-enable-transition";
+    QueuesMovedWhileEnabled => "nvme-configuration-kept";
+    PageUnsupported => "nvme-configuration-supported";
+    AdminQueuesEmpty => "nvme-admin-queues";
+    DoorbellBeforeReady => "nvme-ready-for-commands";
+    DoorbellOfNoQueue => "nvme-doorbell-queue";
+    DoorbellRead => "nvme-doorbell-write-only";
+    DoorbellOutOfRange => "nvme-doorbell-range";
+    SubmissionBackwards => "nvme-submission-room";
+    CompletionAhead => "nvme-completion-consumed";
+    // Commands and queues.
+    IdentifierTwice => "nvme-command-identifier" "dma-target";
+    ReservedField => "nvme-command-reserved";
+    UnknownCommand => "nvme-command-supported";
+    UnknownNamespace => "nvme-namespace";
+    BlocksBehindEnd => "nvme-block-range";
+    TransferAboveLimit => "nvme-transfer-limit", on "mdts=8K";
+    OddPage => "nvme-prp-offset";
+    QueuesNotNegotiated => "nvme-queue-count";
+    QueueCreatedTwice => "nvme-queue-creation";
+    UnknownQueueDeleted => "nvme-queue-deletion";
+    ManyEventRequests => "nvme-event-request-limit";
+    ManyAborts => "nvme-abort-limit";
+    ShutdownWhileBusy => "nvme-shutdown-quiet";
+    NoShutdown => "nvme-shutdown-before-power-off";
+    // Host memory buffer, as the controller sees it.
+    HmbUnwanted => "nvme-hmb-wanted", on "hmpre=0,hmmin=0";
+    HmbEnabledTwice => "nvme-hmb-sequence";
+    HmbOddList => "nvme-hmb-list-address";
+    HmbNoEntries => "nvme-hmb-entry-count";
+    HmbManyEntries => "nvme-hmb-entry-count", on "hmmaxd=2,grant=ranges:3";
+    HmbSmallEntries => "nvme-hmb-entry-size", on "hmminds=1536K,grant=ranges:2";
+    HmbOddEntry => "nvme-hmb-entry-address";
+    HmbEntryTwice => "nvme-hmb-entries-distinct";
+    HmbOtherSum => "nvme-hmb-size";
+    HmbBelowMinimum => "nvme-hmb-minimum";
+    HmbListChanged => "nvme-hmb-list-kept";
+    HmbReturnedAtFirst => "nvme-hmb-memory-return";
+    HmbAwake => "nvme-hmb-before-power-off";
+}

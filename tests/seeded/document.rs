@@ -1,0 +1,65 @@
+//! `docs/rules.md` is what the code says.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use portbed::rules::{Rule, catalog};
+
+use crate::faults::FAULTS;
+
+/// The environment variable with which the document is written instead of compared.
+const WRITE: &str = "WRITE_DOCS";
+
+const HEAD: &str = "# Rules
+
+What portbed holds a miniport to. Each rule has a source: a page of the Windows driver documentation by its name, a bug check, a rule
+of Static Driver Verifier (SDV), or a section of the NVMe specifications. `portbed rules` prints the same list. A run reports a rule
+as checked once it was evaluated; a broken one is reported with the callback or call in which that happened.
+
+The last column names the faults of `tests/seeded/breaker`, a small miniport that is wrong in one way at a time, that break the rule
+in `tests/breaker.rs`. The rules without one are listed there with the reason why no miniport can break them.
+";
+
+fn document() -> String {
+    let (controller, port): (Vec<&Rule>, Vec<&Rule>) = catalog()
+        .into_iter()
+        .partition(|rule| rule.id.starts_with("nvme-"));
+    let mut text = HEAD.to_owned();
+    table(&mut text, "What the port driver judges", &port);
+    table(&mut text, "What the controller judges", &controller);
+    text
+}
+
+fn table(text: &mut String, title: &str, rules: &[&Rule]) {
+    let head = "| rule | what holds | source | faults |\n|---|---|---|---|";
+    writeln!(text, "\n## {title}\n\n{head}").expect("a string takes everything");
+    for Rule {
+        id,
+        meaning,
+        source,
+    } in rules
+    {
+        let faults: Vec<String> = FAULTS
+            .iter()
+            .filter(|(_, broken, _)| broken.contains(id))
+            .map(|(fault, ..)| format!("{fault:?}"))
+            .collect();
+        let faults = faults.join(", ");
+        writeln!(text, "| `{id}` | {meaning} | {source} | {faults} |")
+            .expect("a string takes everything");
+    }
+}
+
+#[test]
+fn the_document_lists_the_rules_of_the_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
+    let document = document();
+    if std::env::var_os(WRITE).is_some() {
+        std::fs::write(&path, &document).expect("docs/rules.md is written");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == document,
+        "docs/rules.md is not what the code says: run `{WRITE}=1 cargo test --test breaker`"
+    );
+}
