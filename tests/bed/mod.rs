@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses what it needs")]
 
 use portbed::cli::profile::Selection;
-use portbed::controller::ModelController;
+use portbed::controller::{Controller, ModelController};
 use portbed::journal::{Journal, Who};
 use portbed::machine::{
     Completed, Data, HmbReport, LogicalUnit, Machine, MachineError, MachineOptions, Request,
@@ -28,6 +28,12 @@ impl Bed {
     /// As [`new`](Self::new), with media of the caller's.
     pub fn with_media(selection: Selection, media: Vec<Box<dyn Media>>) -> Self {
         selection.device.check().expect("a possible controller");
+        let controller = ModelController::new(&selection.device, media);
+        Self::with_controller(selection, Box::new(controller))
+    }
+
+    /// As [`new`](Self::new), with a controller of the caller's.
+    pub fn with_controller(selection: Selection, controller: Box<dyn Controller>) -> Self {
         let image = wdk_linux::image().expect("the image builds");
         let journal = Journal::default();
         let mut machine = Machine::new(MachineOptions {
@@ -35,7 +41,7 @@ impl Bed {
             seed: 1,
             port: selection.port,
             registry: selection.registry,
-            controller: Box::new(ModelController::new(&selection.device, media)),
+            controller,
             journal: journal.clone(),
         })
         .expect("a machine");
@@ -91,6 +97,7 @@ impl Bed {
 
     fn judge(mut self) -> HmbReport {
         let leaks = self.machine.unload().expect("the driver unloads");
+        assert_eq!(self.machine.controller_failure(), None);
         assert_eq!(leaks, Vec::<String>::new(), "nothing is left behind");
         let violations = self.machine.rules().violations();
         assert!(violations.is_empty(), "{violations:#?}");
