@@ -20,9 +20,7 @@ const PANIC: [&str; 6] = [
 const FORMATTING: &str = "4core3fmt";
 
 pub(super) fn check(image: &PeFile64, map: &str) -> Vec<Finding> {
-    let stamp = image.nt_headers().file_header.time_date_stamp.get(LE);
-    let same_build = map.contains(&format!("Timestamp is {stamp:08x} "));
-    if !same_build || !symbols(map).any(|symbol| symbol == "DriverEntry") {
+    if !belongs(image, map) {
         return vec![Finding::ForeignMap];
     }
     symbols(map)
@@ -36,6 +34,24 @@ pub(super) fn check(image: &PeFile64, map: &str) -> Vec<Finding> {
             }
         })
         .collect()
+}
+
+/// Is the map of this image? A reproducible build has no time, so the address of the entry point has to do there.
+fn belongs(image: &PeFile64, map: &str) -> bool {
+    let headers = image.nt_headers();
+    let stamp = headers.file_header.time_date_stamp.get(LE);
+    let optional = &headers.optional_header;
+    let entry = optional
+        .image_base
+        .get(LE)
+        .wrapping_add(optional.address_of_entry_point.get(LE).into());
+    let same_build = map.contains(&format!("Timestamp is {stamp:08x} "))
+        || map.contains("Timestamp is 00000000 (Repro mode)");
+    let same_entry = map.lines().any(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        words.next() == Some("DriverEntry") && words.next() == Some(&format!("{entry:016x}"))
+    });
+    same_build && same_entry
 }
 
 /// The symbols, public and static: lines such as ` 0001:00000080  name  0000000180001080  object`.

@@ -221,11 +221,23 @@ fn a_panic_path_and_formatting_are_found_in_the_map() {
 }
 
 #[test]
+fn a_map_without_a_time_is_known_by_the_entry_point() {
+    let map = MAP.replace(
+        "6b034d10 (Sun Nov 22 20:14:08 2026)",
+        "00000000 (Repro mode)",
+    );
+    assert_eq!(findings(&image(GOOD), &map), []);
+    let other = map.replace("0000000180001000", "0000000180001010");
+    assert_eq!(findings(&image(GOOD), &other), [Finding::ForeignMap]);
+}
+
+#[test]
 fn a_map_that_is_not_of_this_image_proves_nothing() {
     for map in [
         "",
         &MAP.replace("6b034d10", "6b034d11"),
         &MAP.replace("DriverEntry", "DriverEntries"),
+        &MAP.replace("0000000180001000", "0000000180001010"),
     ] {
         assert_eq!(findings(&image(GOOD), map), [Finding::ForeignMap]);
     }
