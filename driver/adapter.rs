@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use crate::state::State;
-use crate::storport::{Dpc, Guarded, HmbStore, Published, RegisterWindow};
+use crate::storport::{Dpc, Guarded, HmbStore, Lookout, Published, RegisterWindow};
 use crate::units::Units;
 
 /// An adapter. Made once, in place, by the first `HwFindAdapter`; a rebalance keeps it.
@@ -16,10 +16,15 @@ pub(crate) struct Adapter {
     pub(crate) registers: Published<Option<RegisterWindow>>,
     /// Where interrupts leave their work.
     pub(crate) dpc: Dpc,
+    /// Where a line interrupt looks for completions of admin commands.
+    pub(crate) admin_lookout: Lookout,
+    /// Where a line interrupt looks for completions of requests.
+    pub(crate) io_lookout: Lookout,
     /// The ranges of the Host Memory Buffer.
     pub(crate) hmb_store: HmbStore,
     dpc_initialized: AtomicBool,
     messages: AtomicU16,
+    line_masked: AtomicBool,
 }
 
 impl Adapter {
@@ -33,9 +38,12 @@ impl Adapter {
         units: Published::new(Units::EMPTY),
         registers: Published::new(None),
         dpc: Dpc::new(),
+        admin_lookout: Lookout::new(),
+        io_lookout: Lookout::new(),
         hmb_store: HmbStore::new(),
         dpc_initialized: AtomicBool::new(false),
         messages: AtomicU16::new(0),
+        line_masked: AtomicBool::new(false),
     };
 
     /// True the first time: a DPC object is initialised once.
@@ -50,5 +58,15 @@ impl Adapter {
 
     pub(crate) fn set_messages(&self, messages: u16) {
         self.messages.store(messages, Ordering::Relaxed);
+    }
+
+    /// The line interrupt is masked until somebody has seen what it is about.
+    pub(crate) fn mark_line_masked(&self) {
+        self.line_masked.store(true, Ordering::Release);
+    }
+
+    /// Whether the line interrupt is masked. Whoever gets true takes the mask away.
+    pub(crate) fn take_line_masked(&self) -> bool {
+        self.line_masked.load(Ordering::Relaxed) && self.line_masked.swap(false, Ordering::AcqRel)
     }
 }

@@ -4,7 +4,8 @@ use nvme::Registers;
 use nvme_spec::registers::{INTMC, INTMS};
 
 use crate::adapter::Adapter;
-use crate::state::{Call, State};
+use crate::call::Call;
+use crate::state::{Life, State};
 use crate::storport::{Irql, Port, SrbList};
 
 /// Vector 0: the only one there is with a line interrupt.
@@ -27,15 +28,13 @@ pub(crate) fn line_interrupt(adapter: &Adapter, port: Port) -> bool {
     if adapter.messages() != 0 {
         return false;
     }
-    // A processor that is inside right now may have looked before the completion came: then claim and look again.
-    if adapter
-        .state
-        .enter()
-        .is_some_and(|state| !state.has_completions())
-    {
+    let posted = adapter.io_lookout.sees_completion() || adapter.admin_lookout.sees_completion();
+    if !posted {
         return false;
     }
     registers.write32(INTMS, VECTOR_0);
+    // Only then: who finds the mark takes the mask away.
+    adapter.mark_line_masked();
     adapter.dpc.issue(port);
     true
 }
@@ -53,22 +52,26 @@ pub(crate) fn deferred(adapter: &Adapter, port: Port) {
         done
     });
     done.complete(port);
-    if adapter.messages() == 0
-        && let Some(registers) = adapter.registers.get()
-    {
-        registers.write32(INTMC, VECTOR_0);
-    }
 }
 
 /// One visit of the state, in a callback at `DISPATCH_LEVEL` under the StartIo lock. What is not finished is left to the
 /// timer or to another DPC.
 pub(crate) fn serve(call: Call<'_>, done: &mut SrbList) {
     let Some(mut state) = call.adapter.state.enter() else {
-        // A callback at a lower IRQL has it, and may sit below on this very processor: come back later.
+        // A callback at a lower IRQL has it, and may sit below on this very processor: come back later. A line interrupt
+        // stays masked until then, or it would come again at once and that callback never get on.
         call.port.tick_after(BUSY_US);
         return;
     };
     visit(&mut state, call, done);
+    // A controller at rest is left alone: the reset that wakes it takes the mask away.
+    if call.adapter.messages() == 0
+        && matches!(state.life, Life::Running | Life::Waking)
+        && let Some(registers) = &state.registers
+        && call.adapter.take_line_masked()
+    {
+        registers.write32(INTMC, VECTOR_0);
+    }
 }
 
 /// Drains, advances, and asks for the next visit.

@@ -56,9 +56,14 @@ pub(crate) fn find(
         .uncached_extension(configuration, MEMORY_BYTES as u32)
         .ok_or(FindError::Configuration)?;
     let mut state = adapter.state.enter().ok_or(FindError::Configuration)?;
+    adapter.admin_lookout.turn_to(None);
+    adapter.io_lookout.turn_to(None);
     prepare(&mut state, registers, memory).ok_or(FindError::Configuration)?;
     let masked = !port.msi_x_enabled(configuration);
     identify(&mut state, port, masked)?;
+    if masked {
+        adapter.mark_line_masked();
+    }
     let state = &mut *state;
     let Some(info) = state.controller.as_ref().and_then(Controller::info) else {
         return Err(FindError::Controller);

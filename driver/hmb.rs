@@ -7,7 +7,8 @@ use nvme::Instant;
 use nvme::hmb::{Granted, Lent, Limit, Needs, NotWanted, Policy, Ranges, Unusable, Wanted};
 use nvme::lifecycle::{Contents, Controller, Failure, Inventory};
 
-use crate::state::{Call, Life};
+use crate::call::Call;
+use crate::state::Life;
 use crate::storport::{DmaBlock, Event, HmbRanges, Irql, Level, Parameters, Port, PortError, text};
 
 /// What all adapters of the driver hold together, in bytes.

@@ -25,10 +25,12 @@ extern crate wdk_panic;
 use wdk_alloc::WdkAllocator;
 
 mod adapter;
+mod call;
 mod completion;
 mod find;
 mod hmb;
 mod io;
+mod plug_and_play;
 mod policy;
 mod power;
 mod recovery;

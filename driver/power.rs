@@ -3,9 +3,9 @@
 use nvme::lifecycle::Contents;
 
 use crate::adapter::Adapter;
+use crate::call::Call;
 use crate::completion::visit;
-use crate::start::advance_to_end;
-use crate::state::{Call, Life};
+use crate::state::Life;
 use crate::storport::{Irql, Port, SrbList};
 
 /// What `HwStorAdapterControl` is asked to do.
@@ -85,35 +85,15 @@ pub(crate) fn control(adapter: &Adapter, port: Port, control: AdapterControl) {
 /// Waits until the controller is at rest, within what the IRQL allows; then it is stopped by force.
 fn settle(call: Call<'_>) {
     let budget_us = match call.irql {
-        Irql::Passive => return advance_to_end(call),
+        Irql::Passive => return call.advance_to_end(),
         Irql::Dispatch => DISPATCH_BUDGET_US,
         Irql::Device => DEVICE_BUDGET_US,
     };
-    if !advance_within(call, budget_us) {
+    if !call.advance_within(budget_us) {
         if let Some(mut state) = call.adapter.state.enter() {
             state.disable(call);
         }
-        advance_within(call, DEVICE_BUDGET_US);
-    }
-}
-
-/// Takes steps for at most `budget_us` microseconds; true when there is nothing left to wait for.
-fn advance_within(call: Call<'_>, budget_us: u32) -> bool {
-    let end = call.port.now().after_us(u64::from(budget_us));
-    loop {
-        let mut done = SrbList::new();
-        let after_us = match call.adapter.state.enter() {
-            Some(mut state) => state.advance(call, &mut done),
-            None => Some(1),
-        };
-        done.complete(call.port);
-        let Some(after_us) = after_us else {
-            return true;
-        };
-        if call.port.now() >= end {
-            return false;
-        }
-        call.port.pause(after_us, call.irql);
+        call.advance_within(DEVICE_BUDGET_US);
     }
 }
 

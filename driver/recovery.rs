@@ -1,8 +1,8 @@
 //! The timer, and resets that the port driver asks for.
 
 use crate::adapter::Adapter;
+use crate::call::Call;
 use crate::completion::{serve, visit};
-use crate::state::Call;
 use crate::storport::{Irql, Port, SrbList};
 
 /// `HwStorTimer`, with the StartIo lock: the next step of whatever is under way.

@@ -2,7 +2,7 @@
 
 use nvme::lifecycle::{Event as ControllerEvent, Failure};
 
-use crate::state::Call;
+use crate::call::Call;
 use crate::storport::{Event, Irql, Level, Parameters, text};
 
 /// Event numbers, as documented.

@@ -3,8 +3,8 @@
 use scsi::{Action, DataDirection};
 
 use crate::adapter::Adapter;
+use crate::call::Call;
 use crate::io::end_scsi;
-use crate::state::Call;
 use crate::storport::{Irql, Port, Srb, SrbFunction, SrbList, SrbStatus};
 
 /// SYNCHRONIZE CACHE(10) of the whole unit: what a flush request comes down to.

@@ -1,9 +1,10 @@
 //! The start of an adapter, once it is found: everything that takes time, at `PASSIVE_LEVEL`.
 
 use crate::adapter::Adapter;
+use crate::call::Call;
 use crate::policy;
-use crate::state::{Call, Life};
-use crate::storport::{Irql, Port, SrbList};
+use crate::state::Life;
+use crate::storport::{Irql, Port};
 
 /// Messages that are of use: one for the admin queue, one for the I/O queue.
 const MESSAGES: u16 = 2;
@@ -21,25 +22,11 @@ pub(crate) fn start(adapter: &Adapter, port: Port) -> bool {
         state.policy = Some(policy);
         state.begin_start(call);
     }
-    advance_to_end(call);
+    call.advance_to_end();
     // An interrupt that came while the state was in use here found it taken: look once more.
     adapter.dpc.issue(port);
     adapter
         .state
         .enter()
         .is_none_or(|state| state.life == Life::Running)
-}
-
-/// Takes steps until there is nothing to wait for. Every wait inside has a deadline, so this ends.
-pub(crate) fn advance_to_end(call: Call<'_>) {
-    loop {
-        let mut done = SrbList::new();
-        let after_us = match call.adapter.state.enter() {
-            Some(mut state) => state.advance(call, &mut done),
-            None => Some(1),
-        };
-        done.complete(call.port);
-        let Some(after_us) = after_us else { return };
-        call.port.pause(after_us, call.irql);
-    }
 }

@@ -4,13 +4,12 @@ use nvme::hmb::Policy;
 use nvme::lifecycle::{Controller, Failure, Goal, Inventory, Progress, QueueMemory, Shutdown};
 
 use crate::adapter::Adapter;
+use crate::call::Call;
 use crate::completion::visit;
 use crate::hmb::Hmb;
 use crate::io::{Drained, IoQueue, Outstanding};
 use crate::report;
-use crate::storport::{
-    DmaBlock, Irql, PnpAction, Port, RegisterWindow, Srb, SrbFunction, SrbList, SrbStatus,
-};
+use crate::storport::{DmaBlock, RegisterWindow, Srb, SrbFunction, SrbList, SrbStatus};
 
 /// What an adapter is good for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,7 +64,7 @@ pub(crate) struct State {
     pub(crate) hmb: Hmb,
     pub(crate) policy: Option<Policy>,
     pub(crate) life: Life,
-    outstanding: Outstanding,
+    pub(crate) outstanding: Outstanding,
     stage: Stage,
     /// Resets since the controller last ran.
     resets: u8,
@@ -74,18 +73,7 @@ pub(crate) struct State {
     /// Requests that wait until the controller runs.
     waiting: SrbList,
     /// Requests that are completed when the controller has come to rest or runs again.
-    then_complete: SrbList,
-}
-
-/// In which callback a step is taken.
-#[derive(Clone, Copy)]
-pub(crate) struct Call<'a> {
-    /// Whose.
-    pub(crate) adapter: &'a Adapter,
-    /// The port driver.
-    pub(crate) port: Port,
-    /// What may be called.
-    pub(crate) irql: Irql,
+    pub(crate) then_complete: SrbList,
 }
 
 impl State {
@@ -160,7 +148,9 @@ impl State {
         let (Some(io), Some(registers)) = (&mut self.io, &self.registers) else {
             return false;
         };
-        match io.drain(&mut self.outstanding, registers, done) {
+        let drained = io.drain(&mut self.outstanding, registers, done);
+        self.turn_lookouts(call.adapter);
+        match drained {
             Drained::All => {}
             Drained::More => return true,
             Drained::Impossible => {
@@ -237,9 +227,9 @@ impl State {
         }
     }
 
-    /// Begins to disable the controller at once: the last resort.
-    pub(crate) fn disable(&mut self, call: Call<'_>) {
-        self.begin(call, Goal::Disable, Stage::Disabling);
+    /// Begins to disable the controller at once: the last resort. False when there is none.
+    pub(crate) fn disable(&mut self, call: Call<'_>) -> bool {
+        self.begin(call, Goal::Disable, Stage::Disabling)
     }
 
     fn begin(&mut self, call: Call<'_>, goal: Goal, stage: Stage) -> bool {
@@ -253,15 +243,14 @@ impl State {
         begun
     }
 
-    /// Whether a completion queue holds something that nobody has taken.
-    pub(crate) fn has_completions(&self) -> bool {
-        self.io
-            .as_ref()
-            .is_some_and(|io| io.completion.is_pending())
-            || self
-                .controller
-                .as_ref()
-                .is_some_and(Controller::has_completions)
+    /// Tells the routine of a line interrupt where the next completions will show. Messages need nobody to look.
+    fn turn_lookouts(&self, adapter: &Adapter) {
+        if adapter.messages() == 0 {
+            let admin = self.controller.as_ref().and_then(Controller::completions);
+            adapter.admin_lookout.turn_to(admin);
+            let io = self.io.as_ref().map(|io| &io.completion);
+            adapter.io_lookout.turn_to(io);
+        }
     }
 
     /// Whether the controller is being taken somewhere.
@@ -287,6 +276,7 @@ impl State {
             }
             let progress = controller.step(registers, &mut self.inventory, call.port.now());
             self.hmb.settle(call, controller);
+            self.turn_lookouts(call.adapter);
             match progress {
                 Progress::Again { after_us: 0 } => {}
                 Progress::Again { after_us } => return Some(after_us),
@@ -365,7 +355,9 @@ impl State {
             }
             // Shutdown processing ran out of time, but the controller was stopped all the same.
             Stage::ShuttingDown if failure == Failure::NotShutDown => self.at_rest(call, done),
-            Stage::ShuttingDown if failure != Failure::Removed => self.disable(call),
+            Stage::ShuttingDown if failure != Failure::Removed => {
+                self.disable(call);
+            }
             Stage::ShuttingDown | Stage::Disabling => {
                 self.confirm_removal(call);
                 self.at_rest(call, done);
@@ -389,16 +381,6 @@ impl State {
         }
     }
 
-    /// The device is gone if the system said so and the registers agree: that is proof for the Host Memory Buffer.
-    pub(crate) fn confirm_removal(&mut self, call: Call<'_>) {
-        let (Some(controller), Some(registers)) = (&mut self.controller, &self.registers) else {
-            return;
-        };
-        if self.removed && controller.confirm_removal(registers) {
-            self.hmb.settle(call, controller);
-        }
-    }
-
     /// Nothing more will come of any request.
     fn give_up(&mut self, done: &mut SrbList) {
         self.return_outstanding(done, SrbStatus::NO_HBA);
@@ -419,7 +401,7 @@ impl State {
     }
 
     /// The controller has come to rest, or cannot be brought to it.
-    fn at_rest(&mut self, call: Call<'_>, done: &mut SrbList) {
+    pub(crate) fn at_rest(&mut self, call: Call<'_>, done: &mut SrbList) {
         self.stage = Stage::Idle;
         self.hmb.release(call, self.life);
         if matches!(self.life, Life::Stopped | Life::Dead) {
@@ -450,39 +432,6 @@ impl State {
             return false;
         };
         hmb.lend(call, controller, inventory, &policy.unwrap_or_default())
-    }
-
-    /// A plug and play request. One of the adapter itself is completed when the controller is at rest and its memory is
-    /// back.
-    fn plug_and_play(&mut self, call: Call<'_>, srb: Srb, done: &mut SrbList) {
-        match srb.plug_and_play() {
-            Some((PnpAction::Stop | PnpAction::Remove, true)) => {
-                self.then_complete.push(srb, SrbStatus::SUCCESS);
-                self.rest(call, Life::Stopped);
-                if !self.is_busy() {
-                    self.at_rest(call, done);
-                }
-            }
-            Some((PnpAction::SurpriseRemoval, true)) => {
-                self.then_complete.push(srb, SrbStatus::SUCCESS);
-                self.surprise_removal(call, done);
-            }
-            Some((PnpAction::Stop | PnpAction::Remove | PnpAction::SurpriseRemoval, false)) => {
-                done.push(srb, SrbStatus::SUCCESS);
-            }
-            Some((PnpAction::Other, _)) | None => done.push(srb, SrbStatus::INVALID_REQUEST),
-        }
-    }
-
-    /// The system says that the device is gone. One that still answers is stopped first: it may still write.
-    pub(crate) fn surprise_removal(&mut self, call: Call<'_>, done: &mut SrbList) {
-        self.removed = true;
-        self.life = Life::Stopped;
-        self.confirm_removal(call);
-        let in_use = self.hmb.is_lent() || self.outstanding.outstanding() > 0;
-        if !in_use || !self.begin(call, Goal::Disable, Stage::Disabling) {
-            self.at_rest(call, done);
-        }
     }
 
     /// Tells the asynchronous events of the controller.

@@ -56,6 +56,11 @@ impl DmaBlock {
         // SAFETY: `offset` is at most the length of the block.
         (end <= self.bytes).then(|| unsafe { self.start.as_ptr().add(offset) })
     }
+
+    /// The address of the word at byte `offset`, where there is one.
+    pub(super) fn word(&self, offset: usize) -> Option<*mut u32> {
+        self.at(offset, WORD).and_then(as_words)
+    }
 }
 
 impl DmaMemory for DmaBlock {

@@ -257,9 +257,14 @@ impl<D: DmaMemory> Controller<D> {
         self.lending.is_return()
     }
 
+    /// The admin completion queue, while the controller has it.
+    pub fn completions(&self) -> Option<&CompletionQueue<D>> {
+        self.live.then_some(&self.completion)
+    }
+
     /// Whether the controller has posted an admin completion that no step has taken.
     pub fn has_completions(&self) -> bool {
-        self.live && self.completion.is_pending()
+        self.completions().is_some_and(CompletionQueue::is_pending)
     }
 
     /// The controller is enabled and no goal is going on.

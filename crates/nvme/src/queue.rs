@@ -206,14 +206,39 @@ impl<D: DmaMemory> CompletionQueue<D> {
         (index as usize).wrapping_mul(COMPLETION_BYTES)
     }
 
+    /// Where the next completion will show.
+    pub fn next_phase_tag(&self) -> PhaseTag<'_, D> {
+        PhaseTag {
+            memory: &self.memory,
+            offset: Self::offset(self.head).wrapping_add(offset_of!(Completion, cid)),
+            posted: self.phase,
+        }
+    }
+
     /// Whether the controller has posted a completion that nobody has taken, by the phase tag of the entry at the head.
     pub fn is_pending(&self) -> bool {
+        let tag = self.next_phase_tag();
         let mut dword = [0; 4];
-        let offset = Self::offset(self.head).wrapping_add(offset_of!(Completion, cid));
-        self.memory.read(offset, &mut dword);
-        let phase = u32::from_le_bytes(dword) >> 16 & 1 == 1;
-        phase == self.phase
+        tag.memory.read(tag.offset, &mut dword);
+        phase(u32::from_le_bytes(dword)) == tag.posted
     }
+}
+
+/// The phase tag that turns when the next completion is posted, for those who look without the queue.
+#[derive(Clone, Copy, Debug)]
+pub struct PhaseTag<'a, D> {
+    /// The ring.
+    pub memory: &'a D,
+    /// Byte offset in the ring of the dword that holds the tag.
+    pub offset: usize,
+    /// The tag of a completion that has been posted.
+    pub posted: bool,
+}
+
+/// The phase tag (4.2.1, bit 16) in the last dword of a completion.
+#[must_use]
+pub const fn phase(dword: u32) -> bool {
+    dword >> 16 & 1 == 1
 }
 
 impl<D: DmaMemory> Iterator for CompletionQueue<D> {

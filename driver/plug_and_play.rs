@@ -1,0 +1,50 @@
+//! Stop and removal, as plug and play announces them.
+
+use crate::call::Call;
+use crate::state::{Life, State};
+use crate::storport::{PnpAction, Srb, SrbList, SrbStatus};
+
+impl State {
+    /// A plug and play request. One of the adapter itself is completed when the controller is at rest and its memory is
+    /// back.
+    pub(crate) fn plug_and_play(&mut self, call: Call<'_>, srb: Srb, done: &mut SrbList) {
+        match srb.plug_and_play() {
+            Some((PnpAction::Stop | PnpAction::Remove, true)) => {
+                self.then_complete.push(srb, SrbStatus::SUCCESS);
+                self.rest(call, Life::Stopped);
+                if !self.is_busy() {
+                    self.at_rest(call, done);
+                }
+            }
+            Some((PnpAction::SurpriseRemoval, true)) => {
+                self.then_complete.push(srb, SrbStatus::SUCCESS);
+                self.surprise_removal(call, done);
+            }
+            Some((PnpAction::Stop | PnpAction::Remove | PnpAction::SurpriseRemoval, false)) => {
+                done.push(srb, SrbStatus::SUCCESS);
+            }
+            Some((PnpAction::Other, _)) | None => done.push(srb, SrbStatus::INVALID_REQUEST),
+        }
+    }
+
+    /// The system says that the device is gone. One that still answers is stopped first: it may still write.
+    pub(crate) fn surprise_removal(&mut self, call: Call<'_>, done: &mut SrbList) {
+        self.removed = true;
+        self.life = Life::Stopped;
+        self.confirm_removal(call);
+        let in_use = self.hmb.is_lent() || self.outstanding.outstanding() > 0;
+        if !in_use || !self.disable(call) {
+            self.at_rest(call, done);
+        }
+    }
+
+    /// The device is gone if the system said so and the registers agree: that is proof for the Host Memory Buffer.
+    pub(crate) fn confirm_removal(&mut self, call: Call<'_>) {
+        let (Some(controller), Some(registers)) = (&mut self.controller, &self.registers) else {
+            return;
+        };
+        if self.removed && controller.confirm_removal(registers) {
+            self.hmb.settle(call, controller);
+        }
+    }
+}
