@@ -4,10 +4,14 @@ use core::mem;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use nvme::Instant;
-use nvme::hmb::{Granted, Lent, Limit, Needs, NotWanted, Policy, Ranges, Unusable, Wanted};
+use nvme::hmb::{
+    Downgrade, Granted, Lent, Limit, Needs, NotWanted, Policy, Probation, Ranges, Symptom,
+    Unusable, Wanted,
+};
 use nvme::lifecycle::{Contents, Controller, Failure, Inventory};
 
 use crate::call::Call;
+use crate::downgrade;
 use crate::state::Life;
 use crate::storport::{DmaBlock, Event, HmbRanges, Irql, Level, Parameters, Port, PortError, text};
 
@@ -22,6 +26,7 @@ mod event_id {
     pub(super) const FREED: u32 = 103;
     pub(super) const RETAINED: u32 = 104;
     pub(super) const FREE_FAILED: u32 = 105;
+    pub(super) const DOWNGRADED: u32 = 106;
 }
 
 /// Why no memory was lent, as the event tells it.
@@ -45,6 +50,8 @@ enum Why {
     Refused = 8,
     /// The controller did not answer.
     NoAnswer = 9,
+    /// The controller died on what it was lent before.
+    Downgraded = 10,
 }
 
 impl From<NotWanted> for Why {
@@ -55,6 +62,7 @@ impl From<NotWanted> for Why {
             NotWanted::Contradictory => Self::Contradictory,
             NotWanted::MinimumTooLarge => Self::MinimumTooLarge,
             NotWanted::TotalExceeded => Self::TotalExceeded,
+            NotWanted::Downgraded => Self::Downgraded,
         }
     }
 }
@@ -74,6 +82,9 @@ pub(crate) struct Hmb {
     retained: bool,
     /// When to ask again, where the port driver had no memory.
     retry: Option<Retry>,
+    /// The most that the controller is lent, after it died on more.
+    pub(crate) downgrade: Option<Downgrade>,
+    probation: Probation,
 }
 
 /// An allocation that was refused, to be tried again.
@@ -108,6 +119,8 @@ impl Hmb {
         contents: Contents::Kept,
         retained: false,
         retry: None,
+        downgrade: None,
+        probation: Probation::NONE,
     };
 
     /// Whether the controller may use the memory.
@@ -158,6 +171,7 @@ impl Hmb {
             self.release(call, Life::Running);
             return false;
         }
+        self.free_excess(call);
         let granted = match mem::replace(&mut self.memory, Memory::None) {
             Memory::Granted(granted) => granted,
             Memory::None => match self.ask(call, &needs, policy, inventory.namespaces.used_bytes())
@@ -200,12 +214,11 @@ impl Hmb {
         policy: &Policy,
         used_bytes: u64,
     ) -> Option<Granted<HmbRanges>> {
-        let wanted = match Wanted::decide(
-            needs,
-            policy,
-            HELD_BYTES.load(Ordering::Acquire),
-            used_bytes,
-        ) {
+        let held_bytes = HELD_BYTES.load(Ordering::Acquire);
+        let most_bytes = self.downgrade.map_or(u64::MAX, |limit| limit.limit_bytes);
+        let wanted = match Wanted::decide(needs, policy, held_bytes, used_bytes)
+            .and_then(|wanted| wanted.at_most(most_bytes))
+        {
             Ok(wanted) => wanted,
             Err(reason) => {
                 self.not_lent(call, needs, reason.into(), 0, 0);
@@ -282,8 +295,59 @@ impl Hmb {
         }
     }
 
+    /// The controller stopped working. If the memory that it was lent is to blame, it gets less from now on.
+    pub(crate) fn suspect(
+        &mut self,
+        call: Call<'_>,
+        controller: Option<&Controller<DmaBlock>>,
+        symptom: Symptom,
+    ) {
+        let (Memory::Lent(lent), Some(info)) =
+            (&self.memory, controller.and_then(Controller::info))
+        else {
+            return;
+        };
+        if !self.probation.ends_with(symptom, call.port.now()) {
+            return;
+        }
+        let lent_bytes = lent.offered_bytes();
+        let downgrade = Downgrade::after(
+            self.downgrade.as_ref(),
+            lent_bytes,
+            info.hmb.minimum_bytes,
+            info.firmware.0,
+        );
+        self.downgrade = Some(downgrade);
+        downgrade::remember(call, &downgrade);
+        if call.irql == Irql::Device {
+            return;
+        }
+        call.port.log(&Event {
+            id: event_id::DOWNGRADED,
+            level: Level::Warning,
+            text: text!("HMB downgraded: the device stopped working soon after it was lent memory"),
+            parameters: Parameters::Two(&[
+                (text!("LentBytes"), lent_bytes),
+                (text!("LimitBytes"), downgrade.limit_bytes),
+            ]),
+        });
+    }
+
+    /// Frees memory that is more than the controller is lent after a downgrade.
+    fn free_excess(&mut self, call: Call<'_>) {
+        let limit_bytes = self.downgrade.map_or(u64::MAX, |limit| limit.limit_bytes);
+        self.memory = match mem::replace(&mut self.memory, Memory::None) {
+            Memory::Granted(granted) if granted.bytes() > limit_bytes => {
+                free(call.port, granted);
+                Memory::None
+            }
+            other => other,
+        };
+    }
+
     /// The controller accepted the memory.
-    pub(crate) fn enabled(&self, call: Call<'_>, controller: Option<&Controller<DmaBlock>>) {
+    pub(crate) fn enabled(&mut self, call: Call<'_>, controller: Option<&Controller<DmaBlock>>) {
+        self.probation.begin(call.port.now());
         let (Memory::Lent(lent), Some(controller)) = (&self.memory, controller) else {
             return;
         };
@@ -419,5 +483,6 @@ const fn limit_code(limit: Limit) -> u64 {
         Limit::Maximum => 1,
         Limit::MinimumHonoured => 2,
         Limit::Total => 3,
+        Limit::Downgraded => 4,
     }
 }

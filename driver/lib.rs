@@ -27,6 +27,7 @@ use wdk_alloc::WdkAllocator;
 mod adapter;
 mod call;
 mod completion;
+mod downgrade;
 mod find;
 mod hmb;
 mod io;

@@ -2,6 +2,7 @@
 
 use crate::adapter::Adapter;
 use crate::call::Call;
+use crate::downgrade;
 use crate::policy;
 use crate::state::Life;
 use crate::storport::{Irql, Port};
@@ -18,8 +19,10 @@ pub(crate) fn start(adapter: &Adapter, port: Port) -> bool {
         port,
         irql: Irql::Passive,
     };
+    let downgrade = downgrade::read(port, adapter.units.get().firmware());
     if let Some(mut state) = adapter.state.enter() {
         state.policy = Some(policy);
+        state.hmb.downgrade = downgrade;
         state.begin_start(call);
     }
     call.advance_to_end();

@@ -1,6 +1,6 @@
 //! The adapter's state, and what moves it on: one step at a time, from whichever callback comes next.
 
-use nvme::hmb::Policy;
+use nvme::hmb::{Policy, Symptom};
 use nvme::lifecycle::{Controller, Failure, Goal, Inventory, Progress, QueueMemory, Shutdown};
 
 use crate::adapter::Adapter;
@@ -154,7 +154,8 @@ impl State {
             Drained::All => {}
             Drained::More => return true,
             Drained::Impossible => {
-                self.recover(call);
+                self.suspect(call, Symptom::Dead);
+                self.reset(call);
                 return false;
             }
         }
@@ -189,9 +190,30 @@ impl State {
         }
     }
 
-    /// Resets the controller and brings it back; what it had in hand comes back as reset. False where it is not in use:
-    /// then there is nothing to reset.
+    /// As somebody asks for it: resets the controller and brings it back. False where it is not in use: then there is
+    /// nothing to reset.
     pub(crate) fn recover(&mut self, call: Call<'_>) -> bool {
+        let failed = match (&self.controller, &self.registers) {
+            (Some(controller), Some(registers)) => controller.has_failed(registers),
+            _ => false,
+        };
+        if failed {
+            self.suspect(call, Symptom::Dead);
+        } else if self.outstanding.outstanding() > 0 {
+            self.suspect(call, Symptom::Silent);
+        }
+        self.reset(call)
+    }
+
+    /// The controller does not work: its Host Memory Buffer may be why.
+    fn suspect(&mut self, call: Call<'_>, symptom: Symptom) {
+        if self.life == Life::Running {
+            self.hmb.suspect(call, self.controller.as_ref(), symptom);
+        }
+    }
+
+    /// Resets the controller; what it had in hand comes back as reset.
+    fn reset(&mut self, call: Call<'_>) -> bool {
         if !matches!(self.life, Life::Running | Life::Waking) {
             return false;
         }
@@ -369,6 +391,9 @@ impl State {
     fn failed(&mut self, call: Call<'_>, failure: Failure, done: &mut SrbList) {
         self.resets = self.resets.saturating_add(1);
         let gone = failure == Failure::Removed;
+        if !gone {
+            self.suspect(call, Symptom::Dead);
+        }
         report::failed(call, failure);
         if !gone && self.resets <= MAX_RESETS && self.begin(call, Goal::Reset, Stage::Resetting) {
             self.life = Life::Waking;

@@ -71,6 +71,11 @@ impl Units {
         }
     }
 
+    /// The controller's firmware revision.
+    pub(crate) const fn firmware(&self) -> [u8; 8] {
+        self.firmware
+    }
+
     /// How many there are.
     pub(crate) const fn count(&self) -> usize {
         self.count

@@ -24,11 +24,11 @@ use wdk_sys::{
 
 use super::guarded::Finding;
 use super::request_memory::EXTENSION_BYTES;
-use super::{Configuration, Port, Srb, SrbStatus};
+use super::{Configuration, Port, PortError, Srb, SrbStatus};
 use crate::adapter::Adapter;
 use crate::find::{self, FindError};
 use crate::power::{self, AdapterControl};
-use crate::{completion, recovery, request, start};
+use crate::{completion, downgrade, recovery, request, start};
 
 /// Says that the device extension holds an [`Adapter`]: the port driver hands it over zeroed.
 const INITIALIZED: u64 = u64::from_le_bytes(*b"ferrstor");
@@ -261,7 +261,21 @@ unsafe extern "C" fn timer(extension: PVOID) {
     }
 }
 
+/// `HwStorWorkItem`. `PASSIVE_LEVEL`, no lock held. Writes down what the adapter has to remember.
+unsafe extern "C" fn work_item(extension: PVOID, _context: PVOID, worker: PVOID) {
+    // SAFETY: the first argument of a callback.
+    if let Some((adapter, port)) = unsafe { adapter(extension) } {
+        downgrade::write(adapter, port);
+        port.free_worker(worker);
+    }
+}
+
 impl Port {
+    /// Asks for a call of [`downgrade::write`]. IRQL <= `DISPATCH_LEVEL`.
+    pub(crate) fn write_down(self) -> Result<(), PortError> {
+        self.queue_work(Some(work_item))
+    }
+
     /// Asks for a call of [`recovery::tick`] in about `us` microseconds. Any IRQL.
     pub(crate) fn tick_after(self, us: u32) {
         self.request_timer(Some(timer), us);

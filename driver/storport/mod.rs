@@ -24,6 +24,7 @@ mod registers;
 mod registry;
 mod request_memory;
 mod srb;
+mod worker;
 
 use core::ffi::c_void;
 use core::ptr::NonNull;

@@ -13,6 +13,10 @@ use zerocopy::IntoBytes;
 
 use crate::{DmaMemory, PAGE_BYTES};
 
+mod downgrade;
+
+pub use downgrade::{Downgrade, Probation, Symptom};
+
 /// The unit of HMPRE, HMMIN and HMMINDS in bytes, whatever CC.MPS says.
 pub const UNIT_BYTES: u64 = 4096;
 /// The most ranges this driver takes: their descriptors fill one page.
@@ -79,6 +83,8 @@ pub enum Limit {
     MinimumHonoured,
     /// [`Policy::total_megabytes`].
     Total,
+    /// A [`Downgrade`].
+    Downgraded,
 }
 
 /// Why no memory is asked for.
@@ -94,6 +100,8 @@ pub enum NotWanted {
     MinimumTooLarge,
     /// What all adapters together may lend is used up.
     TotalExceeded,
+    /// The controller died on what it was lent before, and what it could still be lent is of no use to it.
+    Downgraded,
 }
 
 /// What to ask the port driver for.
@@ -147,6 +155,21 @@ impl Wanted {
             utilization_bytes,
             max_ranges: needs.max_ranges(),
             limit: if size > room { Limit::Total } else { limit },
+        })
+    }
+
+    /// Asks for at most `limit_bytes`, for a controller with a [`Downgrade`].
+    pub fn at_most(self, limit_bytes: u64) -> Result<Self, NotWanted> {
+        if limit_bytes == 0 || limit_bytes < self.minimum_bytes {
+            return Err(NotWanted::Downgraded);
+        }
+        if self.preferred_bytes <= limit_bytes {
+            return Ok(self);
+        }
+        Ok(Self {
+            preferred_bytes: limit_bytes,
+            limit: Limit::Downgraded,
+            ..self
         })
     }
 

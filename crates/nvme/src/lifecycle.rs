@@ -267,6 +267,12 @@ impl<D: DmaMemory> Controller<D> {
         self.completions().is_some_and(CompletionQueue::is_pending)
     }
 
+    /// Whether the controller says that it has failed (CSTS.CFS). One that is gone says nothing.
+    pub fn has_failed(&self, registers: &impl Registers) -> bool {
+        let status = registers.read32(CSTS);
+        self.live && status != u32::MAX && ControllerStatus::from(status).cfs()
+    }
+
     /// The controller is enabled and no goal is going on.
     pub const fn is_idle(&self) -> bool {
         self.live && matches!(self.task, Task::Idle)
