@@ -17,6 +17,8 @@ use crate::rule::Rule;
 
 /// Pages that an I/O command uses.
 const PAGES_PER_COMMAND: usize = 2;
+/// Pages that are used at most: of more, evenly spread ones.
+const PAGES_USED: u64 = 1 << 16;
 
 /// What a host asks for when it sets EHM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,12 +80,19 @@ impl HostMemory {
         self.lent.is_some()
     }
 
+    /// How much is lent.
+    pub(crate) fn lent_bytes(&self) -> u64 {
+        self.lent.as_ref().map_or(0, |lent| {
+            u64::from(lent.offer.pages) * lent.offer.page_bytes
+        })
+    }
+
     /// What became of it so far.
     pub(crate) fn counters(&self) -> HmbCounters {
         let mut counters = self.counters.clone();
         if let Some(lent) = &self.lent {
             counters.ranges = lent.ranges();
-            counters.lent_bytes = counters.ranges.iter().map(|(_, bytes)| bytes).sum();
+            counters.lent_bytes = self.lent_bytes();
         }
         counters
     }
@@ -261,12 +270,15 @@ impl Lent {
         useful_bytes: u64,
         bus: &mut dyn Bus,
     ) -> Self {
+        let useful = useful_bytes.div_ceil(offer.page_bytes);
+        let each = useful.min(offer.pages.into()).div_ceil(PAGES_USED).max(1);
         let pages = descriptors
             .iter()
             .flat_map(|entry| {
                 (0..u64::from(entry.bsize)).map(|page| entry.badd + page * offer.page_bytes)
             })
-            .take(useful_bytes.div_ceil(offer.page_bytes) as usize)
+            .take(useful as usize)
+            .step_by(each as usize)
             .map(|address| (address, 0))
             .collect();
         let lent = Self {

@@ -41,5 +41,5 @@ mod rule;
 pub use bus::{Access, Bus, BusFault};
 pub use controller::{Controller, HmbCounters, Power, Width};
 pub use media::{FileMedia, Media, MemoryMedia};
-pub use profile::{Answer, Key, NamedProfile, Profile, ProfileError, Refusal};
+pub use profile::{Answer, Death, Dies, Key, NamedProfile, Profile, ProfileError, Refusal};
 pub use rule::Rule;

@@ -139,7 +139,7 @@ fn a_disk_that_cannot_be_used_is_refused() {
 fn an_impossible_profile_is_refused() {
     let place = Place::new();
     let refuses = |profile: &str, why: &str| place.refuses(&["--profile", profile], why);
-    refuses("hmmin=1G,hmpre=64M", "hmmin is larger than hmpre");
+    refuses("dies=early", "lent:BYTES");
     refuses("hmpref=64M", "did you mean 'hmpre'");
     refuses("plian", "did you mean 'plain'");
     refuses("grant=all", "grant");

@@ -22,8 +22,6 @@ use crate::namespace::{Namespace, OUI};
 use crate::nvm::judge_namespace;
 use crate::pci::VENDOR_ID;
 
-/// Firmware revision.
-pub(super) const FIRMWARE: &str = "1.0";
 const SERIAL: &str = "SW0000000001";
 const CONTROLLER_ID: u16 = 1;
 
@@ -104,7 +102,7 @@ impl Controller {
         data.ssvid = VENDOR_ID;
         data.sn = Ascii::padded(SERIAL);
         data.mn = Ascii::padded(&profile.model);
-        data.fr = Ascii::padded(FIRMWARE);
+        data.fr = Ascii::padded(&profile.firmware);
         data.ieee = [OUI[2], OUI[1], OUI[0]];
         data.mdts = mdts(profile.mdts_bytes, profile.page_min_bytes);
         data.cntlid = CONTROLLER_ID;

@@ -9,7 +9,6 @@ use nvme_spec::status::Status;
 use nvme_spec::text::Ascii;
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::identify::FIRMWARE;
 use super::{CDW10_BYTE, CDW12_BYTE};
 use crate::bus::Bus;
 use crate::command::{ADMIN, NVM, Supported};
@@ -62,7 +61,9 @@ impl Controller {
         match id {
             LogPageId::ERROR_INFORMATION => Ok(self.logs.errors().as_bytes().to_vec()),
             LogPageId::SMART_HEALTH => Ok(self.health().as_bytes().to_vec()),
-            LogPageId::FIRMWARE_SLOT => Ok(firmware_slots().as_bytes().to_vec()),
+            LogPageId::FIRMWARE_SLOT => {
+                Ok(firmware_slots(&self.profile.firmware).as_bytes().to_vec())
+            }
             LogPageId::CHANGED_NAMESPACES => {
                 Ok(ChangedNamespaces::new_zeroed().as_bytes().to_vec())
             }
@@ -72,10 +73,10 @@ impl Controller {
     }
 }
 
-fn firmware_slots() -> FirmwareSlotInformation {
+fn firmware_slots(revision: &str) -> FirmwareSlotInformation {
     let mut slots = FirmwareSlotInformation::new_zeroed();
     slots.afi = ActiveFirmware::new().with_active_slot(1);
-    slots.frs[0] = Ascii::padded(FIRMWARE);
+    slots.frs[0] = Ascii::padded(revision);
     slots
 }
 

@@ -89,6 +89,10 @@ impl Controller {
     /// The next step of an outstanding command is due.
     pub(super) fn proceed(&mut self, index: usize, at_ns: u64, bus: &mut dyn Bus) {
         let command = self.outstanding.remove(index);
+        let starts = matches!(command.stage, Stage::Execute(..));
+        if starts && self.dies_of_command(command.queue, bus) {
+            return;
+        }
         match command.stage.clone() {
             Stage::Execute(_, entry) => self.execute(command, &entry, at_ns, bus),
             Stage::Complete(_, end) => self.complete(&command, end, bus),

@@ -1,5 +1,6 @@
 //! The controller as the machine sees it: configuration space, BAR, power, time.
 
+mod death;
 mod doorbell;
 mod execute;
 mod state;
@@ -19,6 +20,7 @@ use crate::profile::Profile;
 use crate::queue::{Outstanding, Queues};
 use crate::registers::{AQA_BITS, BASE_BITS, Change, Registers, set_half, width_fits};
 use crate::rule::Rule;
+use death::Mortality;
 
 /// How wide an access to the BAR is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +88,7 @@ pub struct Controller {
     pub(crate) logs: Logs,
     pub(crate) namespaces: Vec<Namespace>,
     pub(crate) hmb: HostMemory,
+    mortality: Mortality,
     power: Power,
     present: bool,
 }
@@ -129,6 +132,7 @@ impl Controller {
             logs: Logs::new(),
             namespaces,
             hmb: HostMemory::new(profile),
+            mortality: Mortality::default(),
             power: Power::D0,
             present: true,
             profile: profile.clone(),
@@ -156,7 +160,7 @@ impl Controller {
     /// Reads `bytes` (1, 2 or 4) bytes of configuration space.
     #[must_use]
     pub fn config_read(&self, offset: u16, bytes: u8) -> u32 {
-        if !self.present || self.power == Power::D3Cold {
+        if !self.is_reachable() {
             return u32::MAX >> (32 - 8 * u32::from(bytes.clamp(1, 4)));
         }
         self.config.read(offset, bytes)
@@ -171,7 +175,7 @@ impl Controller {
         now_ns: u64,
         bus: &mut dyn Bus,
     ) {
-        if !self.present || self.power == Power::D3Cold {
+        if !self.is_reachable() {
             return;
         }
         let slept = self.config.sleeps();
@@ -193,9 +197,14 @@ impl Controller {
         self.sync_line(bus);
     }
 
+    /// Whether configuration space answers.
+    fn is_reachable(&self) -> bool {
+        self.present && self.power != Power::D3Cold && !self.mortality.is_gone()
+    }
+
     /// Whether registers answer.
     fn responds(&self) -> bool {
-        self.present && self.power == Power::D0 && self.config.decodes_memory()
+        self.is_reachable() && self.power == Power::D0 && self.config.decodes_memory()
     }
 
     fn region(&self, offset: u64) -> Region {
@@ -349,7 +358,7 @@ impl Controller {
 
     /// The INTx line shows whether completions wait.
     fn sync_line(&mut self, bus: &mut dyn Bus) {
-        let wanted = self.present && self.queues.interrupts(self.registers.mask);
+        let wanted = self.is_reachable() && self.queues.interrupts(self.registers.mask);
         self.interrupts.drive_line(wanted, &mut self.config, bus);
     }
 
@@ -373,7 +382,7 @@ impl Controller {
     }
 
     fn next_event(&self) -> Option<(u64, Event)> {
-        if !self.present || self.power != Power::D0 || self.config.sleeps() {
+        if !self.is_reachable() || self.power != Power::D0 || self.config.sleeps() {
             return None;
         }
         let change = self
@@ -381,18 +390,18 @@ impl Controller {
             .change
             .map(|(at, change)| (at, Event::Change(change)));
         let shutdown = self.registers.shutdown_ns.map(|at| (at, Event::Shutdown));
-        let masters = self.config.masters_bus();
+        let works = self.config.masters_bus() && self.mortality.works();
         let fetches = self
             .queues
             .submission
             .iter()
-            .filter(|_| masters && self.accepts_commands())
+            .filter(|_| works && self.accepts_commands())
             .filter_map(|(id, queue)| Some((queue.fetch_ns?, Event::Fetch(*id))));
         let commands = self
             .outstanding
             .iter()
             .enumerate()
-            .filter(|_| masters && !self.registers.csts.cfs())
+            .filter(|_| works && !self.registers.csts.cfs())
             .filter_map(|(index, command)| Some((command.stage.due_ns()?, Event::Command(index))));
         change
             .into_iter()
@@ -415,6 +424,7 @@ impl Controller {
             self.hmb.lose();
             self.reset_function(bus);
             self.logs.power_cycle();
+            self.update_firmware();
         }
         self.power = to;
         self.config.sleep(to == Power::D3Hot);

@@ -141,7 +141,7 @@ impl Controller {
         self.clear();
         self.registers.csts = ControllerStatus::new().with_rdy(ready);
         let at = now_ns.saturating_add(self.profile.ready_ns);
-        self.registers.change = Some((at, Change::NotReady));
+        self.registers.change = self.profile.resets.then_some((at, Change::NotReady));
     }
 
     /// What any reset clears.
@@ -151,6 +151,7 @@ impl Controller {
         self.features = Features::new(&self.profile);
         self.events = Events::default();
         self.interrupts.forget();
+        self.mortality.reset();
         self.registers.mask = 0;
         self.registers.shutdown_ns = None;
     }

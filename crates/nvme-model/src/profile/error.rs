@@ -34,8 +34,6 @@ pub enum Refusal {
     TransferBelowPages,
     /// `mpsmin` is above `mpsmax`.
     Pages,
-    /// `hmmin` is above `hmpre`.
-    HmbMinimum,
     /// The doorbells do not fit the register window.
     Doorbells,
 }
@@ -47,7 +45,6 @@ impl fmt::Display for Refusal {
             Self::Capacity => "capacity is not a whole number of blocks",
             Self::TransferBelowPages => "mdts is smaller than two pages of mpsmin",
             Self::Pages => "mpsmin is larger than mpsmax",
-            Self::HmbMinimum => "hmmin is larger than hmpre",
             Self::Doorbells => "the doorbells of so many queues at this dstrd exceed 1 MiB",
         })
     }

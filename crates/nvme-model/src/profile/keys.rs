@@ -25,6 +25,16 @@ pub(super) const KEYS: &[Key] = &[
         "Software NVMe",
         "model number, at most 40 printable characters",
     ),
+    key(
+        "firmware",
+        "1.0",
+        "firmware revision, at most 8 printable characters",
+    ),
+    key(
+        "update",
+        "",
+        "firmware revision from the next loss of power on, one that does not die; empty: no change",
+    ),
     key("version", "1.4", "specification revision: 1.4 or 2.0"),
     key("capacity", "1G", "bytes of each namespace, whole blocks"),
     key("block", "512", "logical block size in bytes: 512 to 4096"),
@@ -77,6 +87,21 @@ pub(super) const KEYS: &[Key] = &[
         "how long the controller takes to become ready, or not ready, in milliseconds",
     ),
     key("timeout", "7500", "CAP.TO in milliseconds, in steps of 500"),
+    key(
+        "reset",
+        "ok",
+        "whether CSTS.RDY follows CC.EN = 0: ok, never",
+    ),
+    key(
+        "dies",
+        "never",
+        "when the controller dies: never, lent:BYTES (at its third I/O command after it was lent more than that), command:N (at its N-th command, once)",
+    ),
+    key(
+        "death",
+        "fatal",
+        "how it dies: fatal (CSTS.CFS, until a reset), silent (no command is carried out, until a reset), gone (all ones)",
+    ),
     key("vwc", "1", "volatile write cache present: 0 or 1"),
     key("aerl", "4", "most Asynchronous Event Requests, 1 to 256"),
 ];

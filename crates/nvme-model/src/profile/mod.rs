@@ -10,7 +10,9 @@ pub use error::{ProfileError, Refusal};
 pub use keys::{Key, NamedProfile};
 
 use keys::{KEYS, NAMED};
-use value::{answer, milliseconds, model_number, pages, power_of_two, size, version};
+use value::{
+    answer, death, dies, milliseconds, pages, power_of_two, printable, reset, size, version,
+};
 
 use crate::media::{Media, MemoryMedia};
 
@@ -32,11 +34,39 @@ pub enum Answer {
     Fails,
 }
 
+/// When the controller dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Dies {
+    /// Not by itself.
+    #[default]
+    Never,
+    /// At its third I/O command, each time that it is lent more than so many bytes.
+    Lent(u64),
+    /// At its so many-th command, admin commands counted, from 1: once.
+    Command(u64),
+}
+
+/// How the controller dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Death {
+    /// With CSTS.CFS = 1, until a reset.
+    #[default]
+    Fatal,
+    /// It carries out no command any more, until a reset.
+    Silent,
+    /// As behind a link that is down: everything reads as all ones. It has not said that it uses no memory.
+    Gone,
+}
+
 /// What the model is. [`Profile::default`] is a controller with a Host Memory Buffer and a namespace of 1 GiB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// Model number, as Identify Controller tells it.
     pub model: String,
+    /// Firmware revision, as Identify Controller tells it.
+    pub firmware: String,
+    /// Firmware revision from the next time on that it loses its power: one that does not die. Empty for no change.
+    pub update: String,
     /// Specification revision as in the register VS, for example `0x0001_0400`.
     pub version: u32,
     /// Size of each namespace that [`Profile::memory`] makes.
@@ -77,6 +107,12 @@ pub struct Profile {
     pub ready_ns: u64,
     /// CAP.TO.
     pub timeout_ns: u64,
+    /// CSTS.RDY follows CC.EN = 0; otherwise it stays 1, with whatever memory is in use.
+    pub resets: bool,
+    /// When it dies.
+    pub dies: Dies,
+    /// How it dies.
+    pub death: Death,
     /// A volatile write cache is present.
     pub write_cache: bool,
     /// Most Asynchronous Event Requests outstanding.
@@ -87,6 +123,8 @@ impl Default for Profile {
     fn default() -> Self {
         Self {
             model: "Software NVMe".to_owned(),
+            firmware: "1.0".to_owned(),
+            update: String::new(),
             version: 0x0001_0400,
             capacity_bytes: GIB,
             block_bytes: 512,
@@ -107,6 +145,9 @@ impl Default for Profile {
             late_ns: 20_000_000_000,
             ready_ns: 5_000_000,
             timeout_ns: 7_500_000_000,
+            resets: true,
+            dies: Dies::Never,
+            death: Death::Fatal,
             write_cache: true,
             event_requests: 4,
         }
@@ -153,7 +194,9 @@ impl Profile {
 
     fn assign(&mut self, name: &str, value: &str) -> Option<()> {
         match name {
-            "model" => self.model = model_number(value)?,
+            "model" => self.model = printable(value, 1..=40)?,
+            "firmware" => self.firmware = printable(value, 1..=8)?,
+            "update" => self.update = printable(value, 0..=8)?,
             "version" => self.version = version(value)?,
             "capacity" => self.capacity_bytes = size(value, 512..=1 << 50)?,
             "block" => self.block_bytes = power_of_two(value, 512, 4096)? as u32,
@@ -178,6 +221,9 @@ impl Profile {
                 self.timeout_ns = milliseconds(value)
                     .filter(|ns| ns % 500_000_000 == 0 && *ns <= 127_500_000_000)?;
             }
+            "reset" => self.resets = reset(value)?,
+            "dies" => self.dies = dies(value)?,
+            "death" => self.death = death(value)?,
             "vwc" => self.write_cache = size(value, 0..=1)? == 1,
             "aerl" => self.event_requests = size(value, 1..=256)? as u16,
             _ => return None,
@@ -200,7 +246,6 @@ impl Profile {
                 Refusal::TransferBelowPages,
             ),
             (self.page_min_bytes > self.page_max_bytes, Refusal::Pages),
-            (self.hmmin_bytes > self.hmpre_bytes, Refusal::HmbMinimum),
             (self.doorbells_bytes() > MIB, Refusal::Doorbells),
         ];
         match refusals.into_iter().find(|(refused, _)| *refused) {

@@ -41,6 +41,11 @@ fn unknown_keys_and_bad_values_are_told_apart() {
         ("disable", "refused"),
         ("timeout", "700"),
         ("model", "caf\u{e9}"),
+        ("firmware", "123456789"),
+        ("dies", "lent"),
+        ("dies", "command:0"),
+        ("death", "slow"),
+        ("reset", "late"),
     ] {
         let result = profile.set(key, value);
         assert!(
@@ -77,7 +82,6 @@ fn impossible_profiles_are_refused() {
             Refusal::TransferBelowPages,
         ),
         (&[("mpsmin", "64K"), ("mpsmax", "4K")], Refusal::Pages),
-        (&[("hmpre", "0")], Refusal::HmbMinimum),
         (&[("queues", "1024"), ("dstrd", "4096")], Refusal::Doorbells),
     ] {
         let mut profile = Profile::default();

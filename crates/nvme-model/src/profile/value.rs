@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Answer, GIB, KIB, MIB};
+use super::{Answer, Death, Dies, GIB, KIB, MIB};
 
 /// A number with an optional suffix K, M, G or T.
 pub(super) fn size(text: &str, range: RangeInclusive<u64>) -> Option<u64> {
@@ -54,10 +54,39 @@ pub(super) fn version(text: &str) -> Option<u32> {
     }
 }
 
-/// Text for the model number.
-pub(super) fn model_number(text: &str) -> Option<String> {
+/// Whether a reset comes to its end.
+pub(super) fn reset(text: &str) -> Option<bool> {
+    match text {
+        "ok" => Some(true),
+        "never" => Some(false),
+        _ => None,
+    }
+}
+
+/// When the controller dies.
+pub(super) fn dies(text: &str) -> Option<Dies> {
+    match text.split_once(':') {
+        None => (text == "never").then_some(Dies::Never),
+        Some(("lent", bytes)) => Some(Dies::Lent(size(bytes, 0..=16 * GIB)?)),
+        Some(("command", number)) => Some(Dies::Command(size(number, 1..=u64::MAX)?)),
+        Some(_) => None,
+    }
+}
+
+/// How the controller dies.
+pub(super) fn death(text: &str) -> Option<Death> {
+    match text {
+        "fatal" => Some(Death::Fatal),
+        "silent" => Some(Death::Silent),
+        "gone" => Some(Death::Gone),
+        _ => None,
+    }
+}
+
+/// Text of so many characters, as Identify Controller has it.
+pub(super) fn printable(text: &str, length: RangeInclusive<usize>) -> Option<String> {
     let printable = text
         .bytes()
         .all(|byte| byte == b' ' || byte.is_ascii_graphic());
-    (printable && (1..=40).contains(&text.len())).then(|| text.to_owned())
+    (printable && length.contains(&text.len())).then(|| text.to_owned())
 }

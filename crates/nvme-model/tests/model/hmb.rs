@@ -8,7 +8,7 @@ use nvme_spec::registers::CC;
 use nvme_spec::status::Status;
 use zerocopy::IntoBytes;
 
-use crate::host::{BASE, Host, PAGE, admin, nvm, status};
+use crate::host::{BASE, Host, PAGE, Pair, admin, nvm, status};
 
 /// A controller that wants 256 KiB and needs 64 KiB.
 const SMALL: &[(&str, &str)] = &[("hmpre", "256K"), ("hmmin", "64K")];
@@ -82,16 +82,38 @@ fn lend_ok(host: &mut Host, loan: &Loan, flags: u32) {
     assert_eq!(status(&completion), Status::SUCCESS);
 }
 
+/// A controller of these settings that was lent ranges of so many pages.
+fn lent(settings: &[(&str, &str)], ranges: &[u32]) -> (Host, Loan) {
+    let mut host = Host::ready(settings);
+    let loan = Loan::new(&mut host, ranges);
+    lend_ok(&mut host, &loan, EHM);
+    (host, loan)
+}
+
+/// Whether I/O commands make the controller use the memory.
+fn is_used(host: &mut Host, pair: &mut Pair) -> bool {
+    host.machine.accesses.clear();
+    for _ in 0..20 {
+        host.execute(pair, nvm(NvmOpcode::FLUSH, 1));
+    }
+    let mut accesses = host.machine.accesses.iter();
+    accesses.any(|(why, ..)| *why == Access::Hmb)
+}
+
+/// Lends so many pages in one range.
+pub fn lend_pages(host: &mut Host, pages: u32) {
+    let loan = Loan::new(host, &[pages]);
+    lend_ok(host, &loan, EHM);
+}
+
 fn scribble(host: &mut Host, at: u64) {
     host.machine.memory[(at - BASE) as usize] ^= 0xFF;
 }
 
 #[test]
 fn memory_is_lent_used_and_returned() {
-    let mut host = Host::ready(SMALL);
+    let (mut host, loan) = lent(SMALL, &[16, 8]);
     let mut pair = host.io_queues(1, 8);
-    let loan = Loan::new(&mut host, &[16, 8]);
-    lend_ok(&mut host, &loan, EHM);
     let counters = host.controller.hmb();
     assert_eq!((counters.enabled, counters.lent_bytes), (1, 24 * PAGE));
     assert_eq!(
@@ -110,30 +132,9 @@ fn memory_is_lent_used_and_returned() {
             );
         }
     }
-    host.machine.accesses.clear();
-    for _ in 0..20 {
-        host.execute(&mut pair, nvm(NvmOpcode::FLUSH, 1));
-    }
-    assert!(
-        host.machine
-            .accesses
-            .iter()
-            .any(|(why, ..)| *why == Access::Hmb)
-    );
+    assert!(is_used(&mut host, &mut pair));
     host.admin_ok(disable());
-    let before = host.machine.memory.clone();
-    for _ in 0..20 {
-        host.execute(&mut pair, nvm(NvmOpcode::FLUSH, 1));
-    }
-    for (base, pages) in &loan.entries {
-        let start = (base - BASE) as usize;
-        let range = start..start + (u64::from(*pages) * PAGE) as usize;
-        assert_eq!(
-            host.machine.memory[range.clone()],
-            before[range],
-            "it is not used after it was returned"
-        );
-    }
+    assert!(!is_used(&mut host, &mut pair));
     let counters = host.controller.hmb();
     assert_eq!(
         (
@@ -148,9 +149,7 @@ fn memory_is_lent_used_and_returned() {
 
 #[test]
 fn no_more_is_used_than_is_preferred() {
-    let mut host = Host::ready(SMALL);
-    let loan = Loan::new(&mut host, &[100]);
-    lend_ok(&mut host, &loan, EHM);
+    let (mut host, loan) = lent(SMALL, &[100]);
     let base = loan.entries[0].0;
     assert_ne!(host.machine.get(base + 63 * PAGE, 8), [0; 8]);
     assert_eq!(host.machine.get(base + 64 * PAGE, 8), [0; 8]);
@@ -160,9 +159,7 @@ fn no_more_is_used_than_is_preferred() {
 
 #[test]
 fn get_features_tells_what_is_lent() {
-    let mut host = Host::ready(SMALL);
-    let loan = Loan::new(&mut host, &[16]);
-    lend_ok(&mut host, &loan, EHM);
+    let (mut host, loan) = lent(SMALL, &[16]);
     let mut get = admin(AdminOpcode::GET_FEATURES);
     get.cdw10 = 0x0D;
     let data: HostMemoryBufferAttributes = host.admin_data(get);
@@ -181,9 +178,7 @@ fn get_features_tells_what_is_lent() {
 
 #[test]
 fn enabling_twice_is_a_sequence_error() {
-    let mut host = Host::ready(SMALL);
-    let loan = Loan::new(&mut host, &[16]);
-    lend_ok(&mut host, &loan, EHM);
+    let (mut host, loan) = lent(SMALL, &[16]);
     let again = lend(&mut host, &loan, EHM);
     assert_eq!(status(&again), Status::COMMAND_SEQUENCE_ERROR);
     assert_eq!(host.broken(), [Rule::HmbSequence]);
@@ -251,7 +246,7 @@ fn pages_are_as_large_as_cc_says() {
     host.set64(nvme_spec::registers::ACQ, at + 8192);
     host.set(CC, Host::enabled().with_mps(1).into_bits());
     host.settle();
-    host.admin = crate::host::Pair::new(0, at, at + 8192, 16);
+    host.admin = Pair::new(0, at, at + 8192, 16);
     let mut loan = Loan::new(&mut host, &[32]);
     loan.entries[0].0 = loan.entries[0].0.next_multiple_of(8192);
     (loan.entries[0].1, loan.pages) = (8, 8);
@@ -266,9 +261,7 @@ fn pages_are_as_large_as_cc_says() {
 
 #[test]
 fn a_page_that_the_host_writes_is_found_at_disable() {
-    let mut host = Host::ready(SMALL);
-    let loan = Loan::new(&mut host, &[16]);
-    lend_ok(&mut host, &loan, EHM);
+    let (mut host, loan) = lent(SMALL, &[16]);
     scribble(&mut host, loan.entries[0].0 + 9 * PAGE + 100);
     host.admin_ok(disable());
     assert_eq!(host.broken(), [Rule::HmbUntouched]);
@@ -276,10 +269,8 @@ fn a_page_that_the_host_writes_is_found_at_disable() {
 
 #[test]
 fn a_page_that_the_host_writes_is_found_at_an_io() {
-    let mut host = Host::ready(SMALL);
+    let (mut host, loan) = lent(SMALL, &[16]);
     let mut pair = host.io_queues(1, 8);
-    let loan = Loan::new(&mut host, &[16]);
-    lend_ok(&mut host, &loan, EHM);
     scribble(&mut host, loan.entries[0].0 + 15 * PAGE);
     for _ in 0..8 {
         host.execute(&mut pair, nvm(NvmOpcode::FLUSH, 1));
@@ -289,9 +280,7 @@ fn a_page_that_the_host_writes_is_found_at_an_io() {
 
 #[test]
 fn memory_is_in_use_until_a_reset_completes() {
-    let mut host = Host::ready(SMALL);
-    let loan = Loan::new(&mut host, &[16]);
-    lend_ok(&mut host, &loan, EHM);
+    let (mut host, loan) = lent(SMALL, &[16]);
     host.set(CC, 0);
     scribble(&mut host, loan.entries[0].0);
     host.settle();
@@ -300,9 +289,7 @@ fn memory_is_in_use_until_a_reset_completes() {
 
 #[test]
 fn a_list_that_the_host_changes_is_found() {
-    let mut host = Host::ready(SMALL);
-    let loan = Loan::new(&mut host, &[16]);
-    lend_ok(&mut host, &loan, EHM);
+    let (mut host, loan) = lent(SMALL, &[16]);
     scribble(&mut host, loan.list + 12);
     host.admin_ok(disable());
     assert_eq!(host.broken(), [Rule::HmbListKept]);
@@ -310,9 +297,7 @@ fn a_list_that_the_host_changes_is_found() {
 
 #[test]
 fn memory_comes_back_after_a_disable_or_a_reset() {
-    let mut host = Host::ready(SMALL);
-    let loan = Loan::new(&mut host, &[16, 16]);
-    lend_ok(&mut host, &loan, EHM);
+    let (mut host, loan) = lent(SMALL, &[16, 16]);
     host.admin_ok(disable());
     lend_ok(&mut host, &loan, EHM | MR);
     host.set(CC, 0);
@@ -334,9 +319,7 @@ fn memory_comes_back_after_a_disable_or_a_reset() {
 
 #[test]
 fn memory_comes_back_after_d3() {
-    let mut host = Host::ready(SMALL);
-    let loan = Loan::new(&mut host, &[16]);
-    lend_ok(&mut host, &loan, EHM);
+    let (mut host, loan) = lent(SMALL, &[16]);
     host.admin_ok(disable());
     let cc = host.get(CC);
     host.set(CC, cc | 1 << 14);
@@ -351,9 +334,7 @@ fn memory_comes_back_after_d3() {
 
 #[test]
 fn memory_that_is_enabled_at_power_off_is_told() {
-    let mut host = Host::ready(SMALL);
-    let loan = Loan::new(&mut host, &[16]);
-    lend_ok(&mut host, &loan, EHM);
+    let (mut host, _) = lent(SMALL, &[16]);
     let cc = host.get(CC);
     host.set(CC, cc | 1 << 14);
     host.settle();
@@ -373,9 +354,7 @@ fn a_promise_that_is_not_kept_is_told() {
         |_, loan| (loan.count, loan.pages) = (1, 16),
     ];
     for (index, change) in changes.iter().enumerate() {
-        let mut host = Host::ready(SMALL);
-        let mut loan = Loan::new(&mut host, &[16, 16]);
-        lend_ok(&mut host, &loan, EHM);
+        let (mut host, mut loan) = lent(SMALL, &[16, 16]);
         host.admin_ok(disable());
         host.assert_clean();
         change(&mut host, &mut loan);
@@ -396,9 +375,7 @@ fn nothing_was_lent_before_the_first_enable() {
 
 #[test]
 fn without_mr_the_contents_may_change() {
-    let mut host = Host::ready(SMALL);
-    let loan = Loan::new(&mut host, &[16]);
-    lend_ok(&mut host, &loan, EHM);
+    let (mut host, loan) = lent(SMALL, &[16]);
     host.admin_ok(disable());
     scribble(&mut host, loan.entries[0].0);
     lend_ok(&mut host, &loan, EHM);
@@ -406,14 +383,16 @@ fn without_mr_the_contents_may_change() {
     host.assert_clean();
 }
 
-fn with_answer(key: &str, answer: &str) -> Host {
-    Host::ready(&[SMALL, &[(key, answer)]].concat())
+/// A controller that answers an enable so, and what it is to be lent.
+fn with_answer(answer: &str) -> (Host, Loan) {
+    let mut host = Host::ready(&[SMALL, &[("enable", answer)]].concat());
+    let loan = Loan::new(&mut host, &[16]);
+    (host, loan)
 }
 
 #[test]
 fn an_enable_that_is_refused_takes_nothing() {
-    let mut host = with_answer("enable", "refused");
-    let loan = Loan::new(&mut host, &[16]);
+    let (mut host, loan) = with_answer("refused");
     let completion = lend(&mut host, &loan, EHM);
     assert_eq!(status(&completion), Status::INVALID_FIELD);
     assert_eq!(host.machine.get(loan.entries[0].0, 4096), [0; 4096]);
@@ -422,21 +401,13 @@ fn an_enable_that_is_refused_takes_nothing() {
 
 #[test]
 fn an_enable_that_is_never_answered_takes_the_memory() {
-    let mut host = with_answer("enable", "never");
+    let (mut host, loan) = with_answer("never");
     let mut pair = host.io_queues(1, 8);
-    let loan = Loan::new(&mut host, &[16]);
     let command = loan.enable(&mut host, EHM);
     assert_eq!(host.attempt_admin(command), None);
     assert_eq!(host.controller.next_event_ns(), None);
     assert_eq!(host.controller.hmb().lent_bytes, 16 * PAGE);
-    host.machine.accesses.clear();
-    host.execute(&mut pair, nvm(NvmOpcode::FLUSH, 1));
-    assert!(
-        host.machine
-            .accesses
-            .iter()
-            .any(|(why, ..)| *why == Access::Hmb)
-    );
+    assert!(is_used(&mut host, &mut pair));
     let mut abort = admin(AdminOpcode::ABORT);
     abort.cdw10 = u32::from(host.cid - 1) << 16;
     assert_eq!(host.admin_ok(abort), 1, "it cannot be aborted");
@@ -444,8 +415,7 @@ fn an_enable_that_is_never_answered_takes_the_memory() {
 
 #[test]
 fn a_late_enable_takes_the_memory_at_once() {
-    let mut host = with_answer("enable", "late");
-    let loan = Loan::new(&mut host, &[16]);
+    let (mut host, loan) = with_answer("late");
     let command = loan.enable(&mut host, EHM);
     assert_eq!(host.attempt_admin(command), None);
     assert_eq!(host.controller.hmb().lent_bytes, 16 * PAGE);
@@ -467,9 +437,7 @@ fn a_late_enable_takes_the_memory_at_once() {
 #[test]
 fn a_disable_that_fails_or_is_never_answered_keeps_the_memory() {
     for (answer, expected) in [("fails", Some(Status::INTERNAL_ERROR)), ("never", None)] {
-        let mut host = with_answer("disable", answer);
-        let loan = Loan::new(&mut host, &[16]);
-        lend_ok(&mut host, &loan, EHM);
+        let (mut host, _) = lent(&[SMALL, &[("disable", answer)]].concat(), &[16]);
         let completion = host.attempt_admin(disable());
         assert_eq!(completion.as_ref().map(status), expected);
         let counters = host.controller.hmb();
@@ -488,9 +456,7 @@ fn a_disable_that_fails_or_is_never_answered_keeps_the_memory() {
 
 #[test]
 fn a_late_disable_keeps_the_memory_until_it_is_answered() {
-    let mut host = with_answer("disable", "late");
-    let loan = Loan::new(&mut host, &[16]);
-    lend_ok(&mut host, &loan, EHM);
+    let (mut host, _) = lent(&[SMALL, &[("disable", "late")]].concat(), &[16]);
     assert_eq!(host.attempt_admin(disable()), None);
     assert_eq!(host.controller.hmb().lent_bytes, 16 * PAGE);
     host.pass(20_000_000_000);

@@ -2,6 +2,7 @@
 
 mod admin;
 mod bring_up;
+mod death;
 mod events;
 mod features;
 mod hmb;

@@ -1,0 +1,84 @@
+//! How the controller dies where its profile says so, and what cures it.
+
+use super::Controller;
+use crate::bus::Bus;
+use crate::profile::{Death, Dies};
+
+/// At which I/O command after memory was lent the controller dies.
+const IO_COMMANDS: u32 = 3;
+
+/// What it takes to die, and whether that happened.
+#[derive(Default)]
+pub(crate) struct Mortality {
+    /// Commands so far.
+    commands: u64,
+    /// I/O commands since more memory was lent than the controller survives.
+    io_commands: u32,
+    dead: Option<Death>,
+}
+
+impl Mortality {
+    /// Commands are carried out.
+    pub(super) fn works(&self) -> bool {
+        self.dead.is_none()
+    }
+
+    /// Nothing answers at all.
+    pub(super) fn is_gone(&self) -> bool {
+        self.dead == Some(Death::Gone)
+    }
+
+    /// The controller is reset: only a link that is down stays so.
+    pub(super) fn reset(&mut self) {
+        self.io_commands = 0;
+        if !self.is_gone() {
+            self.dead = None;
+        }
+    }
+}
+
+impl Controller {
+    /// A command is about to be carried out: true when the controller dies instead.
+    pub(super) fn dies_of_command(&mut self, queue: u16, bus: &mut dyn Bus) -> bool {
+        self.mortality.commands += 1;
+        let due = match self.profile.dies {
+            Dies::Never => false,
+            Dies::Command(number) => self.mortality.commands == number,
+            Dies::Lent(bytes) if self.hmb.lent_bytes() > bytes => {
+                self.mortality.io_commands += u32::from(queue != 0);
+                self.mortality.io_commands == IO_COMMANDS
+            }
+            Dies::Lent(_) => false,
+        };
+        if due {
+            self.die(bus);
+        }
+        due
+    }
+
+    fn die(&mut self, bus: &mut dyn Bus) {
+        let death = self.profile.death;
+        self.mortality.dead = Some(death);
+        match death {
+            Death::Fatal => self.fail("as its profile says", bus),
+            Death::Silent => {
+                bus.note("no command is carried out any more".to_owned());
+                self.outstanding.clear();
+            }
+            Death::Gone => {
+                bus.note("the link is down: everything reads as all ones".to_owned());
+                self.outstanding.clear();
+                self.sync_line(bus);
+            }
+        }
+    }
+
+    /// The power was lost: firmware that was waiting for that runs from now on.
+    pub(super) fn update_firmware(&mut self) {
+        let update = std::mem::take(&mut self.profile.update);
+        if !update.is_empty() {
+            self.profile.firmware = update;
+            self.profile.dies = Dies::Never;
+        }
+    }
+}
