@@ -348,6 +348,7 @@ impl Machine {
             disabled: view.disabled,
             memory_returned: view.memory_returned,
             freed: ledger.freed,
+            freed_bytes: ledger.freed_bytes,
             retained_bytes: ledger.retained_bytes,
             left_to_port_bytes: ledger.left_to_port_bytes,
             outstanding_bytes: ledger.outstanding_bytes,

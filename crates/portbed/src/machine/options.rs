@@ -37,6 +37,8 @@ pub enum Grant {
     Later(u32),
     /// The call is not implemented.
     NotImplemented,
+    /// Nothing: the port driver says that the arguments are invalid, although they are not.
+    Invalid,
     /// What the miniport prefers, in at least this many ranges where its array allows.
     Ranges(u32),
 }
@@ -70,6 +72,9 @@ pub enum Interrupts {
 pub struct PortOptions {
     /// See [`Grant`].
     pub grant: Grant,
+    /// Whether host memory is taken back; otherwise each free call fails with `STOR_STATUS_UNSUCCESSFUL` and the port
+    /// driver keeps the memory.
+    pub takes_back: bool,
     /// See [`Stop`].
     pub stop: Stop,
     /// Whether stop and removal are announced by a plug-and-play SRB.
@@ -84,6 +89,7 @@ impl Default for PortOptions {
     fn default() -> Self {
         Self {
             grant: Grant::default(),
+            takes_back: true,
             stop: Stop::default(),
             pnp: true,
             interrupts: Interrupts::default(),
@@ -121,11 +127,16 @@ pub enum PortOptionError {
     },
 }
 
-const KEYS: [PortKey; 5] = [
+const KEYS: [PortKey; 6] = [
     PortKey {
         name: "grant",
-        meaning: "host memory that is granted: preferred, minimum, half, refuse, later:N (refused N times first), notimplemented, ranges:N",
+        meaning: "host memory that is granted: preferred, minimum, half, refuse, later:N (refused N times first), notimplemented, invalid, ranges:N",
         default: "preferred",
+    },
+    PortKey {
+        name: "free",
+        meaning: "what a free of host memory is answered: ok, unsuccessful",
+        default: "ok",
     },
     PortKey {
         name: "stop",
@@ -168,6 +179,7 @@ impl PortOptions {
         };
         match known.name {
             "grant" => self.grant = grant(value).ok_or_else(bad)?,
+            "free" => self.takes_back = free(value).ok_or_else(bad)?,
             "stop" => self.stop = stop(value).ok_or_else(bad)?,
             "pnp" => self.pnp = switch(value).ok_or_else(bad)?,
             "interrupts" => self.interrupts = interrupts(value).ok_or_else(bad)?,
@@ -192,12 +204,21 @@ fn grant(value: &str) -> Option<Grant> {
         "half" => Grant::Half,
         "refuse" => Grant::Refuse,
         "notimplemented" => Grant::NotImplemented,
+        "invalid" => Grant::Invalid,
         _ => match value.split_once(':')? {
             ("ranges", count) => Grant::Ranges(positive(count)?),
             ("later", count) => Grant::Later(positive(count)?),
             _ => return None,
         },
     })
+}
+
+fn free(value: &str) -> Option<bool> {
+    match value {
+        "ok" => Some(true),
+        "unsuccessful" => Some(false),
+        _ => None,
+    }
 }
 
 fn positive(number: &str) -> Option<u32> {

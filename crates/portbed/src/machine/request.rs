@@ -131,9 +131,11 @@ pub struct HmbReport {
     pub memory_returned: u64,
     /// Successful free calls.
     pub freed: u64,
+    /// Bytes of those.
+    pub freed_bytes: u64,
     /// Bytes that the miniport declared as retained, with an event.
     pub retained_bytes: u64,
-    /// Bytes that were safe but left to the port driver because their DPC never ran.
+    /// Bytes that were safe but left to the port driver: their DPC never ran, or it refused to take them back.
     pub left_to_port_bytes: u64,
     /// Bytes that were neither freed nor declared: a leak once the adapter is gone.
     pub outstanding_bytes: u64,

@@ -25,6 +25,7 @@ pub(crate) struct HmbLedger {
     pub(crate) granted_bytes: u64,
     pub(crate) ranges: u64,
     pub(crate) freed: u64,
+    pub(crate) freed_bytes: u64,
     /// What the miniport declared as retained.
     pub(crate) declared_bytes: u64,
     /// Of what was left over: declared, safe but left to the port driver, and neither.
@@ -41,6 +42,19 @@ impl HmbLedger {
         let refuse = self.refused < times;
         self.refused += u32::from(refuse);
         refuse
+    }
+
+    /// The miniport gave up what it was granted: it is freed, or the port driver is left with it. How many bytes that were.
+    fn give_back(&mut self, freed: bool) -> u64 {
+        let bytes = self.held_bytes();
+        self.granted.clear();
+        if freed {
+            self.freed += 1;
+            self.freed_bytes += bytes;
+        } else {
+            self.left_to_port_bytes += bytes;
+        }
+        bytes
     }
 
     /// Bytes granted at this moment.
@@ -138,7 +152,8 @@ pub(super) fn allocate(call: &Call, arguments: &mut Arguments) -> u32 {
     cpu.check(&rules::HMB_ONCE, already == 0, || {
         format!("{already:#x} bytes are granted already")
     });
-    if !valid {
+    if !valid || grant == Grant::Invalid {
+        note(cpu, "host memory refused: invalid parameter".to_owned());
         return status::INVALID_PARAMETER;
     }
     let bytes = match grant {
@@ -152,7 +167,7 @@ pub(super) fn allocate(call: &Call, arguments: &mut Arguments) -> u32 {
             }
         }
         Grant::Half => (asked.preferred / 2).next_multiple_of(PAGE_BYTES),
-        Grant::Refuse | Grant::NotImplemented => 0,
+        Grant::Refuse | Grant::NotImplemented | Grant::Invalid => 0,
     };
     let at_least = if let Grant::Ranges(ranges) = grant {
         ranges
@@ -304,16 +319,15 @@ pub(super) fn free(call: &Call, arguments: &mut Arguments) -> u32 {
         cpu.state().port.dma.forbid(start);
         let _ = cpu.core().memory.free_controller_only(start);
     }
-    let bytes = {
-        let mut state = cpu.state();
-        let ledger = &mut state.port.hmb;
-        ledger.freed += 1;
-        let bytes = ledger.held_bytes();
-        ledger.granted.clear();
-        bytes
-    };
-    note(cpu, format!("host memory freed: {} KiB", bytes >> 10));
-    status::SUCCESS
+    let takes_back = cpu.core().options.takes_back;
+    let bytes = cpu.state().port.hmb.give_back(takes_back);
+    let what = if takes_back { "freed" } else { "not freed" };
+    note(cpu, format!("host memory {what}: {} KiB", bytes >> 10));
+    if takes_back {
+        status::SUCCESS
+    } else {
+        status::UNSUCCESSFUL
+    }
 }
 
 /// Whether any of `a` overlaps any of `b`.

@@ -96,7 +96,7 @@ fn host_memory(cpu: &Cpu) -> Vec<String> {
     }
     // Only memory that the controller does not use, and whose DPC never ran, may be left without a word.
     if may_leave && !overlap(&lent, &ledger.granted) {
-        ledger.left_to_port_bytes = rest;
+        ledger.left_to_port_bytes += rest;
         return Vec::new();
     }
     ledger.outstanding_bytes = rest;
