@@ -130,6 +130,7 @@ impl Cpu {
             processor.activity = Activity::Ready;
             processor.frames.push(Frame {
                 callback,
+                irql: processor.irql,
                 entered_ns,
                 stalled_ns: 0,
             });
@@ -201,11 +202,10 @@ impl Cpu {
     fn judge_progress(&self) {
         let (lasted_ns, limit_ns) = {
             let state = self.state();
-            let processor = &state.processors[self.index];
-            let Some(frame) = processor.frames.last() else {
+            let Some(frame) = state.processors[self.index].frames.last() else {
                 return;
             };
-            let limit_ns = if processor.irql > irql::PASSIVE {
+            let limit_ns = if frame.irql > irql::PASSIVE {
                 RAISED_LIMIT_NS
             } else {
                 PASSIVE_LIMIT_NS

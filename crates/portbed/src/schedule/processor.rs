@@ -89,6 +89,8 @@ pub(super) enum Activity {
 /// A callback that is being made.
 pub(super) struct Frame {
     pub(super) callback: Callback,
+    /// The IRQL that it was called at: what interrupts it on the same processor runs higher.
+    pub(super) irql: Irql,
     pub(super) entered_ns: u64,
     pub(super) stalled_ns: u64,
 }
