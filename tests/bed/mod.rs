@@ -77,25 +77,33 @@ impl Bed {
             .collect()
     }
 
+    /// How often the driver asked the port driver for host memory.
+    pub fn asked_for_host_memory(&self) -> usize {
+        let asked = |what: &str| what.starts_with("host memory asked for");
+        let events = self.journal.events();
+        events.iter().filter(|event| asked(&event.what)).count()
+    }
+
     /// Removes the adapter in order, unloads the driver, and holds it to every rule.
     pub fn finish(mut self) -> HmbReport {
         self.machine.stop_and_remove().expect("the adapter stops");
-        self.judge()
+        self.unloaded()
     }
 
     /// As [`finish`](Self::finish), after the device was pulled.
     pub fn pulled(mut self) -> HmbReport {
         self.machine.surprise_remove().expect("the adapter goes");
-        self.judge()
+        self.unloaded()
     }
 
     /// Unloads the driver after a start that failed.
     pub fn start_fails(mut self) -> (MachineError, HmbReport) {
         let error = self.machine.start_adapter().expect_err("the start fails");
-        (error, self.judge())
+        (error, self.unloaded())
     }
 
-    fn judge(mut self) -> HmbReport {
+    /// Unloads the driver after its adapter is gone, and holds it to every rule.
+    pub fn unloaded(mut self) -> HmbReport {
         let leaks = self.machine.unload().expect("the driver unloads");
         assert_eq!(self.machine.controller_failure(), None);
         assert_eq!(leaks, Vec::<String>::new(), "nothing is left behind");

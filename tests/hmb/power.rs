@@ -1,0 +1,75 @@
+//! Power states and resets: the memory goes back and forth, and is asked for once.
+
+use portbed::machine::{HmbReport, PowerAction};
+use rusty_fork::rusty_fork_test;
+
+use crate::bed::Bed;
+use crate::lending::{MIB, SECOND_NS, assert_all_returned, number, read, submit_reads};
+
+/// Power down, up, and removal: one allocation serves both lendings.
+fn power_cycle(profile: &str, action: PowerAction) -> HmbReport {
+    let (mut bed, _) = Bed::started(profile);
+    bed.machine
+        .power_down(action)
+        .expect("the adapter powers down");
+    bed.machine.power_up().expect("the adapter powers up");
+    bed.machine.enumerate().expect("the disk answers again");
+    let report = bed.finish();
+    assert_eq!(report.granted_bytes, 64 * MIB);
+    assert_eq!((report.enabled, report.freed), (2, 1));
+    assert_all_returned(&report);
+    report
+}
+
+rusty_fork_test! {
+    #![rusty_fork(timeout_ms = 120_000)]
+
+    #[test]
+    fn memory_is_returned_after_runtime_power_down() {
+        let report = power_cycle("hmb", PowerAction::None);
+        assert_eq!((report.disabled, report.memory_returned), (2, 1));
+    }
+
+    #[test]
+    fn memory_is_returned_after_sleep() {
+        let report = power_cycle("hmb", PowerAction::Sleep);
+        assert_eq!((report.disabled, report.memory_returned), (2, 1));
+    }
+
+    #[test]
+    fn memory_is_new_to_the_device_after_hibernation() {
+        let report = power_cycle("hmb", PowerAction::Hibernate);
+        assert_eq!((report.disabled, report.memory_returned), (2, 0));
+    }
+
+    #[test]
+    fn memory_that_was_not_given_up_in_order_is_new_to_the_device() {
+        let report = power_cycle("hmb,disable=fails", PowerAction::None);
+        assert_eq!((report.disabled, report.memory_returned), (0, 0));
+    }
+
+    #[test]
+    fn power_down_does_not_wait_long_for_a_disable() {
+        let report = power_cycle("hmb,disable=never", PowerAction::Sleep);
+        assert_eq!((report.disabled, report.memory_returned), (0, 0));
+    }
+
+    #[test]
+    fn reset_under_io_lends_the_same_memory_again() {
+        let (mut bed, units) = Bed::started("hmb");
+        let tokens = submit_reads(&mut bed, &units[0], 16);
+        bed.machine.reset_bus().expect("the bus is reset");
+        bed.machine.drain().expect("every request comes back");
+        assert!(tokens.into_iter().all(|token| bed.machine.poll(token).is_none()), "once");
+        bed.machine.pass(SECOND_NS).expect("time passes");
+        let again = bed.machine.execute(read(&units[0], 0)).expect("it runs on");
+        assert!(again.succeeded());
+        let lent = bed.logged("HMB lent");
+        assert_eq!(lent.len(), 2);
+        assert_eq!(number(&lent[1], "MemoryReturned"), 0);
+        let report = bed.finish();
+        assert_eq!((report.granted_bytes, report.freed), (64 * MIB, 1));
+        assert_eq!((report.enabled, report.disabled, report.memory_returned), (2, 1, 0));
+        assert_all_returned(&report);
+    }
+}
