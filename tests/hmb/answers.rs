@@ -4,8 +4,8 @@ use rusty_fork::rusty_fork_test;
 
 use crate::bed::Bed;
 use crate::lending::{
-    MIB, assert_all_retained, assert_all_returned, does_not_start, number, read_until_dead,
-    runs_without, the_event,
+    MIB, SECOND_NS, assert_all_retained, assert_all_returned, does_not_start, number,
+    read_until_dead, runs_without, the_event,
 };
 
 /// The driver's numbers for why no memory is lent.
@@ -121,6 +121,16 @@ rusty_fork_test! {
         });
         assert_eq!((report.enabled, report.freed), (1, 0));
         assert_all_retained(&report);
+    }
+
+    #[test]
+    fn controller_that_does_not_reset_is_given_up_and_not_spoken_to() {
+        let (mut bed, _) = Bed::started("hmb,reset=never");
+        bed.machine.reset_bus().expect("the bus is reset");
+        bed.machine.pass(60 * SECOND_NS).expect("time passes");
+        the_event(&bed, "HMB retained");
+        // No command goes to it any more, not even one to disable the buffer: it would break a rule.
+        assert_all_retained(&bed.finish());
     }
 
     #[test]

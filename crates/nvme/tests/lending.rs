@@ -276,6 +276,9 @@ fn a_controller_that_stays_ready_is_no_proof() {
         Progress::Failed(Failure::StillReady)
     );
     assert_eq!(host.controller.detached(), None);
+    // It was told to stop: it takes no command any more.
+    let disable = host.controller.begin(Goal::DisableHmb, host.device.now());
+    assert_eq!(disable, Err(NotNow));
     drop(lent);
 }
 

@@ -48,6 +48,8 @@ impl<D: DmaMemory> Controller<D> {
             }
             registers.write32(CC, configuration.with_en(false).into());
         }
+        // Whether or not RDY follows: it takes no commands any more.
+        self.live = false;
         self.then(Task::AwaitNotReady, now)
     }
 
