@@ -325,7 +325,7 @@ impl Hmb {
         call.port.log(&Event {
             id: event_id::DOWNGRADED,
             level: Level::Warning,
-            text: text!("HMB downgraded: the device stopped working soon after it was lent memory"),
+            text: text!("HMB downgraded: the device failed soon after lending"),
             parameters: Parameters::Two(&[
                 (text!("LentBytes"), lent_bytes),
                 (text!("LimitBytes"), downgrade.limit_bytes),

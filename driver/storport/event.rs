@@ -11,7 +11,7 @@ use wdk_sys::_STORPORT_FUNCTION_CODE::{
     ExtFunctionMiniportChannelEtwEvent2, ExtFunctionMiniportChannelEtwEvent8,
 };
 use wdk_sys::storage::StorPortExtendedFunction;
-use wdk_sys::{SCSI_REQUEST_BLOCK, STOR_ADDRESS};
+use wdk_sys::{SCSI_REQUEST_BLOCK, STOR_ADDRESS, STORPORT_ETW_MAX_DESCRIPTION_LENGTH};
 
 use super::{Port, PortError};
 
@@ -28,13 +28,14 @@ macro_rules! text {
 }
 pub(crate) use text;
 
-/// ASCII as UTF-16 with a zero at the end.
+/// ASCII as UTF-16 with a zero at the end, not longer than the port driver takes.
 #[expect(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     reason = "runs at compile time only"
 )]
 pub(crate) const fn wide<const N: usize>(ascii: &str) -> [u16; N] {
+    assert!(N <= STORPORT_ETW_MAX_DESCRIPTION_LENGTH as usize);
     let mut units = [0; N];
     let bytes = ascii.as_bytes();
     let mut at = 0;

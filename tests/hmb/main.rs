@@ -5,6 +5,7 @@
 mod bed;
 
 mod answers;
+mod downgrade;
 mod lending;
 mod power;
 mod removal;
