@@ -1,4 +1,4 @@
-//! Makes and checks the driver package: `cargo run -q -p driver-package --example package -- make|verify|lint`.
+//! Makes and checks the driver package: `cargo run -q -p driver-package --example package -- make|step|verify|lint`.
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
@@ -8,13 +8,14 @@ use driver_package::inf::Inf;
 use driver_package::lint::lint;
 use driver_package::manifest::Manifest;
 #[cfg(target_os = "linux")]
-use driver_package::package::{Assembly, Sources, source_date};
+use driver_package::pipeline::{Pipeline, STEPS, Sources, Step, source_date};
 use driver_package::stamp::{Date, Stamp, Version, stamp};
 use driver_package::{Error, verify};
 
 const USAGE: &str = "\
 usage: package make              the package of the image, built if it is not, in target/package/x64
-       package collect FOLDER    the same from what the WDK's tools have put into a folder
+       package step NAME         one step of that on Linux, named as the task of `cargo make` is
+       package collect FOLDER    the package from what the steps, or the WDK's tools, have put into a folder
        package verify [FOLDER]   checks a finished package
        package lint [FILE]       checks an INF or INX, inf/ferrostor.inx if none is named
        package rules             what an INF is held to";
@@ -25,6 +26,8 @@ fn main() -> ExitCode {
     let outcome = match arguments[..] {
         #[cfg(target_os = "linux")]
         ["make"] => make(),
+        #[cfg(target_os = "linux")]
+        ["step", name] if Step::named(name).is_some() => one_step(name),
         ["collect", folder] => gather(Path::new(folder)),
         ["verify"] => check(&place()),
         ["verify", folder] => check(Path::new(folder)),
@@ -63,22 +66,32 @@ fn place() -> PathBuf {
 }
 
 #[cfg(target_os = "linux")]
-fn make() -> Result<bool, Error> {
-    let image = wdk_linux::image()?;
+fn pipeline() -> Result<Pipeline, Error> {
     let workspace = workspace();
     let sources = Sources {
-        sys: image.sys,
-        pdb: image.pdb,
         inx: workspace.join("inf/ferrostor.inx"),
-        scripts: scripts(&workspace.join("scripts")),
         version: Version::parse(env!("CARGO_PKG_VERSION"))
             .expect("cargo's version has three parts"),
         date: source_date(&workspace)?,
     };
-    let unfinished = target().join("package/unfinished");
+    let output = target().join("driver/release");
     let keys = target().join("package/test-signing");
-    let manifest = Assembly::begin(&sources, &unfinished, &keys)?.finish(&place())?;
-    tell(&manifest);
+    Ok(Pipeline::new(sources, &output, &keys))
+}
+
+#[cfg(target_os = "linux")]
+fn make() -> Result<bool, Error> {
+    let pipeline = pipeline()?;
+    for &step in STEPS {
+        pipeline.run(step)?;
+    }
+    gather(&pipeline.package())
+}
+
+#[cfg(target_os = "linux")]
+fn one_step(name: &str) -> Result<bool, Error> {
+    let step = Step::named(name).expect("a step's name");
+    pipeline()?.run(step)?;
     Ok(true)
 }
 

@@ -1,20 +1,28 @@
-//! Gathers what the WDK's tools have made on Windows into the same folder, with the same names, that a package made on Linux has.
+//! Gathers what the pipeline has made, the WDK's tools on Windows or ours on Linux, into one folder, with the same names on both.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
+use crate::files::{copy, create_folder, read, remove_folder};
 use crate::inf::Inf;
 use crate::manifest::{self, Manifest};
 use crate::stamp::Date;
 use crate::verify::DRIVER;
 
-/// Copies a package's files, with scripts beside them and a manifest. The certificate may have any name.
+/// Copies a package's files, with scripts beside them and a manifest. The certificate may have any name. The finished package is in
+/// `place`, where it replaces the one before it.
 pub fn collect(from: &Path, scripts: &[PathBuf], place: &Path) -> Result<Manifest, Error> {
-    if place.exists() {
-        fs::remove_dir_all(place).map_err(Error::file("replace the folder", place))?;
-    }
-    fs::create_dir_all(place).map_err(Error::file("create the folder", place))?;
+    let unfinished = place.with_extension("unfinished");
+    remove_folder(&unfinished)?;
+    create_folder(&unfinished)?;
+    let manifest = gather(from, scripts, &unfinished)?;
+    remove_folder(place)?;
+    fs::rename(&unfinished, place).map_err(Error::file("put the package at", place))?;
+    Ok(manifest)
+}
+
+fn gather(from: &Path, scripts: &[PathBuf], place: &Path) -> Result<Manifest, Error> {
     let named = |extension: &str| Path::new(DRIVER).with_extension(extension);
     let mut files: Vec<(PathBuf, PathBuf)> = ["sys", "inf", "cat", "pdb"]
         .map(|extension| (from.join(named(extension)), place.join(named(extension))))
@@ -27,10 +35,10 @@ pub fn collect(from: &Path, scripts: &[PathBuf], place: &Path) -> Result<Manifes
         ));
     }
     for (from, to) in &files {
-        fs::copy(from, to).map_err(Error::file("copy", from))?;
+        copy(from, to)?;
     }
     let path = place.join(named("inf"));
-    let inf = Inf::parse(&fs::read(&path).map_err(Error::file("read", &path))?);
+    let inf = Inf::parse(&read(&path)?);
     let stamped = inf.entry("Version", "DriverVer");
     let value = |index| {
         stamped

@@ -58,6 +58,9 @@ pub enum Error {
         /// What it said.
         said: String,
     },
+    /// A signature that was just made does not hold.
+    #[error("{0}")]
+    Signature(String),
     /// The image could not be built, or a tool not be fetched.
     #[cfg(target_os = "linux")]
     #[error(transparent)]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::digest::{Digests, hex};
+use crate::files;
 use crate::stamp::Date;
 use crate::verify::DRIVER;
 
@@ -55,12 +56,12 @@ impl Manifest {
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
         let path = folder.join(NAME);
         let text = serde_json::to_string_pretty(self)? + "\n";
-        fs::write(&path, text).map_err(Error::file("write", &path))
+        files::write(&path, text.as_bytes())
     }
 }
 
 /// The files of a folder, but for the manifest.
-pub fn files(folder: &Path) -> Result<Vec<File>, Error> {
+pub fn list(folder: &Path) -> Result<Vec<File>, Error> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(Error::file("list", folder))? {
         let path = entry.map_err(Error::file("list", folder))?.path();
@@ -70,7 +71,7 @@ pub fn files(folder: &Path) -> Result<Vec<File>, Error> {
             .to_string_lossy()
             .into_owned();
         if name != NAME {
-            let bytes = fs::read(&path).map_err(Error::file("read", &path))?;
+            let bytes = files::read(&path)?;
             files.push(File {
                 name,
                 bytes: bytes.len() as u64,
@@ -84,10 +85,7 @@ pub fn files(folder: &Path) -> Result<Vec<File>, Error> {
 
 /// The manifest of a folder that is complete but for it.
 pub fn of(folder: &Path, version: &str, date: Date) -> Result<Manifest, Error> {
-    let read = |extension: &str| {
-        let path = folder.join(DRIVER).with_extension(extension);
-        fs::read(&path).map_err(Error::file("read", &path))
-    };
+    let read = |extension: &str| files::read(&folder.join(DRIVER).with_extension(extension));
     let image = Digests::of_image(&read("sys")?, "the image")?;
     Ok(Manifest {
         version: version.to_owned(),
@@ -95,6 +93,6 @@ pub fn of(folder: &Path, version: &str, date: Date) -> Result<Manifest, Error> {
         architecture: "x64".to_owned(),
         image_authenticode_sha256: hex(&image.sha256),
         certificate_thumbprint: hex(&Digests::of_file(&read("cer")?).sha1),
-        files: files(folder)?,
+        files: list(folder)?,
     })
 }

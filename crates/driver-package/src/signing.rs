@@ -9,6 +9,7 @@ use der::pem::LineEnding;
 use der::{Decode, EncodePem};
 use x509_cert::Certificate;
 
+use crate::files::{create_folder, read, write};
 use crate::verify::{DRIVER, Fault};
 use crate::{Error, catalog};
 
@@ -82,7 +83,7 @@ impl Tools {
         if identity.key.is_file() && check.run().is_ok() {
             return Ok(identity);
         }
-        fs::create_dir_all(folder).map_err(Error::file("create the folder", folder))?;
+        create_folder(folder)?;
         let configuration = folder.join("certificate.cnf");
         write(&configuration, CERTIFICATE.as_bytes())?;
         let mut make = self.openssl("req");
@@ -95,47 +96,51 @@ impl Tools {
         Ok(identity)
     }
 
-    /// Signs an image or a catalogue.
-    pub fn sign(&self, identity: &Identity, from: &Path, to: &Path) -> Result<(), Error> {
+    /// Signs an image or a catalogue, which keeps its name.
+    pub fn sign(&self, identity: &Identity, file: &Path) -> Result<(), Error> {
+        let signed = file.with_extension("signed");
         // osslsigncode refuses to replace a file.
-        if to.exists() {
-            fs::remove_file(to).map_err(Error::file("replace", to))?;
+        if signed.exists() {
+            fs::remove_file(&signed).map_err(Error::file("replace", &signed))?;
         }
         let mut tool = self.osslsigncode("sign");
         tool.args(["-h", "sha256", "-n", "Ferrostor"]);
         tool.file("-certs", &identity.certificate);
         tool.file("-key", &identity.key);
-        tool.file("-in", from);
-        tool.file("-out", to);
-        tool.run()
+        tool.file("-in", file);
+        tool.file("-out", &signed);
+        tool.run()?;
+        fs::rename(&signed, file).map_err(Error::file("put in place", file))
     }
 
     /// Checks the signatures of a finished package with both tools, and what they say against the certificate in it.
     pub fn check(&self, folder: &Path, scratch: &Path) -> Result<Vec<Fault>, Error> {
-        let path = |extension: &str| folder.join(DRIVER).with_extension(extension);
-        fs::create_dir_all(scratch).map_err(Error::file("create the folder", scratch))?;
-        let trusted = scratch.join("certificate.pem");
-        let certificate = Certificate::from_der(&read(&path("cer"))?)?;
-        write(&trusted, certificate.to_pem(LineEnding::LF)?.as_bytes())?;
-        let (image, list) = (path("sys"), path("cat"));
-        let verify = || {
-            let mut tool = self.osslsigncode("verify");
-            tool.file("-CAfile", &trusted);
-            // There are no time stamps; the machine need not have a list of who may make them.
-            tool.file("-TSA-CAfile", &trusted);
-            tool
-        };
+        let mut faults = self.check_image(folder, scratch)?;
+        faults.extend(self.check_catalog(folder, scratch)?);
+        Ok(faults)
+    }
 
-        let mut checks = Vec::new();
-        for (name, file) in [("the image", &image), ("the catalogue", &list)] {
-            let mut tool = verify();
-            tool.file("-in", file);
-            checks.push((name, tool));
-        }
-        let mut member = verify();
+    /// Checks the signature of the image in a package.
+    pub fn check_image(&self, folder: &Path, scratch: &Path) -> Result<Vec<Fault>, Error> {
+        let trusted = trusted(folder, scratch)?;
+        let mut tool = self.verify(&trusted);
+        tool.file("-in", &file(folder, "sys"));
+        faults([("the image", tool)])
+    }
+
+    /// Checks the signature of the catalogue in a package, with both tools, and the image by the catalogue.
+    pub fn check_catalog(&self, folder: &Path, scratch: &Path) -> Result<Vec<Fault>, Error> {
+        let trusted = trusted(folder, scratch)?;
+        let list = file(folder, "cat");
+        let mut alone = self.verify(&trusted);
+        alone.file("-in", &list);
+        let mut member = self.verify(&trusted);
         member.file("-catalog", &list);
-        member.file("-in", &image);
-        checks.push(("the image by the catalogue", member));
+        member.file("-in", &file(folder, "sys"));
+        let mut checks = vec![
+            ("the catalogue", alone),
+            ("the image by the catalogue", member),
+        ];
         if let Ok(detached) = catalog::detach(&read(&list)?) {
             let signature = scratch.join("catalogue.p7s");
             let content = scratch.join("catalogue.ctl");
@@ -149,17 +154,15 @@ impl Tools {
             tool.file("-CAfile", &trusted);
             checks.push(("the catalogue", tool));
         }
-        let mut faults = Vec::new();
-        for (name, tool) in checks {
-            match tool.run() {
-                Err(Error::Tool { program, said, .. }) => faults.push(Fault::Signature {
-                    name: name.to_owned(),
-                    said: format!("{program}: {said}"),
-                }),
-                other => other?,
-            }
-        }
-        Ok(faults)
+        faults(checks)
+    }
+
+    fn verify(&self, trusted: &Path) -> Tool {
+        let mut tool = self.osslsigncode("verify");
+        tool.file("-CAfile", trusted);
+        // There are no time stamps; the machine need not have a list of who may make them.
+        tool.file("-TSA-CAfile", trusted);
+        tool
     }
 
     fn osslsigncode(&self, action: &'static str) -> Tool {
@@ -231,6 +234,35 @@ impl Tool {
     }
 }
 
+/// Runs checks, and tells which did not hold.
+fn faults(checks: impl IntoIterator<Item = (&'static str, Tool)>) -> Result<Vec<Fault>, Error> {
+    let mut faults = Vec::new();
+    for (name, tool) in checks {
+        match tool.run() {
+            Err(Error::Tool { program, said, .. }) => faults.push(Fault::Signature {
+                name: name.to_owned(),
+                said: format!("{program}: {said}"),
+            }),
+            other => other?,
+        }
+    }
+    Ok(faults)
+}
+
+/// Writes the certificate of a package as the tools read it.
+fn trusted(folder: &Path, scratch: &Path) -> Result<PathBuf, Error> {
+    create_folder(scratch)?;
+    let trusted = scratch.join("certificate.pem");
+    let certificate = Certificate::from_der(&read(&file(folder, "cer"))?)?;
+    write(&trusted, certificate.to_pem(LineEnding::LF)?.as_bytes())?;
+    Ok(trusted)
+}
+
+/// A file of a package.
+fn file(folder: &Path, extension: &str) -> PathBuf {
+    folder.join(DRIVER).with_extension(extension)
+}
+
 /// Why a tool failed, in one line: both say it in one that speaks of an error, a failure or a mismatch, among many others.
 fn complaint(said: &str) -> String {
     let signs = ["mismatch", "invalid", "fail", "error", "cannot", "can't"];
@@ -256,14 +288,6 @@ fn on_path(program: impl AsRef<OsStr>) -> Option<PathBuf> {
     std::env::split_paths(&path)
         .map(|folder| folder.join(program.as_ref()))
         .find(|file| file.is_file())
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(Error::file("read", path))
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    fs::write(path, bytes).map_err(Error::file("write", path))
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 //! INF is fit to ship.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
 use crate::Error;
 use crate::catalog::{self, Contents, Listed};
 use crate::digest::{Digests, hex};
+use crate::files;
 use crate::inf::{Entry, Inf};
 use crate::lint::{self, lint};
 use crate::manifest::{self, Manifest};
@@ -99,12 +99,11 @@ fn unreadable(error: Error) -> Vec<Fault> {
 }
 
 fn read(folder: &Path, extension: &str) -> Result<Vec<u8>, Error> {
-    let path = folder.join(DRIVER).with_extension(extension);
-    fs::read(&path).map_err(Error::file("read", &path))
+    files::read(&folder.join(DRIVER).with_extension(extension))
 }
 
 fn against_manifest(folder: &Path, manifest: &Manifest) -> Result<Vec<Fault>, Error> {
-    let present = manifest::files(folder)?;
+    let present = manifest::list(folder)?;
     let mut faults = Vec::new();
     for listed in &manifest.files {
         match present.iter().find(|file| file.name == listed.name) {

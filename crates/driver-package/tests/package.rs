@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use driver_package::collect::collect;
 use driver_package::manifest::Manifest;
-use driver_package::package::{Assembly, Sources};
+use driver_package::pipeline::{Pipeline, STEPS, Sources, Step};
 use driver_package::signing::Tools;
 use driver_package::stamp::{Date, Version};
 use driver_package::{catalog, verify};
@@ -30,19 +30,24 @@ fn package() -> &'static Path {
 }
 
 fn make(place: &Path, scratch: &Path) {
-    let image = wdk_linux::image().unwrap();
     let script = scratch.join("install.ps1");
     fs::write(&script, "# nothing\r\n").unwrap();
+    let pipeline = pipeline(&workspace().join("inf/ferrostor.inx"), scratch);
+    for &step in STEPS {
+        pipeline
+            .run(step)
+            .unwrap_or_else(|error| panic!("{step}: {error}"));
+    }
+    collect(&pipeline.package(), &[script], place).unwrap();
+}
+
+fn pipeline(inx: &Path, scratch: &Path) -> Pipeline {
     let sources = Sources {
-        sys: image.sys,
-        pdb: image.pdb,
-        inx: workspace().join("inf/ferrostor.inx"),
-        scripts: vec![script],
+        inx: inx.to_owned(),
         version: Version([1, 2, 3, 4]),
         date: Date::new(2026, 1, 2).unwrap(),
     };
-    let assembly = Assembly::begin(&sources, &scratch.join("unfinished"), &scratch.join("keys"));
-    assembly.unwrap().finish(place).unwrap();
+    Pipeline::new(sources, &scratch.join("output"), &scratch.join("keys"))
 }
 
 /// A copy of the package, to be changed.
@@ -150,6 +155,44 @@ fn an_inf_that_breaks_a_rule_is_told_with_its_line() {
         &faults(folder.path()),
         &[&format!("ferrostor.inf:{line}: destination: ")],
     );
+}
+
+#[test]
+fn an_inx_that_breaks_a_rule_goes_no_further_than_the_lint() {
+    let folder = tempfile::tempdir().unwrap();
+    let inx = folder.path().join("broken.inx");
+    let sound = fs::read_to_string(workspace().join("inf/ferrostor.inx")).unwrap();
+    fs::write(
+        &inx,
+        sound.replace("StartType      = 0", "StartType      = 5"),
+    )
+    .unwrap();
+    let line = 1 + sound[..sound.find("StartType").unwrap()]
+        .matches('\n')
+        .count();
+    let pipeline = pipeline(&inx, folder.path());
+    pipeline.run(Step::StampInf).unwrap();
+    let error = pipeline.run(Step::VerifyInf).unwrap_err().to_string();
+    assert!(
+        error.contains(&format!("broken.inx:{line}: service-entry: ")),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_signature_that_does_not_hold_fails_its_step() {
+    let folder = tempfile::tempdir().unwrap();
+    make(&folder.path().join("x64"), folder.path());
+    let pipeline = pipeline(&workspace().join("inf/ferrostor.inx"), folder.path());
+    change(&pipeline.package().join("ferrostor.sys"), 0x1234);
+    for (step, name) in [
+        (Step::VerifyImage, "the image"),
+        (Step::VerifyCatalog, "the image by the catalogue"),
+    ] {
+        let error = pipeline.run(step).unwrap_err().to_string();
+        let expected = format!("the signature of {name} does not hold: ");
+        assert!(error.starts_with(&expected), "{error}");
+    }
 }
 
 #[test]
