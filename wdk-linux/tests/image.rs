@@ -1,6 +1,13 @@
 //! The driver image, built as `cargo run` and the tests build it.
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
+use object::LittleEndian as LE;
+use object::pe::{IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG, IMAGE_DLLCHARACTERISTICS_GUARD_CF};
+use object::read::Object;
+use object::read::pe::PeFile64;
+use pdb2::{FallibleIterator, PDB, SymbolData};
 use wdk_linux::{Image, image_check};
 
 fn image() -> Image {
@@ -11,7 +18,7 @@ fn image() -> Image {
 #[test]
 fn a_current_image_is_not_built_again() {
     let first = image();
-    let inode = |image: &Image| std::fs::metadata(&image.sys).expect("the image").ino();
+    let inode = |image: &Image| fs::metadata(&image.sys).expect("the image").ino();
     let before = inode(&first);
     let second = image();
     assert_eq!(first, second);
@@ -33,7 +40,7 @@ fn the_image_that_ships_has_no_findings() {
 #[test]
 fn image_tells_its_version() {
     let image = wdk_linux::image().expect("the image builds");
-    let bytes = std::fs::read(&image.sys).expect("the image");
+    let bytes = fs::read(&image.sys).expect("the image");
     let file = pelite::PeFile::from_bytes(&bytes).expect("a PE file");
     let resources = file.resources().expect("resources");
     let version = resources.version_info().expect("a version resource");
@@ -61,4 +68,54 @@ fn image_tells_its_version() {
         let value = version.value(language, name);
         assert!(value.is_some_and(|value| !value.is_empty()), "{name}");
     }
+}
+
+/// A debugger takes a PDB only when it has the image's GUID, and names an address only by what is public in it.
+#[test]
+fn the_debug_information_is_of_this_image_and_has_public_symbols() {
+    let image = image();
+    let bytes = fs::read(&image.sys).expect("the image");
+    let sys = PeFile64::parse(&*bytes).expect("a PE file");
+    let mut pdb = PDB::open(File::open(&image.pdb).expect("the PDB")).expect("a PDB");
+    let named = sys.pdb_info().expect("a debug directory").expect("a PDB");
+    assert_eq!(named.path(), b"ferrostor.pdb");
+    let guid = pdb.pdb_information().expect("its information").guid;
+    assert_eq!(guid.to_bytes_le(), named.guid());
+
+    let addresses = pdb.address_map().expect("the sections");
+    let symbols = pdb.global_symbols().expect("symbols");
+    let public: Vec<(String, u32)> = symbols
+        .iter()
+        .filter_map(|symbol| match symbol.parse() {
+            Ok(SymbolData::Public(public)) => {
+                let address = public.offset.to_rva(&addresses);
+                Ok(address.map(|address| (public.name.to_string().into_owned(), address.0)))
+            }
+            _ => Ok(None),
+        })
+        .collect()
+        .expect("the symbols");
+    let entry = sys.nt_headers().optional_header.address_of_entry_point;
+    let entry = ("DriverEntry".to_owned(), entry.get(LE));
+    assert!(public.contains(&entry), "{public:#x?}");
+}
+
+#[test]
+fn the_guide_says_whether_control_flow_guard_protects_the_image() {
+    let bytes = fs::read(image().sys).expect("the image");
+    let sys = PeFile64::parse(&*bytes).expect("a PE file");
+    let flags = sys.nt_headers().optional_header.dll_characteristics.get(LE);
+    let guarded = flags & IMAGE_DLLCHARACTERISTICS_GUARD_CF != 0;
+    let configuration = sys.data_directory(IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG);
+    assert_eq!(
+        guarded,
+        configuration.is_some(),
+        "neither works without the other"
+    );
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/windows.md");
+    let guide = fs::read_to_string(guide)
+        .expect("the guide")
+        .replace('\n', " ");
+    let says_not = guide.contains("It is *not* built with Control Flow Guard");
+    assert_eq!(says_not, !guarded);
 }

@@ -2,8 +2,8 @@
  * What Wine's setup functions make of an INF, which the variable INF names as a Windows path: is it one, what class does it
  * install, by which section, and does its model carry the id of NVMe controllers?
  *
- * When Wine lists drivers for a device, it knows neither compatible ids in an INF nor models for a version of Windows. The list is
- * made when MATCH is set, for an INF that was changed to have neither.
+ * When Wine lists drivers for a device, it knows no models for a version of Windows. The list is made when MATCH is set, for an INF
+ * whose models were changed to be for any.
  */
 #include <stdio.h>
 #include <windows.h>
