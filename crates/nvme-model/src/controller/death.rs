@@ -42,13 +42,12 @@ impl Controller {
     pub(super) fn dies_of_command(&mut self, queue: u16, bus: &mut dyn Bus) -> bool {
         self.mortality.commands += 1;
         let due = match self.profile.dies {
-            Dies::Never => false,
             Dies::Command(number) => self.mortality.commands == number,
             Dies::Lent(bytes) if self.hmb.lent_bytes() > bytes => {
                 self.mortality.io_commands += u32::from(queue != 0);
                 self.mortality.io_commands == IO_COMMANDS
             }
-            Dies::Lent(_) => false,
+            Dies::Never | Dies::Lent(_) => false,
         };
         if due {
             self.die(bus);
