@@ -149,7 +149,7 @@ impl<D: DmaMemory> Controller<D> {
                 if !self.live || !self.uses_admin_queue() {
                     return Err(NotNow);
                 }
-                Task::Admin(AdminTask::DisableHmb(self.lending.number()))
+                Task::Admin(AdminTask::DisableHmb(self.lending.to_end()))
             }
             Goal::Shutdown(kind) => self.first_of_shutdown(kind),
         };

@@ -43,8 +43,8 @@ pub(super) enum AdminTask {
     ReadWriteCache,
     ConfigureEvents,
     EnableHmb,
-    /// Of the lending with this number.
-    DisableHmb(u32),
+    /// Its success ends the lending with this number; see [`super::lending::Lending::to_end`].
+    DisableHmb(Option<u32>),
     DeleteSubmissionQueue(u16),
     DeleteCompletionQueue(u16),
 }
@@ -184,7 +184,7 @@ impl<D: DmaMemory> Controller<D> {
     fn accept_task(&mut self, task: AdminTask, completion: &Completion, status: Status) {
         match task {
             AdminTask::EnableHmb => self.lending.enable_answered(status),
-            AdminTask::DisableHmb(number) => self.lending.disable_answered(number, status),
+            AdminTask::DisableHmb(ends) => self.lending.disable_answered(ends, status),
             _ => {}
         }
         if self.pending == Some(completion.cid) {

@@ -56,8 +56,13 @@ impl Lending {
         self.number
     }
 
-    pub(super) const fn number(&self) -> u32 {
-        self.number
+    /// The lending that a disabling command ends which is sent now. None while the enabling one is outstanding: of two
+    /// commands that are outstanding together the controller may execute either first, whichever it answers first.
+    pub(super) const fn to_end(&self) -> Option<u32> {
+        match self.state {
+            State::Lent(Enable::Outstanding) => None,
+            _ => Some(self.number),
+        }
     }
 
     pub(super) const fn is_open(&self) -> bool {
@@ -92,19 +97,18 @@ impl Lending {
         };
     }
 
-    /// The disabling command of a lending was answered, in time or late. One of an earlier lending says nothing: it may have
-    /// been executed before this one's memory was enabled.
-    pub(super) fn disable_answered(&mut self, number: u32, status: Status) {
-        if number != self.number || !status.is_success() {
+    /// The disabling command that ends a lending was answered, in time or late. One of an earlier lending says nothing: it
+    /// may have been executed before this one's memory was enabled.
+    pub(super) fn disable_answered(&mut self, ends: Option<u32>, status: Status) {
+        if ends != Some(self.number) || !status.is_success() {
             return;
         }
         match self.state {
             State::Lent(Enable::Accepted) => {
-                self.returnable = Some(number);
+                self.returnable = ends;
                 self.state = State::Detached;
             }
             State::Lent(Enable::NotSent | Enable::Unclear) => self.state = State::Detached,
-            // The enabling command may be executed after the disabling one was.
             State::Lent(Enable::Outstanding) | State::Over | State::Detached => {}
         }
     }
