@@ -19,7 +19,7 @@ use portbed::cli::profile::Selection;
 use portbed::controller::ModelController;
 use portbed::journal::Journal;
 use portbed::machine::{
-    Data, Machine, MachineError, MachineOptions, PowerAction, Request, SrbKind,
+    Clock, Data, Machine, MachineError, MachineOptions, PowerAction, Request, SrbKind,
 };
 use portbed::rules::catalog;
 
@@ -94,6 +94,7 @@ fn run(image: &Path, fault: Fault, profile: &str) -> (Vec<&'static str>, String)
     let media = selection.device.memory();
     let mut machine = Machine::new(MachineOptions {
         cpus: 2,
+        clock: Clock::default(),
         seed: 1,
         port: selection.port,
         registry: selection.registry,

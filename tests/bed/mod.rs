@@ -6,7 +6,7 @@ use portbed::cli::profile::Selection;
 use portbed::controller::{Controller, ModelController};
 use portbed::journal::{Journal, Who};
 use portbed::machine::{
-    Completed, Data, HmbReport, LogicalUnit, Machine, MachineError, MachineOptions, Request,
+    Clock, Completed, Data, HmbReport, LogicalUnit, Machine, MachineError, MachineOptions, Request,
 };
 
 use nvme_model::Media;
@@ -34,10 +34,21 @@ impl Bed {
 
     /// As [`new`](Self::new), with a controller of the caller's.
     pub fn with_controller(selection: Selection, controller: Box<dyn Controller>) -> Self {
+        Self::with_clock(selection, controller, Clock::Deterministic, 2)
+    }
+
+    /// As [`with_controller`](Self::with_controller), on `cpus` processors that run by `clock`.
+    pub fn with_clock(
+        selection: Selection,
+        controller: Box<dyn Controller>,
+        clock: Clock,
+        cpus: u32,
+    ) -> Self {
         let image = wdk_linux::image().expect("the image builds");
         let journal = Journal::default();
         let mut machine = Machine::new(MachineOptions {
-            cpus: 2,
+            cpus,
+            clock,
             seed: 1,
             port: selection.port,
             registry: selection.registry,

@@ -42,12 +42,15 @@ pub struct HmbView {
     pub lent: Vec<(u64, u64)>,
 }
 
-/// A controller on the virtual PCI Express bus. Everything happens at a virtual time, in nanoseconds.
+/// A controller on the virtual PCI Express bus. Everything happens at a time of the machine's clock, in nanoseconds,
+/// which is virtual unless [`Controller::run_in_real_time`] was called.
 pub trait Controller: Send {
     /// Connects it to the memory of the machine, which is `bytes` large, before anything else is asked of it.
     fn attach(&mut self, _memory: &PhysicalMemory, _bytes: u64) -> io::Result<()> {
         Ok(())
     }
+    /// The times that it is told are real: it need not wait for any.
+    fn run_in_real_time(&mut self) {}
     /// The most memory that it can be connected to.
     fn most_memory_bytes(&self) -> u64 {
         u64::MAX

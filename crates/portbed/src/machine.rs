@@ -5,7 +5,9 @@ mod faults;
 mod options;
 mod request;
 
-pub use options::{Grant, Interrupts, MachineOptions, PortKey, PortOptionError, PortOptions, Stop};
+pub use options::{
+    Clock, Grant, Interrupts, MachineOptions, PortKey, PortOptionError, PortOptions, Stop,
+};
 pub use request::{
     Completed, Cost, Data, HmbReport, LogicalUnit, PowerAction, Request, SrbKind, Token,
     UnitAddress,
@@ -95,9 +97,13 @@ impl Machine {
             .controller
             .attach(&memory, bytes)
             .map_err(resources)?;
+        if options.clock == Clock::Threaded {
+            options.controller.run_in_real_time();
+        }
         let cpus = options.cpus.clamp(1, 64) as usize;
         let core = Core::start(
             cpus,
+            options.clock,
             options.seed,
             memory,
             options.journal,

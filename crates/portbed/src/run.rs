@@ -18,7 +18,7 @@ use crate::controller::{
 };
 use crate::disk::{Backing, BackingError};
 use crate::journal::{Journal, Who};
-use crate::machine::{Machine, MachineError, MachineOptions, PortOptions};
+use crate::machine::{Clock, Machine, MachineError, MachineOptions, PortOptions};
 use crate::report::Verdict;
 use crate::timeline::{Bytes, Timeline};
 use crate::workload::{LEAST_BYTES, OutsideError, Stream, Tools};
@@ -67,6 +67,8 @@ pub struct Setup {
     pub disk: Option<PathBuf>,
     /// Virtual processors.
     pub cpus: u32,
+    /// What decides when they run.
+    pub clock: Clock,
     /// Decides everything that is not decided otherwise.
     pub seed: u64,
     /// Where the report goes.
@@ -215,6 +217,7 @@ fn machine(
 ) -> Result<Machine, CannotRun> {
     Machine::new(MachineOptions {
         cpus: setup.cpus,
+        clock: setup.clock,
         seed: setup.seed,
         port: setup.port.clone(),
         registry: setup.registry.clone(),

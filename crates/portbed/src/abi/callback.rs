@@ -64,14 +64,30 @@ fn is_reachable_byte(address: u64, to_fill: bool) -> bool {
     if read != 1 {
         return !faulted();
     }
-    if !to_fill {
-        return true;
-    }
-    // SAFETY: the byte is written where it was just read, by the only processor that runs; an address that cannot be
-    // written is refused.
-    let written =
-        unsafe { libc::process_vm_writev(process, &raw const local, 1, &raw const remote, 1, 0) };
-    written == 1 || !faulted()
+    !to_fill || is_writable(address)
+}
+
+/// Whether the byte at `address`, which can be read, can be written: the kernel adds 0 to its word in one step, so that
+/// nothing is lost that another processor writes at the same time.
+fn is_writable(address: u64) -> bool {
+    /// `FUTEX_OP` of `linux/futex.h`: add the number in bits 12 to 23 to the second word.
+    const ADD_ZERO: i32 = libc::FUTEX_OP_ADD << 28;
+    let word = ptr::with_exposed_provenance_mut::<u32>((address & !3) as usize);
+    let nobody: usize = 0;
+    // SAFETY: the call wakes nobody and leaves the word as it is; an address that cannot be written is refused. An
+    // aligned word is in the same page as each of its bytes.
+    let woken = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word,
+            libc::FUTEX_WAKE_OP | libc::FUTEX_PRIVATE_FLAG,
+            nobody,
+            nobody,
+            word,
+            ADD_ZERO,
+        )
+    };
+    woken >= 0 || !faulted()
 }
 
 /// Whether the last call failed for its address; a system that forbids the call says nothing about that.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::profile::{QEMU_PREFIX, Selection, SelectionError};
+use crate::machine::Clock;
 use crate::run::{ControllerKind, Setup, Work};
 use crate::workload::{Pattern, Stream};
 
@@ -37,7 +38,11 @@ pub struct RunOptions {
     /// Virtual processors, 1 to 64
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=MOST_CPUS))]
     cpus: u32,
-    /// Decides the order of events and the data: the same seed gives the same run
+    /// What decides when processors run: deterministic, one at a time as the seed decides, in virtual time; or threaded,
+    /// all in parallel, in real time
+    #[arg(long, value_name = "CLOCK", default_value = "deterministic", value_parser = clock)]
+    clock: Clock,
+    /// Decides the order of events and the data: under the deterministic clock, the same seed gives the same run
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Write a report in JSON
@@ -122,6 +127,7 @@ impl RunOptions {
             registry,
             disk: self.disk.clone(),
             cpus: self.cpus,
+            clock: self.clock,
             seed: self.seed,
             report: self.report.clone(),
         })
@@ -136,6 +142,14 @@ fn controller(kind: &str) -> Result<Kind, String> {
             Err("not available in this version, take model or qemu".to_owned())
         }
         _ => Err("there is no such controller, take model or qemu".to_owned()),
+    }
+}
+
+fn clock(name: &str) -> Result<Clock, String> {
+    match name {
+        "deterministic" => Ok(Clock::Deterministic),
+        "threaded" => Ok(Clock::Threaded),
+        _ => Err("deterministic and threaded are possible".to_owned()),
     }
 }
 

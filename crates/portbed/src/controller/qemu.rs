@@ -3,7 +3,7 @@
 //!
 //! QEMU works in real time and the machine in virtual time. While processors do something, each register access takes
 //! what it takes; while the machine waits, its time goes on in small steps, none of which is over before as much real time
-//! has passed or the controller has interrupted.
+//! has passed or the controller has interrupted. Where the machine's time is real, nothing is waited for.
 
 mod messages;
 mod process;
@@ -73,6 +73,7 @@ pub struct QemuController {
     /// When it was looked at last, in virtual and in real time.
     seen: (u64, Instant),
     step_ns: u64,
+    real_time: bool,
     /// When it was accessed or interrupted last.
     active: Cell<Instant>,
 }
@@ -99,6 +100,7 @@ impl QemuController {
             line: false,
             seen: (0, now),
             step_ns: SHORT_STEP_NS,
+            real_time: false,
             active: Cell::new(now),
         }
     }
@@ -227,6 +229,10 @@ impl Controller for QemuController {
         self.start()
     }
 
+    fn run_in_real_time(&mut self) {
+        self.real_time = true;
+    }
+
     fn most_memory_bytes(&self) -> u64 {
         MEMORY_BYTES
     }
@@ -289,7 +295,11 @@ impl Controller for QemuController {
 
     fn run(&mut self, now_ns: u64, bus: &mut dyn Bus) {
         let (seen_ns, seen) = self.seen;
-        let passed = Duration::from_nanos(now_ns.saturating_sub(seen_ns)).min(LONGEST_WAIT);
+        let passed = if self.real_time {
+            Duration::ZERO
+        } else {
+            Duration::from_nanos(now_ns.saturating_sub(seen_ns)).min(LONGEST_WAIT)
+        };
         self.step_ns = (self.step_ns * 2).min(LONG_STEP_NS);
         while !self.deliver(bus) {
             let left = passed.saturating_sub(seen.elapsed());

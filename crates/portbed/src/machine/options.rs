@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use crate::controller::Controller;
 use crate::journal::Journal;
 
-/// Everything that decides a run: the same options give the same run.
+/// Everything that decides a run: under the deterministic clock, the same options give the same run.
 pub struct MachineOptions {
     /// The number of virtual processors, at least 1.
     pub cpus: u32,
+    /// See [`Clock`].
+    pub clock: Clock,
     /// Decides every choice that the machine makes.
     pub seed: u64,
     /// How the port driver behaves.
@@ -19,6 +21,16 @@ pub struct MachineOptions {
     pub controller: Box<dyn Controller>,
     /// Where events are noted.
     pub journal: Journal,
+}
+
+/// What decides when a processor runs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Clock {
+    /// One processor runs at a time, as the seed decides, and time is virtual: the same seed gives the same run.
+    #[default]
+    Deterministic,
+    /// Every processor is a thread that runs in parallel with the others, in real time.
+    Threaded,
 }
 
 /// How much host memory the port driver grants.

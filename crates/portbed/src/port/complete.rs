@@ -8,11 +8,13 @@ use crate::abi::srb::status;
 use crate::machine::{Completed, Data};
 use crate::memory::Access;
 use crate::rules::port as rules;
-use crate::schedule::{Cpu, Due};
+use crate::schedule::{Cpu, Dispatch, Due};
 use crate::thunk::Arguments;
 
 /// How many request blocks that came back stay inaccessible before their memory is used again.
 const KEPT_RETURNED: usize = 24;
+/// Under the threaded clock, one in so many request blocks that came back becomes inaccessible.
+const WATCHED_ONE_IN: u32 = 8;
 /// SCSI status.
 const GOOD: u8 = 0;
 /// SCSI status.
@@ -24,7 +26,7 @@ pub(super) fn request_complete(call: &Call, arguments: &mut Arguments) {
     let cpu = call.cpu();
     let (outstanding, twice) = {
         let mut state = cpu.state();
-        let outstanding = state.port.queues.outstanding.remove(&block);
+        let outstanding = state.port.queues.finish(block);
         (outstanding, state.port.queues.was_returned(block))
     };
     cpu.check(&rules::SRB_ONCE, outstanding.is_some() || !twice, || {
@@ -40,7 +42,7 @@ pub(super) fn request_complete(call: &Call, arguments: &mut Arguments) {
 
 /// Ends a request that the miniport never completes.
 pub(super) fn give_up(cpu: &Cpu, block: u64) {
-    let outstanding = cpu.state().port.queues.outstanding.remove(&block);
+    let outstanding = cpu.state().port.queues.finish(block);
     if let Some(outstanding) = outstanding {
         finish(cpu, outstanding, Some(status::TIMEOUT));
     }
@@ -60,7 +62,13 @@ fn finish(cpu: &Cpu, mut outstanding: Outstanding, given_up: Option<u8>) {
     retire(cpu, &mut outstanding);
     let core = cpu.core();
     let mut state = cpu.state();
-    state.port.queues.one_less(outstanding.spec.unit);
+    state.port.queues.finished(outstanding.spec.unit);
+    // The memory of the block may become that of another request, whose time is its own.
+    if let Some(deadline) = outstanding.deadline.take()
+        && !state.call_off(deadline)
+    {
+        state.cancel_dispatch(Dispatch::TimedOut(outstanding.block));
+    }
     let running = state.port.adapter.phase == Phase::Started;
     if completed.srb_status == status::BUSY && running && outstanding.spec.retries < BUSY_RETRIES {
         outstanding.spec.retries += 1;
@@ -150,8 +158,15 @@ fn collect(cpu: &Cpu, outstanding: &Outstanding, answer: &Answer) -> Completed {
 fn retire(cpu: &Cpu, outstanding: &mut Outstanding) {
     let memory = &cpu.core().memory;
     let allocations: Vec<u64> = outstanding.allocations().collect();
-    for &start in &allocations {
-        let _ = memory.protect(start, Access::None);
+    // Each protection interrupts every processor that runs, so under the threaded clock it is a sample.
+    let watched = {
+        let mut state = cpu.state();
+        !state.real_time || state.random.u32(..WATCHED_ONE_IN) == 0
+    };
+    if watched {
+        for &start in &allocations {
+            let _ = memory.protect(start, Access::None);
+        }
     }
     let old = {
         let mut state = cpu.state();

@@ -30,6 +30,8 @@ pub(crate) struct Queues {
     /// Request blocks that came back, oldest first: their memory stays inaccessible for a while.
     pub(super) returned: VecDeque<Returned>,
     pub(super) spares: Spares,
+    /// Requests that came back and whose answers are being read.
+    finishing: usize,
     pub(super) results: VecDeque<(u64, Completed)>,
     paused: bool,
     /// The adapter takes new requests when no more than this many are outstanding.
@@ -61,7 +63,20 @@ impl Queues {
 
     /// Requests that came from above and did not go back.
     pub(crate) fn unanswered(&self) -> usize {
-        self.outstanding.len() + self.waiting
+        self.outstanding.len() + self.finishing + self.waiting
+    }
+
+    /// Takes a request from the miniport, until [`Self::finished`].
+    pub(super) fn finish(&mut self, block: u64) -> Option<Outstanding> {
+        let outstanding = self.outstanding.remove(&block)?;
+        self.finishing += 1;
+        Some(outstanding)
+    }
+
+    /// What became of a request that came back is known.
+    pub(super) fn finished(&mut self, unit: UnitAddress) {
+        self.finishing -= 1;
+        self.one_less(unit);
     }
 
     /// Takes the answer to a request.
@@ -153,7 +168,7 @@ impl Queues {
     }
 
     /// Notes that a request of `unit` is gone.
-    pub(super) fn one_less(&mut self, unit: UnitAddress) {
+    fn one_less(&mut self, unit: UnitAddress) {
         if let Some(unit) = self.units.get_mut(&unit) {
             unit.outstanding = unit.outstanding.saturating_sub(1);
         }
@@ -272,10 +287,7 @@ pub(super) fn start(cpu: &Cpu, block: u64) {
             0 => DEFAULT_TIMEOUT_S,
             seconds => seconds,
         };
-        state.schedule(
-            u64::from(timeout_s) * 1_000_000_000,
-            Due::Deadline { srb: block },
-        );
+        set_deadline(&mut state, block, u64::from(timeout_s) * 1_000_000_000);
         let adapter = &state.port.adapter;
         let routines = (
             adapter.initialization.build_io,
@@ -301,6 +313,14 @@ pub(super) fn start(cpu: &Cpu, block: u64) {
     });
     if locked {
         cpu.release(LockId::StartIo);
+    }
+}
+
+/// Gives a request `ns` from now on.
+fn set_deadline(state: &mut State, block: u64, ns: u64) {
+    let deadline = state.schedule(ns, Due::Deadline { srb: block });
+    if let Some(outstanding) = state.port.queues.outstanding.get_mut(&block) {
+        outstanding.deadline = Some(deadline);
     }
 }
 
@@ -330,7 +350,7 @@ pub(super) fn timed_out(cpu: &Cpu, block: u64) {
             _ => "a request did not come back after the bus was reset",
         };
         core.journal.note(now_ns, Who::Port, what);
-        state.schedule(RECOVERY_NS, Due::Deadline { srb: block });
+        set_deadline(&mut state, block, RECOVERY_NS);
         (step, unit, announcement)
     };
     if announcement {

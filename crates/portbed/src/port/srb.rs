@@ -11,7 +11,7 @@ use crate::abi::srb::{
 use crate::controller::DmaUse;
 use crate::machine::{Data, SrbKind, UnitAddress};
 use crate::memory::{PhysicalMemory, Request};
-use crate::schedule::State;
+use crate::schedule::{Appointment, State};
 
 /// Bytes of sense data that a request has room for: the whole of what SPC allows.
 pub(super) const SENSE_BYTES: u8 = 252;
@@ -87,6 +87,8 @@ pub(super) struct Outstanding {
     pub(super) started: bool,
     /// How far recovery has gone after its time-out.
     pub(super) recovery: u8,
+    /// When its time is over, once it has started.
+    pub(super) deadline: Option<Appointment>,
 }
 
 impl Outstanding {
@@ -166,6 +168,7 @@ pub(super) fn build(memory: &PhysicalMemory, state: &mut State, spec: Spec) -> O
         sent: Vec::new(),
         started: false,
         recovery: 0,
+        deadline: None,
     };
     permit(memory, state, &mut outstanding)?;
     fill(&outstanding);

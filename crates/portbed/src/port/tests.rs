@@ -10,7 +10,7 @@ use self::miniport::Fault;
 use crate::abi::srb::status;
 use crate::journal::{Journal, Who};
 use crate::machine::{
-    Completed, Data, Grant, Interrupts, Machine, MachineError, MachineOptions, PortOptions,
+    Clock, Completed, Data, Grant, Interrupts, Machine, MachineError, MachineOptions, PortOptions,
     PowerAction, Request, SrbKind, Stop, UnitAddress,
 };
 
@@ -18,6 +18,7 @@ fn machine(seed: u64, port: PortOptions, fault: Fault) -> (Machine, Journal) {
     let journal = Journal::default();
     let options = MachineOptions {
         cpus: 2,
+        clock: Clock::default(),
         seed,
         port,
         registry: BTreeMap::from([("Fault".to_owned(), fault as u32)]),

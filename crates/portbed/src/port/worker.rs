@@ -48,12 +48,18 @@ pub(super) fn queue(call: &Call, arguments: &mut Arguments) -> u32 {
     if !call.needs_routine(routine) {
         return status::INVALID_PARAMETER;
     }
-    let (known, phase) = {
-        let state = cpu.state();
-        (
-            state.port.workers.get(&worker).copied(),
-            state.port.adapter.phase,
-        )
+    let (known, phase, extension) = {
+        let mut state = cpu.state();
+        let adapter = &state.port.adapter;
+        let (phase, extension) = (adapter.phase, adapter.extension);
+        let known = state.port.workers.get_mut(&worker);
+        // Looked at and taken in one step: two processors may queue the same worker at the same time.
+        let known = known.map(|worker| {
+            let before = *worker;
+            worker.busy |= phase != Phase::Stopped;
+            before
+        });
+        (known, phase, extension)
     };
     cpu.check(&rules::WORKER_HANDLE, known.is_some(), || {
         format!("{worker:#x} is no worker")
@@ -70,11 +76,6 @@ pub(super) fn queue(call: &Call, arguments: &mut Arguments) -> u32 {
     if phase == Phase::Stopped {
         return status::INVALID_DEVICE_STATE;
     }
-    let extension = {
-        let mut state = cpu.state();
-        state.port.workers.insert(worker, Worker { busy: true });
-        state.port.adapter.extension
-    };
     cpu.spawn(move |cpu| run(cpu, routine, [extension, context, worker, 0, 0, 0]));
     status::SUCCESS
 }

@@ -16,12 +16,22 @@ pub(crate) enum Due {
     Resume,
 }
 
+/// Something that is to happen, so that it can be called off.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Appointment(u64, u64);
+
 impl State {
     /// Has `due` happen in `after_ns`.
-    pub(crate) fn schedule(&mut self, after_ns: u64, due: Due) {
+    pub(crate) fn schedule(&mut self, after_ns: u64, due: Due) -> Appointment {
         self.sequence += 1;
-        self.due
-            .insert((self.now_ns.saturating_add(after_ns), self.sequence), due);
+        let at_ns = self.now_ns.saturating_add(after_ns);
+        self.due.insert((at_ns, self.sequence), due);
+        Appointment(at_ns, self.sequence)
+    }
+
+    /// Calls off what was to happen; whether it had not happened yet.
+    pub(crate) fn call_off(&mut self, Appointment(at_ns, number): Appointment) -> bool {
+        self.due.remove(&(at_ns, number)).is_some()
     }
 
     /// When something happens next by itself.
@@ -30,16 +40,16 @@ impl State {
             .processors
             .iter()
             .filter_map(|processor| match processor.activity {
-                Activity::Sleeping(until_ns) => Some(until_ns),
+                Activity::Sleeping(until_ns) | Activity::Stalling(until_ns) => Some(until_ns),
                 _ => None,
             });
+        self.next_due_ns().into_iter().chain(sleepers).min()
+    }
+
+    /// When the controller or a timer does something next.
+    pub(super) fn next_due_ns(&self) -> Option<u64> {
         let due = self.due.keys().next().map(|&(at_ns, _)| at_ns);
-        self.controller
-            .next_event_ns()
-            .into_iter()
-            .chain(due)
-            .chain(sleepers)
-            .min()
+        self.controller.next_event_ns().into_iter().chain(due).min()
     }
 
     /// Takes what is due now.

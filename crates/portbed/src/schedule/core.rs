@@ -1,26 +1,28 @@
 //! The machine behind its processors: shared by their threads and by the thread that drives it from outside.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::baton::{Baton, Seat};
 use super::cpu::{self, Cpu};
+use super::guard::StateGuard;
 use super::processor::{Activity, Callback};
 use super::state::State;
+use super::threads::Threads;
+use super::turns::Turns;
 use crate::controller::{Controller, Wiring};
 use crate::journal::{Journal, Who};
-use crate::machine::PortOptions;
+use crate::machine::{Clock, PortOptions};
 use crate::memory::PhysicalMemory;
 use crate::port::Port;
 use crate::rules::{Judge, Rule, port as rules};
 
 /// How long driver code may run without reaching a point, in real time.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// How often that is looked at.
-const GLANCE: Duration = Duration::from_millis(250);
+pub(super) const GLANCE: Duration = Duration::from_millis(250);
 /// Stack of a processor's thread. Windows gives kernel threads 24 KiB; the test bed runs on the same stack.
 const STACK_BYTES: usize = 2 << 20;
 
@@ -49,16 +51,28 @@ pub(crate) struct Core {
     pub(crate) journal: Journal,
     pub(crate) options: PortOptions,
     pub(crate) registry: BTreeMap<String, u32>,
-    baton: Baton,
-    state: Mutex<State>,
-    progress: AtomicU64,
-    switched_off: AtomicBool,
+    pub(super) pace: Pace,
+    pub(super) state: Mutex<State>,
+    pub(super) switched_off: AtomicBool,
+}
+
+/// What decides which processors run, and when.
+pub(super) enum Pace {
+    /// One at a time, in virtual time.
+    Turns(Turns),
+    /// All at once, in real time.
+    Threads(Threads),
 }
 
 impl Core {
     /// A machine whose processors are idle.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts of a machine, each given once"
+    )]
     pub(crate) fn start(
         cpus: usize,
+        clock: Clock,
         seed: u64,
         memory: PhysicalMemory,
         journal: Journal,
@@ -73,9 +87,11 @@ impl Core {
             journal,
             options,
             registry,
-            baton: Baton::new(cpus),
-            state: Mutex::new(State::new(cpus, seed, controller, port)),
-            progress: AtomicU64::new(0),
+            pace: match clock {
+                Clock::Deterministic => Pace::Turns(Turns::new(cpus)),
+                Clock::Threaded => Pace::Threads(Threads::new(cpus)),
+            },
+            state: Mutex::new(State::new(cpus, clock, seed, controller, port)),
             switched_off: AtomicBool::new(false),
         });
         for index in 0..cpus {
@@ -85,12 +101,18 @@ impl Core {
                 .stack_size(STACK_BYTES)
                 .spawn(move || processor(&cpu))?;
         }
+        if clock == Clock::Threaded {
+            let core = Arc::clone(&core);
+            thread::Builder::new()
+                .name("timekeeper".to_owned())
+                .spawn(move || core.keep_time())?;
+        }
         Ok(core)
     }
 
     /// The state. Never held while driver code runs.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn state(&self) -> StateGuard<'_> {
+        StateGuard::lock(self)
     }
 
     /// Runs `work` on a thread of the machine at `PASSIVE_LEVEL`, and waits for its result.
@@ -111,6 +133,7 @@ impl Core {
         let value = result.lock().unwrap_or_else(PoisonError::into_inner).take();
         value.ok_or_else(|| {
             self.fatal(
+                "the port driver".to_owned(),
                 &rules::CALLBACK_PROGRESS,
                 "a thread waits for something that never happens".to_owned(),
             )
@@ -122,17 +145,16 @@ impl Core {
         &self,
         satisfied: impl Fn(&State) -> bool + Send + 'static,
     ) -> Result<Outcome, Fatal> {
-        let next = {
+        {
             let mut state = self.state();
             if let Some(fatal) = &state.fatal {
                 return Err(fatal.clone());
             }
             state.until = Some(Box::new(satisfied));
-            self.choose(&mut state)
-        };
-        if next != Seat::Outside {
-            self.baton.pass(next);
-            self.watch();
+        }
+        match &self.pace {
+            Pace::Turns(turns) => self.take_turns(turns),
+            Pace::Threads(threads) => self.wait_outside(threads),
         }
         let mut state = self.state();
         if let Some(fatal) = &state.fatal {
@@ -146,80 +168,19 @@ impl Core {
         })
     }
 
-    /// Waits for the baton, and takes it from driver code that does not come to a point any more.
-    fn watch(&self) {
-        let mut seen = self.progress.load(Ordering::Relaxed);
-        let mut since = Instant::now();
-        while !self.baton.wait_for(Seat::Outside, GLANCE) {
-            let now = self.progress.load(Ordering::Relaxed);
-            if now != seen {
-                seen = now;
-                since = Instant::now();
-            } else if since.elapsed() > PATIENCE {
-                let callback = self.running_callback();
-                self.fatal(
-                    &rules::CALLBACK_PROGRESS,
-                    format!("{callback} runs on without a port driver call or a register access"),
-                );
-                return;
-            }
+    /// Waits until processor `index` can run on; others run meanwhile.
+    pub(super) fn rest(&self, index: usize) {
+        match &self.pace {
+            Pace::Turns(turns) => self.switch(turns, index),
+            Pace::Threads(threads) => self.park(threads, index),
         }
     }
 
-    fn running_callback(&self) -> String {
-        let state = self.state();
-        let running = state
-            .processors
-            .iter()
-            .filter_map(super::processor::Processor::callback)
-            .next_back();
-        running.map_or_else(
-            || "the test bed".to_owned(),
-            |callback| callback.to_string(),
-        )
-    }
-
-    /// Hands the baton to whoever runs next, and waits until it comes back to processor `index`.
-    pub(super) fn switch(&self, index: usize) {
-        let next = {
-            let mut state = self.state();
-            self.choose(&mut state)
-        };
-        if next != Seat::Processor(index) {
-            self.baton.pass(next);
-            self.baton.wait(Seat::Processor(index));
-        }
-    }
-
-    /// Who runs next: outside when it has what it waits for, else a processor that can, else nobody until time has
-    /// moved on to the next event.
-    fn choose(&self, state: &mut State) -> Seat {
-        loop {
-            let satisfied = match state.until.take() {
-                Some(until) => {
-                    let satisfied = until(state);
-                    state.until = Some(until);
-                    satisfied
-                }
-                None => true,
-            };
-            if state.fatal.is_some() || satisfied || self.switched_off.load(Ordering::Relaxed) {
-                return Seat::Outside;
-            }
-            let runnable: Vec<usize> = (0..state.processors.len())
-                .filter(|&index| state.runnable(index))
-                .collect();
-            if !runnable.is_empty() {
-                let choice = state.random.usize(..runnable.len());
-                return Seat::Processor(runnable[choice]);
-            }
-            let Some(next_ns) = state.next_event_ns() else {
-                return Seat::Outside;
-            };
-            state.now_ns = state.now_ns.max(next_ns);
-            // A controller in another process may take a while, and that is nobody's fault.
-            self.step();
-            self.run_due(state);
+    /// Gives another processor the chance to go on first.
+    pub(super) fn let_another(&self, index: usize) {
+        match &self.pace {
+            Pace::Turns(turns) => self.switch(turns, index),
+            Pace::Threads(_) => thread::yield_now(),
         }
     }
 
@@ -269,17 +230,19 @@ impl Core {
         result
     }
 
+    /// Notes that something moves.
     pub(super) fn step(&self) {
-        self.progress.fetch_add(1, Ordering::Relaxed);
+        if let Pace::Turns(turns) = &self.pace {
+            turns.step();
+        }
     }
 
-    /// Records that the driver cannot be run on.
-    pub(crate) fn fatal(&self, rule: &'static Rule, what: String) -> Fatal {
+    /// Records that the driver, at `place`, cannot be run on.
+    pub(crate) fn fatal(&self, place: String, rule: &'static Rule, what: String) -> Fatal {
         let fatal = Fatal {
             rule: rule.id,
             what,
         };
-        let place = self.running_callback();
         let what = fatal.what.clone();
         self.judge.check(rule, false, move || place, move || what);
         let mut state = self.state();
@@ -292,11 +255,12 @@ impl Core {
         fatal
     }
 
-    /// Ends the processor's part in the machine for good: its thread waits for ever.
+    /// Ends a processor's part in the machine for good: its thread waits for ever.
     pub(super) fn abandon(&self, index: usize) -> ! {
-        self.baton.pass(Seat::Outside);
+        if let Pace::Turns(turns) = &self.pace {
+            turns.leave(index);
+        }
         loop {
-            self.baton.wait(Seat::Processor(index));
             thread::park();
         }
     }
@@ -305,23 +269,17 @@ impl Core {
     /// driver code never runs again, and what it uses must stay.
     pub(crate) fn switch_off(&self) -> bool {
         self.switched_off.store(true, Ordering::Relaxed);
-        let (dead, idle): (bool, Vec<bool>) = {
-            let state = self.state();
-            let idle = state
-                .processors
-                .iter()
-                .map(|processor| processor.activity == Activity::Idle)
-                .collect();
-            (state.fatal.is_some(), idle)
-        };
-        if dead {
+        if self.state().fatal.is_some() {
             return false;
         }
-        for (index, _) in idle.iter().enumerate().filter(|(_, idle)| **idle) {
-            self.baton.pass(Seat::Processor(index));
-            self.baton.wait(Seat::Outside);
+        match &self.pace {
+            Pace::Turns(turns) => self.end_turns(turns),
+            Pace::Threads(threads) => self.end_threads(threads),
         }
-        idle.iter().all(|&idle| idle)
+    }
+
+    pub(super) fn is_switched_off(&self) -> bool {
+        self.switched_off.load(Ordering::Relaxed)
     }
 }
 
@@ -329,19 +287,30 @@ impl Core {
 fn processor(cpu: &Cpu) {
     let core = Arc::clone(cpu.core());
     cpu::enter(cpu.clone());
-    core.baton.wait(Seat::Processor(cpu.index()));
-    while !core.switched_off.load(Ordering::Relaxed) {
+    if let Pace::Turns(turns) = &core.pace {
+        turns.wait(cpu.index());
+    }
+    while !core.is_switched_off() {
         cpu.serve();
-        let task = core.state().tasks.pop_front();
-        if let Some(task) = task {
-            core.state().processors[cpu.index()].activity = Activity::Ready;
-            task(cpu);
-        } else {
-            core.state().processors[cpu.index()].activity = Activity::Idle;
-            core.switch(cpu.index());
+        let task = {
+            let mut state = core.state();
+            let task = state.tasks.pop_front();
+            state.processors[cpu.index()].activity = if task.is_some() {
+                Activity::Ready
+            } else {
+                Activity::Idle
+            };
+            task
+        };
+        match task {
+            Some(task) => task(cpu),
+            None => core.rest(cpu.index()),
         }
     }
-    core.baton.pass(Seat::Outside);
+    match &core.pace {
+        Pace::Turns(turns) => turns.pass_outside(),
+        Pace::Threads(threads) => core.thread_ends(threads),
+    }
 }
 
 /// The callback that is being made, for messages.

@@ -1,12 +1,13 @@
 //! A processor, as code that runs on it sees it.
 
 use std::cell::OnceCell;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 use super::core::{Core, place};
+use super::guard::StateGuard;
 use super::irql::{self, Irql};
 use super::processor::{Activity, Callback, Dispatch, Frame};
-use super::state::{Service, State};
+use super::state::Service;
 use crate::abi::callback;
 use crate::rules::{Rule, port as rules};
 
@@ -68,7 +69,7 @@ impl Cpu {
     }
 
     /// The machine's state.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> StateGuard<'_> {
         self.core.state()
     }
 
@@ -101,7 +102,7 @@ impl Cpu {
 
     /// Records that the driver cannot be run on, and never returns.
     pub(crate) fn end(&self, rule: &'static Rule, what: String) -> ! {
-        self.core.fatal(rule, what);
+        self.core.fatal(place(self.callback()), rule, what);
         self.core.abandon(self.index)
     }
 
@@ -124,10 +125,11 @@ impl Cpu {
     pub(crate) fn call(&self, callback: Callback, routine: u64, arguments: [u64; 6]) -> u64 {
         let mark = {
             let mut state = self.state();
-            state.now_ns += CALL_NS;
+            state.pass(CALL_NS);
             let entered_ns = state.now_ns;
             let processor = &mut state.processors[self.index];
             processor.activity = Activity::Ready;
+            processor.moved_ns = entered_ns;
             processor.frames.push(Frame {
                 callback,
                 irql: processor.irql,
@@ -182,21 +184,22 @@ impl Cpu {
         self.core.step();
         let switch = {
             let mut state = self.state();
-            state.now_ns += cost_ns;
+            state.pass(cost_ns);
+            state.processors[self.index].moved_ns = state.now_ns;
             self.core.run_due(&mut state);
             state.random.u32(..SWITCH_ONE_IN) == 0
         };
         self.serve();
         if switch {
-            self.give_way();
+            self.core.let_another(self.index);
             self.serve();
         }
         self.judge_progress();
     }
 
-    /// Lets another processor go on, if one can.
+    /// Lets others go on until this processor can.
     pub(super) fn give_way(&self) {
-        self.core.switch(self.index);
+        self.core.rest(self.index);
     }
 
     fn judge_progress(&self) {
@@ -228,6 +231,10 @@ impl Cpu {
         loop {
             let service = {
                 let mut state = self.state();
+                if state.fatal.is_some() {
+                    drop(state);
+                    self.core.abandon(self.index);
+                }
                 let service = state.service(self.index);
                 if let Some(Service::Dispatch(_)) = service {
                     state.processors[self.index].dispatch.pop_front();
@@ -274,8 +281,30 @@ impl Cpu {
             });
         }
         self.point(ns);
-        self.give_way();
-        self.serve();
+        let until_ns = {
+            let mut state = self.state();
+            let until_ns = if state.real_time {
+                state.now_ns.saturating_add(ns)
+            } else {
+                state.now_ns
+            };
+            state.processors[self.index].activity = Activity::Stalling(until_ns);
+            until_ns
+        };
+        loop {
+            self.give_way();
+            self.serve();
+            let mut state = self.state();
+            let over = state.now_ns >= until_ns;
+            state.processors[self.index].activity = if over {
+                Activity::Ready
+            } else {
+                Activity::Stalling(until_ns)
+            };
+            if over {
+                return;
+            }
+        }
     }
 
     /// Sleeps, at `PASSIVE_LEVEL`; interrupts and dispatch work are served meanwhile, and threads when no processor is

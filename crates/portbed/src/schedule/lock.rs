@@ -126,7 +126,13 @@ impl Cpu {
                             format!("{lock} is acquired by the processor that holds it"),
                         );
                     }
-                    Some(_) => state.processors[self.index()].activity = Activity::Spinning(lock),
+                    Some(_) => {
+                        state.processors[self.index()].activity = Activity::Spinning(lock);
+                        if let Some(what) = state.deadlock(self.index()) {
+                            drop(state);
+                            self.end(&rules::CALLBACK_PROGRESS, what);
+                        }
+                    }
                 }
             }
             self.give_way();

@@ -84,6 +84,8 @@ pub(super) enum Activity {
     Spinning(LockId),
     /// It sleeps until a time.
     Sleeping(u64),
+    /// It is kept busy until a time.
+    Stalling(u64),
 }
 
 /// A callback that is being made.
@@ -110,6 +112,10 @@ pub(crate) struct Processor {
     pub(super) frames: Vec<Frame>,
     pub(super) held: Vec<Held>,
     pub(super) dispatch: VecDeque<Dispatch>,
+    /// Whether its thread rests until the processor can run on, under the threaded clock.
+    pub(super) parked: bool,
+    /// When it came to a point last.
+    pub(super) moved_ns: u64,
 }
 
 impl Processor {
@@ -120,6 +126,8 @@ impl Processor {
             frames: Vec::new(),
             held: Vec::new(),
             dispatch: VecDeque::new(),
+            parked: false,
+            moved_ns: 0,
         }
     }
 

@@ -9,7 +9,7 @@ use super::irql;
 use super::lock::LockId;
 use super::processor::{Activity, Dispatch, Processor, Task};
 use crate::controller::Controller;
-use crate::machine::Cost;
+use crate::machine::{Clock, Cost};
 use crate::port::Port;
 
 /// What the thread outside waits for.
@@ -30,6 +30,14 @@ pub(crate) struct State {
     pub(crate) cost: Cost,
     pub(super) until: Option<Until>,
     pub(super) fatal: Option<Fatal>,
+    /// Whether time passes by itself.
+    pub(crate) real_time: bool,
+    /// Whether somebody outside waits, under the threaded clock.
+    pub(super) outside_waits: bool,
+    /// When the timekeeper of the threaded clock wakes up by itself, while it rests.
+    pub(super) alarm_ns: Option<u64>,
+    /// How many threads of the threaded clock have ended.
+    pub(super) ended_threads: usize,
 }
 
 /// What a processor does next.
@@ -41,7 +49,13 @@ pub(super) enum Service {
 }
 
 impl State {
-    pub(super) fn new(cpus: usize, seed: u64, controller: Box<dyn Controller>, port: Port) -> Self {
+    pub(super) fn new(
+        cpus: usize,
+        clock: Clock,
+        seed: u64,
+        controller: Box<dyn Controller>,
+        port: Port,
+    ) -> Self {
         Self {
             now_ns: 0,
             random: fastrand::Rng::with_seed(seed),
@@ -56,7 +70,28 @@ impl State {
             cost: Cost::default(),
             until: None,
             fatal: None,
+            real_time: clock == Clock::Threaded,
+            outside_waits: false,
+            alarm_ns: None,
+            ended_threads: 0,
         }
+    }
+
+    /// Lets virtual time pass; real time passes by itself.
+    pub(super) fn pass(&mut self, ns: u64) {
+        if !self.real_time {
+            self.now_ns += ns;
+        }
+    }
+
+    /// Whether the thread outside has what it waits for, if it waits for anything.
+    pub(super) fn satisfied(&mut self) -> bool {
+        let Some(until) = self.until.take() else {
+            return true;
+        };
+        let satisfied = until(self);
+        self.until = Some(until);
+        satisfied
     }
 
     /// The number of processors.
@@ -117,6 +152,7 @@ impl State {
             Activity::Ready => true,
             Activity::Idle => !self.tasks.is_empty(),
             Activity::Spinning(lock) => !self.locks.contains_key(&lock),
+            Activity::Stalling(until_ns) => until_ns <= self.now_ns,
             Activity::Sleeping(until_ns) => {
                 until_ns <= self.now_ns || (!self.tasks.is_empty() && self.all_asleep())
             }
@@ -129,5 +165,28 @@ impl State {
         self.processors
             .iter()
             .all(|processor| matches!(processor.activity, Activity::Sleeping(_)))
+    }
+
+    /// Processors that wait for each other's locks for ever, from `index` on, told in one line.
+    pub(super) fn deadlock(&self, index: usize) -> Option<String> {
+        let mut told = Vec::new();
+        let mut at = index;
+        loop {
+            let Activity::Spinning(lock) = self.processors[at].activity else {
+                return None;
+            };
+            let owner = *self.locks.get(&lock)?;
+            told.push(format!(
+                "processor {at} waits for {lock}, which processor {owner} holds"
+            ));
+            if owner == index {
+                return Some(told.join("; "));
+            }
+            if told.len() > self.processors.len() {
+                // The circle is one of others, who tell it.
+                return None;
+            }
+            at = owner;
+        }
     }
 }

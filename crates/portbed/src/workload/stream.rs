@@ -123,7 +123,10 @@ impl Stream {
                 next = self.after(next, slots, rng);
             }
             let Some((token, read)) = unit.wait()? else {
-                break;
+                return Err(io::Error::other(format!(
+                    "{} requests never came back",
+                    outstanding.len()
+                )));
             };
             let Some(request) = outstanding.remove(&token) else {
                 continue;
