@@ -11,6 +11,28 @@ use portbed::machine::{
 
 use nvme_model::Media;
 
+const WRITE_16: u8 = 0x8A;
+const READ_16: u8 = 0x88;
+const FILLED_BLOCKS: u64 = 256;
+const FILLED_AT_ONCE: u32 = 16;
+
+/// READ (16) or WRITE (16) of as many blocks as a disk is filled with at once.
+fn transfer(opcode: u8, lba: u64) -> Vec<u8> {
+    let mut cdb = vec![opcode, 0];
+    cdb.extend(lba.to_be_bytes());
+    cdb.extend(FILLED_AT_ONCE.to_be_bytes());
+    cdb.extend([0, 0]);
+    cdb
+}
+
+/// Data that no other block and no other salt has.
+fn contents(unit: &LogicalUnit, lba: u64, salt: u64) -> Vec<u8> {
+    let words = u64::from(FILLED_AT_ONCE * unit.block_bytes) / 8;
+    (0..words)
+        .flat_map(|word| (salt << 56 ^ lba << 32 ^ word.wrapping_mul(0x9E37_79B9)).to_le_bytes())
+        .collect()
+}
+
 /// The driver in a machine.
 pub struct Bed {
     pub machine: Machine,
@@ -79,6 +101,25 @@ impl Bed {
         self.machine.execute(request).expect("the driver runs on")
     }
 
+    /// Writes data that says where it belongs to the first blocks of a unit.
+    pub fn fill(&mut self, unit: &LogicalUnit, salt: u64) {
+        for lba in (0..FILLED_BLOCKS).step_by(FILLED_AT_ONCE as usize) {
+            let data = Data::Out(contents(unit, lba, salt));
+            let written = self.execute(unit, &transfer(WRITE_16, lba), data);
+            assert!(written.succeeded(), "{written:?}");
+        }
+    }
+
+    /// Reads back what [`fill`](Self::fill) wrote.
+    pub fn expect_filled(&mut self, unit: &LogicalUnit, salt: u64) {
+        for lba in (0..FILLED_BLOCKS).step_by(FILLED_AT_ONCE as usize) {
+            let expected = contents(unit, lba, salt);
+            let read = self.execute(unit, &transfer(READ_16, lba), Data::In(expected.len()));
+            assert!(read.succeeded(), "{read:?}");
+            assert!(read.data == expected, "blocks from {lba} on differ");
+        }
+    }
+
     /// What the driver logged with this text, oldest first.
     pub fn logged(&self, text: &str) -> Vec<String> {
         let events = self.journal.events();
@@ -93,6 +134,14 @@ impl Bed {
         let asked = |what: &str| what.starts_with("host memory asked for");
         let events = self.journal.events();
         events.iter().filter(|event| asked(&event.what)).count()
+    }
+
+    /// Whether the port driver told this.
+    pub fn told(&self, text: &str) -> bool {
+        let events = self.journal.events();
+        events
+            .iter()
+            .any(|event| event.who == Who::Port && event.what.contains(text))
     }
 
     /// Removes the adapter in order, unloads the driver, and holds it to every rule.

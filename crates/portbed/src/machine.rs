@@ -6,7 +6,7 @@ mod options;
 mod request;
 
 pub use options::{
-    Clock, Grant, Interrupts, MachineOptions, PortKey, PortOptionError, PortOptions, Stop,
+    Clock, Grant, Interrupts, MachineOptions, PortKey, PortOptionError, PortOptions, Power, Stop,
 };
 pub use request::{
     Completed, Cost, Data, HmbReport, LogicalUnit, PowerAction, Request, SrbKind, Token,
@@ -244,6 +244,11 @@ impl Machine {
     pub fn power_down(&mut self, action: PowerAction) -> Result<(), MachineError> {
         self.settle()?;
         self.asleep = action;
+        self.core
+            .run(move |cpu| port::prepare_power_down(cpu, action))?;
+        if self.core.state().port.adapter.stops_for_power() {
+            self.rest()?;
+        }
         self.core.run(move |cpu| port::power_down(cpu, action))?;
         Ok(())
     }
@@ -287,6 +292,13 @@ impl Machine {
         let units = std::mem::take(&mut self.units);
         self.core
             .run(move |cpu| port::stop_adapter(cpu, &units, surprise))?;
+        self.rest()?;
+        self.core.run(port::retire)?;
+        Ok(())
+    }
+
+    /// After a stop: what the miniport has left to its DPCs is done, where they run, and then nothing any more.
+    fn rest(&mut self) -> Result<(), MachineError> {
         if self.core.options.stop != Stop::DirqlNoDpc {
             self.core.run_until(crate::schedule::State::quiet)?;
         }

@@ -41,11 +41,11 @@ pub(crate) use find::find_adapter;
 pub(crate) use hmb::{HmbLedger, judge_lent};
 pub(crate) use initialize::enter_driver;
 pub(crate) use leaks::judge_leaks;
-pub(crate) use power::{power_down, power_up};
+pub(crate) use power::{power_down, power_up, prepare_power_down};
 pub(crate) use queue::{Queues, submit};
 pub(crate) use srb::{Function, Spec};
 pub(crate) use start::initialize_adapter;
-pub(crate) use stop::{announce_removal, flush, silence, stop_adapter, surprise};
+pub(crate) use stop::{announce_removal, flush, retire, silence, stop_adapter, surprise};
 
 use std::collections::BTreeMap;
 

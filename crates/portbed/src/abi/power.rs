@@ -22,6 +22,8 @@ pub(crate) mod control {
     pub(crate) const SET_RUNNING_CONFIG: u32 = 4;
     pub(crate) const ADAPTER_POWER: u32 = 6;
     pub(crate) const SURPRISE_REMOVAL: u32 = 16;
+    /// `ScsiAdapterControlMax` of Windows 7, the last system that changes the power by stop and restart alone.
+    pub(crate) const MAX_BEFORE_ADAPTER_POWER: u32 = 5;
     /// `ScsiAdapterControlMax` of the newest kit.
     pub(crate) const MAX: u32 = 29;
 }

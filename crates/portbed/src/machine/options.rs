@@ -67,6 +67,16 @@ pub enum Stop {
     DirqlNoDpc,
 }
 
+/// How the port driver changes the power of an adapter.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Power {
+    /// By `ScsiAdapterPower`, where the miniport supports it.
+    #[default]
+    Control,
+    /// By `ScsiStopAdapter`, as [`Stop`] says, and `ScsiRestartAdapter`: the port driver does not know the other way.
+    Stop,
+}
+
 /// Which interrupts the adapter gets.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Interrupts {
@@ -89,6 +99,8 @@ pub struct PortOptions {
     pub takes_back: bool,
     /// See [`Stop`].
     pub stop: Stop,
+    /// See [`Power`].
+    pub power: Power,
     /// Whether stop and removal are announced by a plug-and-play SRB.
     pub pnp: bool,
     /// See [`Interrupts`].
@@ -103,6 +115,7 @@ impl Default for PortOptions {
             grant: Grant::default(),
             takes_back: true,
             stop: Stop::default(),
+            power: Power::default(),
             pnp: true,
             interrupts: Interrupts::default(),
             irql_query: true,
@@ -156,6 +169,11 @@ const KEYS: [PortKey; 6] = [
         default: "passive",
     },
     PortKey {
+        name: "power",
+        meaning: "how the adapter is powered down and up: control (ScsiAdapterPower), stop (ScsiStopAdapter and ScsiRestartAdapter)",
+        default: "control",
+    },
+    PortKey {
         name: "pnp",
         meaning: "stop and removal are announced by a PnP SRB: on, off",
         default: "on",
@@ -193,6 +211,7 @@ impl PortOptions {
             "grant" => self.grant = grant(value).ok_or_else(bad)?,
             "free" => self.takes_back = free(value).ok_or_else(bad)?,
             "stop" => self.stop = stop(value).ok_or_else(bad)?,
+            "power" => self.power = power(value).ok_or_else(bad)?,
             "pnp" => self.pnp = switch(value).ok_or_else(bad)?,
             "interrupts" => self.interrupts = interrupts(value).ok_or_else(bad)?,
             _ => self.irql_query = switch(value).ok_or_else(bad)?,
@@ -242,6 +261,14 @@ fn stop(value: &str) -> Option<Stop> {
         "passive" => Stop::Passive,
         "dirql" => Stop::Dirql,
         "dirql-nodpc" => Stop::DirqlNoDpc,
+        _ => return None,
+    })
+}
+
+fn power(value: &str) -> Option<Power> {
+    Some(match value {
+        "control" => Power::Control,
+        "stop" => Power::Stop,
         _ => return None,
     })
 }

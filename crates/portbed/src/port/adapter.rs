@@ -81,6 +81,11 @@ impl Adapter {
             || self.supported.get(kind as usize).copied().unwrap_or(false)
     }
 
+    /// Whether the adapter is stopped and restarted where its power changes.
+    pub(crate) fn stops_for_power(&self) -> bool {
+        !self.supports(control::ADAPTER_POWER)
+    }
+
     /// Whether the miniport supports a unit control type.
     pub(super) fn supports_unit(&self, kind: u32) -> bool {
         self.unit_supported

@@ -3,7 +3,7 @@
 use crate::abi::callback;
 use crate::abi::power::{control, unit_control};
 use crate::abi::srb::{ADDRESS_TYPE_BTL8, AddressBtl8, BTL8_ADDRESS_LENGTH};
-use crate::machine::UnitAddress;
+use crate::machine::{Power, UnitAddress};
 use crate::memory::Request;
 use crate::rules::port as rules;
 use crate::schedule::{Callback, Cpu};
@@ -20,11 +20,15 @@ pub(super) fn query_supported(cpu: &Cpu) {
         let initialization = &state.port.adapter.initialization;
         (initialization.adapter_control, initialization.unit_control)
     };
+    let known = match cpu.core().options.power {
+        Power::Control => control::MAX,
+        Power::Stop => control::MAX_BEFORE_ADAPTER_POWER,
+    };
     let supported = ask(
         cpu,
         Callback::AdapterControl(control::QUERY_SUPPORTED),
         adapter_routine,
-        control::MAX,
+        known,
     );
     let required = [control::STOP_ADAPTER, control::RESTART_ADAPTER];
     cpu.check(

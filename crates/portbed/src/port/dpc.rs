@@ -61,8 +61,7 @@ pub(super) fn issue(call: &Call, arguments: &mut Arguments) {
         let mut state = cpu.state();
         let work = Dispatch::Dpc(address);
         let idle = !state.is_dispatched(work);
-        let stopped = state.port.adapter.phase == super::Phase::Stopped && state.port.stopped;
-        let dropped = stopped || state.port.drops_dpcs;
+        let dropped = state.port.stopped || state.port.drops_dpcs;
         let known = state.port.dpcs.get_mut(&address);
         let known = known.map(|dpc| {
             if idle {

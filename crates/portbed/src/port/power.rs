@@ -1,6 +1,6 @@
 //! Power: the adapter to D3 and back to D0.
 
-use super::{Phase, bus, control};
+use super::{Phase, bus, control, stop};
 use crate::abi::callback;
 use crate::abi::power::{AdapterControlPower, POWER_D0, POWER_D3, control as kinds};
 use crate::controller::Power;
@@ -8,7 +8,7 @@ use crate::journal::Who;
 use crate::machine::PowerAction;
 use crate::memory::Request;
 use crate::rules::port as rules;
-use crate::schedule::{Core, Cpu, Dispatch, LockId};
+use crate::schedule::{Core, Cpu, Dispatch};
 
 /// `STOR_POWER_ACTION`.
 fn action_code(action: PowerAction) -> u32 {
@@ -20,19 +20,23 @@ fn action_code(action: PowerAction) -> u32 {
     }
 }
 
-/// Puts the adapter into D3; it has no requests. Control types are called at `PASSIVE_LEVEL` or `DISPATCH_LEVEL`, as
-/// the seed decides.
-pub(crate) fn power_down(cpu: &Cpu, action: PowerAction) {
+/// Has the miniport get ready for D3; the adapter has no requests. `ScsiAdapterPower` comes at `PASSIVE_LEVEL` or
+/// `DISPATCH_LEVEL`, as the seed decides; where it is not to be had, the adapter is stopped.
+pub(crate) fn prepare_power_down(cpu: &Cpu, action: PowerAction) {
     note(cpu, format!("adapter to D3 ({action:?})"));
     let outstanding = cpu.state().port.queues.outstanding();
     cpu.check(&rules::LEAK_REQUESTS, outstanding == 0, || {
         format!("{outstanding} requests before D3")
     });
-    if cpu.state().port.adapter.supports(kinds::ADAPTER_POWER) {
-        change_power(cpu, POWER_D3, action_code(action));
+    if cpu.state().port.adapter.stops_for_power() {
+        stop::stop(cpu);
     } else {
-        at_device_level(cpu, kinds::STOP_ADAPTER);
+        change_power(cpu, POWER_D3, action_code(action));
     }
+}
+
+/// Puts the adapter into D3.
+pub(crate) fn power_down(cpu: &Cpu, action: PowerAction) {
     let core = cpu.core();
     let mut state = cpu.state();
     state.port.adapter.phase = Phase::Asleep;
@@ -59,15 +63,31 @@ pub(crate) fn power_up(cpu: &Cpu, action: PowerAction) {
         });
     }
     bus::program_messages(cpu);
-    if cpu.state().port.adapter.supports(kinds::ADAPTER_POWER) {
-        change_power(cpu, POWER_D0, action_code(action));
+    if cpu.state().port.adapter.stops_for_power() {
+        restart(cpu);
     } else {
-        at_device_level(cpu, kinds::RESTART_ADAPTER);
+        change_power(cpu, POWER_D0, action_code(action));
     }
     let core = cpu.core();
     let mut state = cpu.state();
     state.port.adapter.phase = Phase::Started;
     super::queue::pump(core, &mut state);
+}
+
+/// Restarts an adapter that was stopped: its interrupt is connected after `ScsiSetRunningConfig`, and from then on it is
+/// called again.
+fn restart(cpu: &Cpu) {
+    if cpu.state().port.adapter.supports(kinds::SET_RUNNING_CONFIG) {
+        control::adapter_control(cpu, kinds::SET_RUNNING_CONFIG, 0);
+    }
+    {
+        let mut state = cpu.state();
+        state.interrupts.connect(true);
+        state.port.stopped = false;
+        state.port.drops_dpcs = false;
+    }
+    note(cpu, "adapter is restarted at DIRQL".to_owned());
+    stop::at_device_level(cpu, kinds::RESTART_ADAPTER);
 }
 
 fn change_power(cpu: &Cpu, power_state: u32, action: u32) {
@@ -96,13 +116,6 @@ pub(super) fn set_power(cpu: &Cpu, power_state: u32, power_action: u32) {
     callback::write(block.va, parameters);
     control::adapter_control(cpu, kinds::ADAPTER_POWER, block.va);
     super::memory::release(cpu, block.va);
-}
-
-/// Stop or restart of a miniport without `ScsiAdapterPower`: at DIRQL with the interrupt lock.
-pub(super) fn at_device_level(cpu: &Cpu, kind: u32) {
-    cpu.acquire(LockId::Interrupt, 0);
-    control::adapter_control(cpu, kind, 0);
-    cpu.release(LockId::Interrupt);
 }
 
 fn note(cpu: &Cpu, what: String) {

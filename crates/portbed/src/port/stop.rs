@@ -2,13 +2,13 @@
 
 use super::queue;
 use super::srb::{Function, Spec};
-use super::{Phase, control, power};
+use super::{Phase, control};
 use crate::abi::power::{control as kinds, unit_control};
 use crate::abi::srb::{function, pnp};
 use crate::journal::Who;
 use crate::machine::{Data, SrbKind, Stop, UnitAddress};
 use crate::rules::port as rules;
-use crate::schedule::{Cpu, Dispatch};
+use crate::schedule::{Cpu, Dispatch, LockId};
 
 /// Seconds that the miniport has for the adapter's plug-and-play request.
 const PNP_TIMEOUT_S: u32 = 60;
@@ -73,7 +73,7 @@ pub(crate) fn surprise(cpu: &Cpu) {
     }
 }
 
-/// Stops the adapter for good: the units are removed, then `ScsiStopAdapter`, at the IRQL that the options say.
+/// Stops the adapter for good: the units are removed, then `ScsiStopAdapter`.
 pub(crate) fn stop_adapter(cpu: &Cpu, units: &[UnitAddress], surprise: bool) {
     let kind = if surprise {
         unit_control::SURPRISE_REMOVAL
@@ -87,6 +87,11 @@ pub(crate) fn stop_adapter(cpu: &Cpu, units: &[UnitAddress], surprise: bool) {
     cpu.check(&rules::LEAK_REQUESTS, outstanding == 0, || {
         format!("{outstanding} requests are outstanding")
     });
+    stop(cpu);
+}
+
+/// `ScsiStopAdapter`, at the IRQL that the options say.
+pub(super) fn stop(cpu: &Cpu) {
     let stop = cpu.core().options.stop;
     note(
         cpu,
@@ -100,7 +105,7 @@ pub(crate) fn stop_adapter(cpu: &Cpu, units: &[UnitAddress], surprise: bool) {
         Stop::Passive => {
             control::adapter_control(cpu, kinds::STOP_ADAPTER, 0);
         }
-        Stop::Dirql => power::at_device_level(cpu, kinds::STOP_ADAPTER),
+        Stop::Dirql => at_device_level(cpu, kinds::STOP_ADAPTER),
         Stop::DirqlNoDpc => {
             {
                 let mut state = cpu.state();
@@ -108,9 +113,19 @@ pub(crate) fn stop_adapter(cpu: &Cpu, units: &[UnitAddress], surprise: bool) {
                 state.port.timers.silence();
                 state.cancel_dispatch(Dispatch::Timer);
             }
-            power::at_device_level(cpu, kinds::STOP_ADAPTER);
+            at_device_level(cpu, kinds::STOP_ADAPTER);
         }
     }
+    if cpu.state().port.adapter.supports(kinds::SET_BOOT_CONFIG) {
+        control::adapter_control(cpu, kinds::SET_BOOT_CONFIG, 0);
+    }
+}
+
+/// `ScsiStopAdapter` or `ScsiRestartAdapter` at DIRQL, with the interrupt lock.
+pub(super) fn at_device_level(cpu: &Cpu, kind: u32) {
+    cpu.acquire(LockId::Interrupt, 0);
+    control::adapter_control(cpu, kind, 0);
+    cpu.release(LockId::Interrupt);
 }
 
 /// Nothing is called any more: timers are silent, interrupts are disconnected, what is queued is dropped.
@@ -120,8 +135,12 @@ pub(crate) fn silence(cpu: &Cpu) {
     state.interrupts.connect(false);
     state.port.timers.silence();
     state.cancel_dispatch(Dispatch::Timer);
-    state.port.adapter.phase = Phase::Stopped;
     state.port.stopped = true;
+}
+
+/// The adapter that was stopped is not started again.
+pub(crate) fn retire(cpu: &Cpu) {
+    cpu.state().port.adapter.phase = Phase::Stopped;
 }
 
 fn drop_dpcs(cpu: &Cpu) {
