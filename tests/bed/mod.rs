@@ -4,7 +4,7 @@
 
 use portbed::cli::profile::Selection;
 use portbed::controller::{Controller, ModelController};
-use portbed::journal::{Journal, Who};
+use portbed::journal::{Event, Journal, Who};
 use portbed::machine::{
     Clock, Completed, Data, HmbReport, LogicalUnit, Machine, MachineError, MachineOptions, Request,
 };
@@ -66,9 +66,8 @@ impl Bed {
         clock: Clock,
         cpus: u32,
     ) -> Self {
-        let image = wdk_linux::image().expect("the image builds");
         let journal = Journal::default();
-        let mut machine = Machine::new(MachineOptions {
+        let machine = Machine::new(MachineOptions {
             cpus,
             clock,
             seed: 1,
@@ -78,15 +77,27 @@ impl Bed {
             journal: journal.clone(),
         })
         .expect("a machine");
-        machine.load(&image.sys).expect("DriverEntry succeeds");
-        Self { machine, journal }
+        let mut bed = Self { machine, journal };
+        bed.load();
+        bed
+    }
+
+    /// Loads the image, as `new` does.
+    pub fn load(&mut self) {
+        let image = wdk_linux::image().expect("the image builds");
+        self.machine.load(&image.sys).expect("DriverEntry succeeds");
+    }
+
+    /// Starts the adapter and enumerates its disks.
+    pub fn start(&mut self) -> Vec<LogicalUnit> {
+        self.machine.start_adapter().expect("the adapter starts");
+        self.machine.enumerate().expect("the disks answer")
     }
 
     /// As [`new`](Self::new), with the adapter started and its disks enumerated.
     pub fn started(profile: &str) -> (Self, Vec<LogicalUnit>) {
         let mut bed = Self::new(profile);
-        bed.machine.start_adapter().expect("the adapter starts");
-        let units = bed.machine.enumerate().expect("the disks answer");
+        let units = bed.start();
         (bed, units)
     }
 
@@ -136,12 +147,11 @@ impl Bed {
         events.iter().filter(|event| asked(&event.what)).count()
     }
 
-    /// Whether the port driver told this.
-    pub fn told(&self, text: &str) -> bool {
+    /// How often the port driver told this.
+    pub fn count(&self, text: &str) -> usize {
         let events = self.journal.events();
-        events
-            .iter()
-            .any(|event| event.who == Who::Port && event.what.contains(text))
+        let told = |event: &&Event| event.who == Who::Port && event.what.contains(text);
+        events.iter().filter(told).count()
     }
 
     /// Removes the adapter in order, unloads the driver, and holds it to every rule.
@@ -164,11 +174,16 @@ impl Bed {
 
     /// Unloads the driver after its adapter is gone, and holds it to every rule.
     pub fn unloaded(mut self) -> HmbReport {
+        self.unload();
+        self.machine.hmb()
+    }
+
+    /// Unloads the driver, whose adapters are gone, and holds it to every rule.
+    pub fn unload(&mut self) {
         let leaks = self.machine.unload().expect("the driver unloads");
         assert_eq!(self.machine.controller_failure(), None);
         assert_eq!(leaks, Vec::<String>::new(), "nothing is left behind");
         let violations = self.machine.rules().violations();
         assert!(violations.is_empty(), "{violations:#?}");
-        self.machine.hmb()
     }
 }

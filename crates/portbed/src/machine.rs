@@ -2,6 +2,7 @@
 
 mod enumerate;
 mod faults;
+mod lifecycle;
 mod options;
 mod request;
 
@@ -13,15 +14,14 @@ pub use request::{
     UnitAddress,
 };
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::controller::Identity;
 use crate::image::Image;
 use crate::memory::PhysicalMemory;
-use crate::port::{self, Function, Phase, Spec};
+use crate::port::{self, Function, Spec};
 use crate::rules::Judge;
-use crate::schedule::{Core, Dispatch, Fatal, Outcome};
+use crate::schedule::{Core, Dispatch, Fatal};
 
 /// A miniport's `DriverEntry`: driver object, registry path, `NTSTATUS`.
 pub type DriverEntry = crate::image::EntryPoint;
@@ -81,9 +81,11 @@ impl From<Fatal> for MachineError {
 pub struct Machine {
     core: Arc<Core>,
     image: Option<Arc<Image>>,
+    image_sha256: String,
     tokens: u64,
     internal_tokens: u64,
     units: Vec<UnitAddress>,
+    leaks: Vec<String>,
     asleep: PowerAction,
 }
 
@@ -114,48 +116,13 @@ impl Machine {
         Ok(Self {
             core: core.map_err(resources)?,
             image: None,
+            image_sha256: String::new(),
             tokens: 0,
             internal_tokens: INTERNAL_TOKENS,
             units: Vec::new(),
+            leaks: Vec::new(),
             asleep: PowerAction::None,
         })
-    }
-
-    /// Maps the image, binds its imports and calls its `DriverEntry`. Where a fault of its code is told is a matter of
-    /// the whole process: a process has one machine that loads an image.
-    pub fn load(&mut self, image: &Path) -> Result<(), MachineError> {
-        let loaded = Image::load(image, &port::imports::resolve);
-        let loaded =
-            loaded.map_err(|error| MachineError::Image(format!("{} {error}", image.display())))?;
-        let loaded = Arc::new(loaded);
-        faults::install(&self.core, &loaded)
-            .map_err(|error| MachineError::Resources(error.to_string()))?;
-        let entry = loaded.entry();
-        self.image = Some(loaded);
-        self.load_entry(entry)
-    }
-
-    /// Calls `entry` as the `DriverEntry` of a miniport that is linked into this process. Such a miniport calls the port
-    /// driver through [`resolve`]; its faults are the process's own.
-    pub fn load_entry(&mut self, entry: DriverEntry) -> Result<(), MachineError> {
-        let status = self.core.run(move |cpu| port::enter_driver(cpu, entry))?;
-        match status {
-            Some(0) if self.core.state().port.adapter.phase == Phase::Registered => Ok(()),
-            Some(status) => Err(MachineError::Entry(status)),
-            None => Err(MachineError::Resources(
-                "no memory for the driver object".to_owned(),
-            )),
-        }
-    }
-
-    /// `HwFindAdapter`, `HwInitialize`, passive initialisation.
-    pub fn start_adapter(&mut self) -> Result<(), MachineError> {
-        self.core
-            .run(port::find_adapter)?
-            .map_err(MachineError::Start)?;
-        self.core
-            .run(port::initialize_adapter)?
-            .map_err(MachineError::Start)
     }
 
     /// Finds the logical units as the port driver and a disk class driver do.
@@ -240,107 +207,6 @@ impl Machine {
         Ok(())
     }
 
-    /// Puts the adapter into D3: caches are flushed first, and requests that are outstanding come back.
-    pub fn power_down(&mut self, action: PowerAction) -> Result<(), MachineError> {
-        self.settle()?;
-        self.asleep = action;
-        self.core
-            .run(move |cpu| port::prepare_power_down(cpu, action))?;
-        if self.core.state().port.adapter.stops_for_power() {
-            self.rest()?;
-        }
-        self.core.run(move |cpu| port::power_down(cpu, action))?;
-        Ok(())
-    }
-
-    /// Brings the adapter back to D0.
-    pub fn power_up(&mut self) -> Result<(), MachineError> {
-        let action = self.asleep;
-        self.core.run(move |cpu| port::power_up(cpu, action))?;
-        Ok(())
-    }
-
-    /// Stops and removes the adapter in an orderly way.
-    pub fn stop_and_remove(&mut self) -> Result<(), MachineError> {
-        self.settle()?;
-        self.remove(false)
-    }
-
-    /// Takes the device away and removes the adapter.
-    pub fn surprise_remove(&mut self) -> Result<(), MachineError> {
-        self.core.run(port::surprise)?;
-        self.remove(true)
-    }
-
-    fn remove(&mut self, surprise: bool) -> Result<(), MachineError> {
-        if self.core.options.pnp {
-            let token = self.internal_token();
-            self.core
-                .run(move |cpu| port::announce_removal(cpu, token, surprise))?;
-            let completed = self.await_internal(token)?;
-            let succeeded = completed.succeeded();
-            self.core.judge.check(
-                &crate::rules::port::SRB_PNP,
-                succeeded,
-                || "the adapter's plug-and-play request".to_owned(),
-                || format!("completed with SRB status {:#04x}", completed.srb_status),
-            );
-        }
-        // What is outstanding comes back by itself, after its time-out, or after the bus was reset.
-        self.core
-            .run_until(|state| state.port.queues.unanswered() == 0)?;
-        let units = std::mem::take(&mut self.units);
-        self.core
-            .run(move |cpu| port::stop_adapter(cpu, &units, surprise))?;
-        self.rest()?;
-        self.core.run(port::retire)?;
-        Ok(())
-    }
-
-    /// After a stop: what the miniport has left to its DPCs is done, where they run, and then nothing any more.
-    fn rest(&mut self) -> Result<(), MachineError> {
-        if self.core.options.stop != Stop::DirqlNoDpc {
-            self.core.run_until(crate::schedule::State::quiet)?;
-        }
-        self.core.run(port::silence)?;
-        Ok(())
-    }
-
-    /// Unloads the driver and judges what it left behind; one line for each leak.
-    pub fn unload(&mut self) -> Result<Vec<String>, MachineError> {
-        Ok(self.core.run(port::judge_leaks)?)
-    }
-
-    /// Brings every request back, and flushes what is cached.
-    fn settle(&mut self) -> Result<(), MachineError> {
-        self.core
-            .run_until(|state| state.port.queues.unanswered() == 0)?;
-        for unit in self.units.clone() {
-            let token = self.internal_token();
-            let spec = port::flush(token, unit);
-            port::submit(&self.core, &mut self.core.state(), spec);
-            self.await_internal(token)?;
-        }
-        self.core.run_until(crate::schedule::State::quiet)?;
-        Ok(())
-    }
-
-    fn internal_token(&mut self) -> u64 {
-        self.internal_tokens += 1;
-        self.internal_tokens
-    }
-
-    fn await_internal(&mut self, token: u64) -> Result<Completed, MachineError> {
-        let outcome = self
-            .core
-            .run_until(move |state| state.port.queues.has(token))?;
-        let completed = self.core.state().port.queues.take(token);
-        match (outcome, completed) {
-            (_, Some(completed)) => Ok(completed),
-            (Outcome::Satisfied | Outcome::Stuck, None) => Ok(Completed::default()),
-        }
-    }
-
     /// The largest transfer that the adapter takes at any alignment, in bytes.
     #[must_use]
     pub fn max_transfer_bytes(&self) -> u32 {
@@ -397,13 +263,10 @@ impl Machine {
         self.core.state().now_ns
     }
 
-    /// The SHA-256 of the loaded image in hexadecimal; empty for an entry that is linked in.
+    /// The SHA-256 of the image that was loaded last, in hexadecimal; empty for an entry that is linked in.
     #[must_use]
-    pub fn image_sha256(&self) -> String {
-        self.image
-            .as_ref()
-            .map(|image| image.sha256().to_owned())
-            .unwrap_or_default()
+    pub fn image_sha256(&self) -> &str {
+        &self.image_sha256
     }
 }
 

@@ -34,18 +34,20 @@ mod stop;
 mod tests;
 mod timer;
 mod units;
+mod unload;
 mod worker;
 
 pub(crate) use adapter::{Adapter, Phase};
 pub(crate) use find::find_adapter;
 pub(crate) use hmb::{HmbLedger, judge_lent};
 pub(crate) use initialize::enter_driver;
-pub(crate) use leaks::judge_leaks;
+pub(crate) use leaks::remove_adapter;
 pub(crate) use power::{power_down, power_up, prepare_power_down};
 pub(crate) use queue::{Queues, submit};
 pub(crate) use srb::{Function, Spec};
 pub(crate) use start::initialize_adapter;
 pub(crate) use stop::{announce_removal, flush, retire, silence, stop_adapter, surprise};
+pub(crate) use unload::unload_driver;
 
 use std::collections::BTreeMap;
 

@@ -12,7 +12,8 @@ use crate::trap::{self, Cause, Fault, Resolution};
 /// Hears of the faults of `image` from now on.
 pub(super) fn install(core: &Arc<Core>, image: &Arc<Image>) -> io::Result<()> {
     let range = image.base()..image.base() + image.bytes();
-    let theirs = Arc::clone(image);
+    // An image that is unloaded is gone, whoever hears of its faults.
+    let theirs = Arc::downgrade(image);
     let core = Arc::clone(core);
     ntoskrnl::on_bug_check(|bug_check| {
         let what = format!(
@@ -22,15 +23,15 @@ pub(super) fn install(core: &Arc<Core>, image: &Arc<Image>) -> io::Result<()> {
         Cpu::current().end(&rules::MEMORY_ACCESS, what);
     });
     trap::install(range, move |fault| -> Resolution {
-        let (rule, what) = describe(&core, &theirs, fault);
+        let (rule, what) = describe(&core, theirs.upgrade().as_deref(), fault);
         Cpu::current().end(rule, what)
     })
 }
 
 /// Which rule a fault breaks, and what happened.
-fn describe(core: &Core, image: &Image, fault: Fault) -> (&'static Rule, String) {
+fn describe(core: &Core, image: Option<&Image>, fault: Fault) -> (&'static Rule, String) {
     let at = image
-        .symbolize(fault.rip)
+        .and_then(|image| image.symbolize(fault.rip))
         .unwrap_or_else(|| format!("{:#x}", fault.rip));
     let verb = if fault.write { "writes to" } else { "reads" };
     let memory = core.memory.live().into_iter().find(|live| {

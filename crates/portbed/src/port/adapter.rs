@@ -6,7 +6,7 @@ use crate::abi::initialization::HwInitializationData;
 use crate::abi::power::control;
 
 /// How far an adapter has come.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Phase {
     /// The driver is not entered, or did not register.
     #[default]
@@ -73,6 +73,15 @@ impl Adapter {
             supported: Vec::new(),
             unit_supported: Vec::new(),
         }
+    }
+
+    /// Takes over from `other` what concerns the driver.
+    pub(super) fn keep_driver(&mut self, other: &Self) {
+        self.phase = Phase::Registered.min(other.phase);
+        self.entry_arguments = other.entry_arguments;
+        self.initialize_status = other.initialize_status;
+        self.initialization = other.initialization;
+        self.context = other.context;
     }
 
     /// Whether the miniport supports an adapter control type.

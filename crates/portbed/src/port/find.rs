@@ -28,6 +28,11 @@ const DEFAULT_UNITS: u8 = 8;
 /// Allocates the device extension and calls `HwFindAdapter`. Why the adapter was not found, if not.
 pub(crate) fn find_adapter(cpu: &Cpu) -> Result<(), String> {
     prepare(cpu).ok_or("no memory for the device extension")?;
+    {
+        let mut state = cpu.state();
+        state.port.stopped = false;
+        state.port.drops_dpcs = false;
+    }
     super::bus::assign_interrupts(cpu);
     let (routine, arguments, configuration_address) = {
         let state = cpu.state();

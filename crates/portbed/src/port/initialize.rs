@@ -2,6 +2,7 @@
 
 use super::Phase;
 use super::call::Call;
+use super::unload;
 use crate::abi::callback;
 use crate::abi::initialization::{self, HwInitializationData};
 use crate::journal::Who;
@@ -19,6 +20,8 @@ const STATUS_REVISION_MISMATCH: u32 = 0xC000_0059;
 const STATUS_INVALID_PARAMETER: u32 = 0xC000_000D;
 /// Bytes of a `DRIVER_OBJECT`; a miniport passes it on unread.
 const DRIVER_OBJECT_BYTES: u64 = 0x150;
+/// Where a `DRIVER_OBJECT` has its `DriverUnload`.
+pub(super) const DRIVER_UNLOAD: u64 = 0x68;
 /// The service's key, as `DriverEntry` is told.
 const REGISTRY_PATH: &str = r"\Registry\Machine\System\CurrentControlSet\Services\miniport";
 
@@ -82,6 +85,9 @@ pub(super) extern "win64" fn storport_initialize(
     } else {
         STATUS_INVALID_PARAMETER
     };
+    if status == STATUS_SUCCESS && call.needs_place::<u64>(object + DRIVER_UNLOAD, "DriverUnload") {
+        callback::write(object + DRIVER_UNLOAD, unload::routine());
+    }
     cpu.state().port.adapter.initialize_status = Some(status);
     status
 }

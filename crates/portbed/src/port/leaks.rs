@@ -1,13 +1,14 @@
 //! What is left when the adapter is gone.
 
 use super::hmb::overlap;
-use super::{complete, memory};
+use super::{complete, memory, unload};
 use crate::journal::Who;
 use crate::rules::{Rule, port as rules};
 use crate::schedule::{Cpu, State};
 
-/// Judges what the miniport left behind, takes back what the port driver itself gave, and names each leak in one line.
-pub(crate) fn judge_leaks(cpu: &Cpu) -> Vec<String> {
+/// The adapter is gone: judges what the miniport left behind, takes back what the port driver itself gave, and names each
+/// leak in one line.
+pub(crate) fn remove_adapter(cpu: &Cpu) -> Vec<String> {
     let mut leaks = Vec::new();
     let mut judge = |rule: &'static Rule, left: Vec<String>| {
         cpu.check(rule, left.is_empty(), || left.join("; "));
@@ -20,6 +21,7 @@ pub(crate) fn judge_leaks(cpu: &Cpu) -> Vec<String> {
     judge(&rules::LEAK_HMB, host_memory(cpu));
     cpu.check(&rules::QUIET_AFTER_STOP, true, String::new);
     take_back(cpu);
+    unload::forget_adapter(cpu);
     let now_ns = cpu.state().now_ns;
     let what = if leaks.is_empty() {
         "nothing is left behind".to_owned()
@@ -89,7 +91,7 @@ fn host_memory(cpu: &Cpu) -> Vec<String> {
     let ledger = &mut state.port.hmb;
     let held = ledger.held_bytes();
     let declared = ledger.declared_bytes.min(held);
-    ledger.retained_bytes = declared;
+    ledger.retained_bytes += declared;
     let rest = held - declared;
     if rest == 0 {
         return Vec::new();
@@ -99,7 +101,7 @@ fn host_memory(cpu: &Cpu) -> Vec<String> {
         ledger.left_to_port_bytes += rest;
         return Vec::new();
     }
-    ledger.outstanding_bytes = rest;
+    ledger.outstanding_bytes += rest;
     vec![format!("{rest} bytes of host memory")]
 }
 

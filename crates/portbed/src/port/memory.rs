@@ -20,6 +20,14 @@ pub(super) struct Ledger {
     uncached: Option<Block>,
 }
 
+impl Ledger {
+    /// Counts what was not taken back as lost.
+    pub(super) fn forget(&mut self) {
+        self.pool.clear();
+        self.dma.clear();
+    }
+}
+
 /// Pool.
 pub(super) struct Pool {
     pub(super) bytes: u32,

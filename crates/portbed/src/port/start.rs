@@ -44,7 +44,6 @@ pub(crate) fn initialize_adapter(cpu: &Cpu) -> Result<(), String> {
     }
     let mut state = cpu.state();
     state.port.adapter.phase = Phase::Started;
-    state.port.stopped = false;
     let now_ns = state.now_ns;
     cpu.core()
         .journal

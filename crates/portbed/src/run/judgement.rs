@@ -34,7 +34,7 @@ impl Job<'_> {
         Report {
             driver: Driver {
                 path: driver.display().to_string(),
-                sha256: self.machine.image_sha256(),
+                sha256: self.machine.image_sha256().to_owned(),
             },
             controller: Controller::from(self.machine.identity()),
             hmb,

@@ -80,7 +80,8 @@ impl Cpu {
                 | Callback::PassiveInitialize
                 | Callback::Interrupt
                 | Callback::MessageInterrupt
-                | Callback::DriverEntry,
+                | Callback::DriverEntry
+                | Callback::DriverUnload,
             ) => false,
             Some(Callback::StartIo) => {
                 lock.guards_interrupts()

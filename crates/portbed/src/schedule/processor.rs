@@ -11,6 +11,7 @@ use super::lock::LockId;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Callback {
     DriverEntry,
+    DriverUnload,
     FindAdapter,
     Initialize,
     PassiveInitialize,
@@ -32,6 +33,7 @@ impl fmt::Display for Callback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DriverEntry => f.write_str("DriverEntry"),
+            Self::DriverUnload => f.write_str("DriverUnload"),
             Self::FindAdapter => f.write_str("HwFindAdapter"),
             Self::Initialize => f.write_str("HwInitialize"),
             Self::PassiveInitialize => f.write_str("HwPassiveInitialize"),

@@ -1,0 +1,166 @@
+//! The life of a driver and its adapter: loaded, started, asleep and awake, stopped, removed, unloaded.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Completed, DriverEntry, Machine, MachineError, PowerAction, Stop, faults};
+use crate::image::Image;
+use crate::port::{self, Phase};
+use crate::schedule::{Outcome, State};
+
+impl Machine {
+    /// Maps the image, binds its imports and calls its `DriverEntry`. Where a fault of its code is told is a matter of
+    /// the whole process: a process has one machine that loads an image.
+    pub fn load(&mut self, image: &Path) -> Result<(), MachineError> {
+        let loaded = Image::load(image, &port::imports::resolve);
+        let loaded =
+            loaded.map_err(|error| MachineError::Image(format!("{} {error}", image.display())))?;
+        let loaded = Arc::new(loaded);
+        faults::install(&self.core, &loaded)
+            .map_err(|error| MachineError::Resources(error.to_string()))?;
+        loaded.sha256().clone_into(&mut self.image_sha256);
+        let entry = loaded.entry();
+        self.image = Some(loaded);
+        self.load_entry(entry)
+    }
+
+    /// Calls `entry` as the `DriverEntry` of a miniport that is linked into this process. Such a miniport calls the port
+    /// driver through [`resolve`]; its faults are the process's own.
+    pub fn load_entry(&mut self, entry: DriverEntry) -> Result<(), MachineError> {
+        let status = self.core.run(move |cpu| port::enter_driver(cpu, entry))?;
+        match status {
+            Some(0) if self.core.state().port.adapter.phase == Phase::Registered => Ok(()),
+            Some(status) => Err(MachineError::Entry(status)),
+            None => Err(MachineError::Resources(
+                "no memory for the driver object".to_owned(),
+            )),
+        }
+    }
+
+    /// Adds the adapter to the driver: `HwFindAdapter`, `HwInitialize`, passive initialisation.
+    pub fn start_adapter(&mut self) -> Result<(), MachineError> {
+        if self.core.state().port.adapter.phase == Phase::Stopped {
+            self.judge_removed()?;
+        }
+        self.core
+            .run(port::find_adapter)?
+            .map_err(MachineError::Start)?;
+        self.core
+            .run(port::initialize_adapter)?
+            .map_err(MachineError::Start)
+    }
+
+    /// Puts the adapter into D3: caches are flushed first, and requests that are outstanding come back.
+    pub fn power_down(&mut self, action: PowerAction) -> Result<(), MachineError> {
+        self.settle()?;
+        self.asleep = action;
+        self.core
+            .run(move |cpu| port::prepare_power_down(cpu, action))?;
+        if self.core.state().port.adapter.stops_for_power() {
+            self.rest()?;
+        }
+        self.core.run(move |cpu| port::power_down(cpu, action))?;
+        Ok(())
+    }
+
+    /// Brings the adapter back to D0.
+    pub fn power_up(&mut self) -> Result<(), MachineError> {
+        let action = self.asleep;
+        self.core.run(move |cpu| port::power_up(cpu, action))?;
+        Ok(())
+    }
+
+    /// Stops and removes the adapter in an orderly way.
+    pub fn stop_and_remove(&mut self) -> Result<(), MachineError> {
+        self.settle()?;
+        self.remove(false)
+    }
+
+    /// Takes the device away and removes the adapter.
+    pub fn surprise_remove(&mut self) -> Result<(), MachineError> {
+        self.core.run(port::surprise)?;
+        self.remove(true)
+    }
+
+    fn remove(&mut self, surprise: bool) -> Result<(), MachineError> {
+        if self.core.options.pnp {
+            let token = self.internal_token();
+            self.core
+                .run(move |cpu| port::announce_removal(cpu, token, surprise))?;
+            let completed = self.await_internal(token)?;
+            let succeeded = completed.succeeded();
+            self.core.judge.check(
+                &crate::rules::port::SRB_PNP,
+                succeeded,
+                || "the adapter's plug-and-play request".to_owned(),
+                || format!("completed with SRB status {:#04x}", completed.srb_status),
+            );
+        }
+        // What is outstanding comes back by itself, after its time-out, or after the bus was reset.
+        self.core
+            .run_until(|state| state.port.queues.unanswered() == 0)?;
+        let units = std::mem::take(&mut self.units);
+        self.core
+            .run(move |cpu| port::stop_adapter(cpu, &units, surprise))?;
+        self.rest()?;
+        self.core.run(port::retire)?;
+        Ok(())
+    }
+
+    /// After a stop: what the miniport has left to its DPCs is done, where they run, and then nothing any more.
+    fn rest(&mut self) -> Result<(), MachineError> {
+        if self.core.options.stop != Stop::DirqlNoDpc {
+            self.core.run_until(State::quiet)?;
+        }
+        self.core.run(port::silence)?;
+        Ok(())
+    }
+
+    /// Judges what the driver left behind, unloads it and takes its image away; one line for each leak. Then the same
+    /// or another driver may be loaded.
+    pub fn unload(&mut self) -> Result<Vec<String>, MachineError> {
+        // After a start that failed, the adapter is not stopped.
+        self.rest()?;
+        self.judge_removed()?;
+        self.core.run(port::unload_driver)?;
+        self.image = None;
+        Ok(std::mem::take(&mut self.leaks))
+    }
+
+    /// Judges what the driver left behind of the adapter that is gone, and takes back what it had.
+    fn judge_removed(&mut self) -> Result<(), MachineError> {
+        let leaks = self.core.run(port::remove_adapter)?;
+        self.leaks.extend(leaks);
+        Ok(())
+    }
+
+    /// Brings every request back, and flushes what is cached.
+    fn settle(&mut self) -> Result<(), MachineError> {
+        self.core
+            .run_until(|state| state.port.queues.unanswered() == 0)?;
+        for unit in self.units.clone() {
+            let token = self.internal_token();
+            let spec = port::flush(token, unit);
+            port::submit(&self.core, &mut self.core.state(), spec);
+            self.await_internal(token)?;
+        }
+        self.core.run_until(State::quiet)?;
+        Ok(())
+    }
+
+    fn internal_token(&mut self) -> u64 {
+        self.internal_tokens += 1;
+        self.internal_tokens
+    }
+
+    fn await_internal(&mut self, token: u64) -> Result<Completed, MachineError> {
+        let outcome = self
+            .core
+            .run_until(move |state| state.port.queues.has(token))?;
+        let completed = self.core.state().port.queues.take(token);
+        match (outcome, completed) {
+            (_, Some(completed)) => Ok(completed),
+            (Outcome::Satisfied | Outcome::Stuck, None) => Ok(Completed::default()),
+        }
+    }
+}
