@@ -33,7 +33,7 @@ use crate::slots::Slots;
 use crate::{DmaMemory, Instant, PAGE_BYTES, Registers};
 
 use admin::AdminTask;
-use events::Events;
+use events::{EventLogs, Events};
 use lending::Lending;
 
 /// The most Asynchronous Event Requests held by the controller.
@@ -90,6 +90,7 @@ pub struct Controller<D> {
     requests: u8,
     requests_wanted: u8,
     events: Events,
+    event_logs: EventLogs,
     lending: Lending,
     /// Shutdown processing did not complete in time.
     shutdown_missed: bool,
@@ -129,6 +130,7 @@ impl<D: DmaMemory> Controller<D> {
             requests: 0,
             requests_wanted: 0,
             events: Events::default(),
+            event_logs: EventLogs::default(),
             lending: Lending::default(),
             shutdown_missed: false,
         })

@@ -172,6 +172,75 @@ fn events_are_taken_and_their_requests_renewed() {
     assert_eq!(requests(&host), 5);
 }
 
+/// The log pages read so far, with the dwords that were asked for.
+fn logs_read(host: &Host) -> Vec<(u32, u32)> {
+    let commands = host.device.commands.borrow();
+    let reads = commands
+        .iter()
+        .filter(|command| AdminOpcode(command.cdw0.opcode()) == AdminOpcode::GET_LOG_PAGE);
+    reads
+        .map(|read| {
+            assert_eq!(
+                (read.nsid, read.cdw10 >> 8 & 0xFF),
+                (u32::MAX, 0),
+                "RAE = 0"
+            );
+            (read.cdw10 & 0xFF, (read.cdw10 >> 16) + 1)
+        })
+        .collect()
+}
+
+/// Completes an event request with an event of type `kind` that names `page`.
+fn report(host: &mut Host, kind: u32, page: u32) {
+    let request = last(&host.device, AdminOpcode::ASYNC_EVENT_REQUEST);
+    let event = page << 16 | kind;
+    host.device
+        .complete(request.cdw0.cid(), event, Status::SUCCESS);
+    assert_eq!(host.step(), Progress::Done);
+}
+
+#[test]
+fn the_log_page_of_an_event_is_read_so_that_the_next_one_can_come() {
+    let mut host = Host::started();
+    host.device
+        .answer(|command| match AdminOpcode(command.cdw0.opcode()) {
+            AdminOpcode::GET_LOG_PAGE => Answer::Never,
+            _ => well_behaved(command),
+        });
+    report(&mut host, 1, 2);
+    assert_eq!(logs_read(&host), [(2, 128)]);
+    // One page is read at a time, and each once.
+    report(&mut host, 0, 1);
+    report(&mut host, 0, 1);
+    report(&mut host, 2, 4);
+    assert_eq!(logs_read(&host), [(2, 128)]);
+    let mut answer = |status| {
+        let read = last(&host.device, AdminOpcode::GET_LOG_PAGE);
+        host.device.complete(read.cdw0.cid(), 0, status);
+        assert_eq!(host.step(), Progress::Done);
+        logs_read(&host)
+    };
+    assert_eq!(answer(Status::SUCCESS), [(2, 128), (1, 16)]);
+    assert_eq!(answer(Status::INVALID_FIELD).last(), Some(&(4, 1024)));
+    assert_eq!(answer(Status::SUCCESS).len(), 3);
+    // An event that names no page.
+    report(&mut host, 7, 0);
+    assert_eq!(logs_read(&host).len(), 3);
+    let events = std::iter::from_fn(|| host.controller.take_event());
+    assert!(
+        events
+            .map(|event| matches!(event, Event::Async(_)))
+            .eq([true; 5])
+    );
+    // What was being read is forgotten with the reset.
+    report(&mut host, 1, 2);
+    assert_eq!(logs_read(&host).len(), 4);
+    assert_eq!(host.reach(Goal::Reset), Progress::Done);
+    assert_eq!(host.reach(Goal::Start { pairs: 1 }), Progress::Done);
+    report(&mut host, 1, 2);
+    assert_eq!(logs_read(&host).len(), 5);
+}
+
 #[test]
 fn events_that_nobody_takes_are_counted() {
     let mut host = Host::started();

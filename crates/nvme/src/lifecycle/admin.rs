@@ -72,6 +72,8 @@ impl AdminTask {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     AsyncEvent,
+    /// A log page is read because an event named it.
+    EventLog,
     Task(AdminTask),
 }
 
@@ -127,13 +129,15 @@ impl<D: DmaMemory> Controller<D> {
         Ok(())
     }
 
-    /// Takes what the controller posted in the admin completion queue, and sends new event requests for those that came back.
+    /// Takes what the controller posted in the admin completion queue, sends new event requests for those that came back, and
+    /// reads the log pages that their events named.
     pub(super) fn serve(&mut self, registers: &impl Registers) -> Result<(), Failure> {
         while let Some(completion) = self.completion.next() {
             self.accept(&completion)?;
         }
         self.completion.commit(registers);
         self.request_events()?;
+        self.read_event_log()?;
         self.submission.commit(registers);
         Ok(())
     }
@@ -142,6 +146,7 @@ impl<D: DmaMemory> Controller<D> {
     fn send(&mut self, purpose: Purpose, command: Command) -> Result<u16, Failure> {
         let opcode = match purpose {
             Purpose::AsyncEvent => AdminOpcode::ASYNC_EVENT_REQUEST,
+            Purpose::EventLog => AdminOpcode::GET_LOG_PAGE,
             Purpose::Task(task) => task.opcode(),
         };
         let cid = self.commands.issue(purpose).map_err(|_| Failure::Full)?;
@@ -164,6 +169,8 @@ impl<D: DmaMemory> Controller<D> {
         let status = Status::from(completion.status);
         match self.commands.retire(completion.cid) {
             Ok(Purpose::AsyncEvent) => self.accept_event(completion, status),
+            // Whether it could be read or not: there is nothing more to do for this event.
+            Ok(Purpose::EventLog) => self.event_logs.read(),
             Ok(Purpose::Task(task)) => self.accept_task(task, completion, status),
             Err(_) => return Err(Failure::Impossible(Impossible::CommandId)),
         }
@@ -173,8 +180,9 @@ impl<D: DmaMemory> Controller<D> {
     fn accept_event(&mut self, completion: &Completion, status: Status) {
         self.requests = self.requests.saturating_sub(1);
         if status.is_success() {
-            self.events
-                .push(Event::Async(AsyncEventDw0::from(completion.dw0)));
+            let event = AsyncEventDw0::from(completion.dw0);
+            self.events.push(Event::Async(event));
+            self.event_logs.want(event.log_page());
         } else {
             // A controller that refuses a request would refuse the next one too.
             self.requests_wanted = self.requests_wanted.min(self.requests);
@@ -198,6 +206,15 @@ impl<D: DmaMemory> Controller<D> {
         while self.requests < self.requests_wanted {
             self.send(Purpose::AsyncEvent, Command::default())?;
             self.requests = self.requests.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Reads the next log page that an event named, which lets the controller report events of that type again. It takes no
+    /// part in a goal: what it returns is not looked at, and nothing else uses the data page while requests are held.
+    fn read_event_log(&mut self) -> Result<(), Failure> {
+        if let Some(page) = self.event_logs.next() {
+            self.send(Purpose::EventLog, self.get_log_page(page))?;
         }
         Ok(())
     }

@@ -2,13 +2,13 @@
 
 use nvme_spec::command::{
     Command, CreateCompletionQueueCdw11, CreateQueueCdw10, CreateSubmissionQueueCdw11,
-    DeleteQueueCdw10, FeatureCdw10, IdentifyCdw10,
+    DeleteQueueCdw10, FeatureCdw10, GetLogPageCdw10, IdentifyCdw10, NSID_ALL,
 };
 use nvme_spec::feature::{
     AsyncEventConfiguration, FeatureId, HostMemoryBufferCdw11, NumberOfQueues,
 };
 use nvme_spec::identify::Cns;
-use nvme_spec::log::CriticalWarning;
+use nvme_spec::log::{CriticalWarning, LogPageId};
 
 use super::admin::AdminTask;
 use super::{Controller, Failure, Inventory, QueueMemory};
@@ -75,6 +75,24 @@ impl<D: DmaMemory> Controller<D> {
             nsid,
             prp1: self.data.address(),
             cdw10: IdentifyCdw10::new().with_cns(cns).into(),
+            ..Command::default()
+        }
+    }
+
+    /// Reads the beginning of a log page, which counts as reading it (RAE = 0): as much as every controller has of it.
+    pub(super) fn get_log_page(&self, page: LogPageId) -> Command {
+        let dwords: u16 = match page {
+            LogPageId::ERROR_INFORMATION => 16,
+            LogPageId::CHANGED_NAMESPACES => 1024,
+            _ => 128,
+        };
+        let length = GetLogPageCdw10::new()
+            .with_lid(page)
+            .with_numdl_z(dwords.saturating_sub(1));
+        Command {
+            nsid: NSID_ALL,
+            prp1: self.data.address(),
+            cdw10: length.into(),
             ..Command::default()
         }
     }

@@ -8,6 +8,7 @@ use nvme_spec::registers::{
 };
 
 use super::admin::AdminTask;
+use super::events::EventLogs;
 use super::{ADMIN_ENTRIES, Controller, Failure, Goal, Progress, Shutdown, Task, Unsupported};
 use crate::{DmaMemory, Instant, Registers};
 
@@ -183,6 +184,7 @@ impl<D: DmaMemory> Controller<D> {
         self.pairs = 0;
         self.requests = 0;
         self.requests_wanted = 0;
+        self.event_logs = EventLogs::default();
         while self.commands.retire_any().is_some() {}
         self.pending = None;
         self.answer = None;
