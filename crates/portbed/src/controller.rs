@@ -9,7 +9,7 @@ use std::io;
 use crate::memory::PhysicalMemory;
 pub use model::ModelController;
 pub use nvme_model::{Bus, Power, Width};
-pub use qemu::{Program as Qemu, ProgramError as QemuError, QemuController, QemuProfile};
+pub use qemu::{Monitor, Program as Qemu, ProgramError as QemuError, QemuController, QemuProfile};
 pub(crate) use wiring::{DmaMap, DmaUse, Wiring};
 
 /// Who a controller says it is, for the report.

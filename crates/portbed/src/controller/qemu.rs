@@ -6,43 +6,34 @@
 //! has passed or the controller has interrupted. Where the machine's time is real, nothing is waited for.
 
 mod messages;
+mod monitor;
 mod process;
 mod profile;
 mod program;
 mod qtest;
+mod slot;
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Arguments;
 use std::fs::File;
-use std::io::{self, Error};
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nvme_model::{Bus, Power, Width};
 
 use self::messages::Messages;
+pub use self::monitor::Monitor;
 use self::process::{GuestMemory, Parts, Process};
+use self::slot::Function;
 use super::{Controller, HmbView, Identity};
 use crate::memory::PhysicalMemory;
 pub use profile::QemuProfile;
 pub use program::{Program, ProgramError};
 
-/// Ports through which configuration space is reached.
-const CONFIG_ADDRESS: u16 = 0xCF8;
-const CONFIG_DATA: u16 = 0xCFC;
-/// Device 4 on bus 0, in the terms of [`CONFIG_ADDRESS`].
-const FUNCTION: u32 = 0x8000_0000 | 4 << 11;
-
-/// Offsets in configuration space, and what the registers there hold.
-const COMMAND: u16 = 0x04;
-const MEMORY_AND_BUS_MASTER: u32 = 0x6;
-const CLASS: u16 = 0x08;
-const CLASS_NVME: u32 = 0x01_0802;
-const BAR0: u16 = 0x10;
-const CAPABILITIES: u16 = 0x34;
-const CAPABILITY_POWER: u32 = 0x01;
-const CAPABILITY_MSI_X: u32 = 0x11;
+/// The power state in PMCSR, and where PMCSR is in its capability.
 const POWER_STATE: u32 = 0x3;
+const POWER_CONTROL: u16 = 4;
 
 /// Where BAR0 is put: QEMU has nothing else there, and no RAM between 2 and 4 GiB.
 const BAR_ADDRESS: u64 = 0xF000_0000;
@@ -64,8 +55,11 @@ pub struct QemuController {
     parts: Parts,
     memory: Option<GuestMemory>,
     messages: Option<Messages>,
+    monitor: Monitor,
     process: RefCell<Option<Process>>,
     failure: RefCell<Option<String>>,
+    /// Whether it is in its slot.
+    present: bool,
     bar_bytes: u64,
     power_capability: Option<u16>,
     power: Power,
@@ -92,7 +86,9 @@ impl QemuController {
             },
             memory: None,
             messages: None,
+            monitor: Monitor::default(),
             process: RefCell::new(None),
+            present: true,
             failure: RefCell::new(None),
             bar_bytes: 0,
             power_capability: None,
@@ -105,31 +101,31 @@ impl QemuController {
         }
     }
 
-    /// Starts QEMU and does what firmware does: finds the function, places its BAR and enables it.
+    /// What an engineer at the machine can do to it.
+    #[must_use]
+    pub fn monitor(&self) -> Monitor {
+        self.monitor.clone()
+    }
+
+    /// Starts QEMU and does what firmware does.
     fn start(&mut self) -> io::Result<()> {
         let memory = self.memory.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         *self.process.get_mut() = Some(Process::start(&self.parts, memory)?);
-        let class = self.config_read(CLASS, 4) >> 8;
-        self.config(BAR0, 4, Some(u32::MAX));
-        let sizing = self.config_read(BAR0, 4) & !0xF;
-        self.config(BAR0, 4, Some(BAR_ADDRESS as u32));
-        self.config(BAR0 + 4, 4, Some((BAR_ADDRESS >> 32) as u32));
-        self.config(COMMAND, 2, Some(MEMORY_AND_BUS_MASTER));
-        self.bar_bytes = u64::from(sizing.wrapping_neg());
-        self.power_capability = self.capability(CAPABILITY_POWER);
-        let msi_x = self.capability(CAPABILITY_MSI_X);
-        if let (Some(at), Some(mut messages)) = (msi_x, self.messages.take()) {
-            let vectors = u64::from(self.config_read(at + 2, 2) & 0x7FF) + 1;
-            let table = u64::from(self.config_read(at + 4, 4) & !7);
-            messages.set_table(table, vectors);
-            self.messages = Some(messages);
-        }
+        self.open_port();
         self.ask(format_args!("irq_intercept_in ioapic"));
-        match self.failure() {
-            Some(failure) => Err(Error::other(failure)),
-            None if class == CLASS_NVME => Ok(()),
-            None => Err(Error::other("QEMU shows no NVMe controller")),
-        }
+        let monitor = self.monitor.clone();
+        self.with_process(|process| process.connect(&monitor));
+        self.place()
+    }
+
+    /// Ends QEMU.
+    fn end(&mut self) {
+        *self.process.get_mut() = None;
+        self.monitor.disconnect();
+    }
+
+    fn fail(&self, why: String) {
+        self.failure.borrow_mut().get_or_insert(why);
     }
 
     /// Sends a command, and gives its answer, or all ones when there is no QEMU, or none any more.
@@ -147,40 +143,13 @@ impl QemuController {
             Err(error) => error,
         };
         let failure = slot.take()?.explain(&error);
-        self.failure.borrow_mut().get_or_insert(failure);
+        self.fail(failure);
         None
-    }
-
-    fn config(&self, offset: u16, bytes: u8, value: Option<u32>) -> u32 {
-        let address = FUNCTION | u32::from(offset & 0xFC);
-        self.ask(format_args!("outl {CONFIG_ADDRESS:#x} {address:#x}"));
-        let port = CONFIG_DATA + (offset & 3);
-        let suffix = match bytes {
-            1 => 'b',
-            2 => 'w',
-            _ => 'l',
-        };
-        match value {
-            Some(value) => self.ask(format_args!("out{suffix} {port:#x} {value:#x}")) as u32,
-            None => self.ask(format_args!("in{suffix} {port:#x}")) as u32,
-        }
-    }
-
-    fn capability(&self, id: u32) -> Option<u16> {
-        let mut at = self.config_read(CAPABILITIES, 1) as u16 & 0xFC;
-        for _ in 0..48 {
-            let header = self.config_read(at, 2);
-            if at == 0 || header & 0xFF == id {
-                break;
-            }
-            at = (header >> 8) as u16 & 0xFC;
-        }
-        (at != 0).then_some(at)
     }
 
     /// Whether registers answer.
     fn answers(&self) -> bool {
-        self.power == Power::D0 && self.process.borrow().is_some()
+        self.power == Power::D0 && self.present && self.process.borrow().is_some()
     }
 
     /// Passes on what QEMU has signalled; whether it was anything.
@@ -255,16 +224,11 @@ impl Controller for QemuController {
     }
 
     fn config_read(&self, offset: u16, bytes: u8) -> u32 {
-        let value = self.config(offset, bytes, None);
-        match bytes {
-            1 => value & 0xFF,
-            2 => value & 0xFFFF,
-            _ => value,
-        }
+        self.config(Function::Controller, offset, bytes, None)
     }
 
     fn config_write(&mut self, offset: u16, bytes: u8, value: u32, _: u64, bus: &mut dyn Bus) {
-        self.config(offset, bytes, Some(value));
+        self.config(Function::Controller, offset, bytes, Some(value));
         self.deliver(bus);
     }
 
@@ -325,15 +289,15 @@ impl Controller for QemuController {
         match (from, to) {
             (Power::D3Cold, Power::D0) => {
                 if let Err(error) = self.start() {
-                    let mut failure = self.failure.borrow_mut();
-                    failure.get_or_insert_with(|| error.to_string());
+                    self.fail(error.to_string());
                 }
             }
-            (_, Power::D3Cold) => *self.process.get_mut() = None,
+            (_, Power::D3Cold) => self.end(),
             (_, to) => {
                 if let Some(at) = self.power_capability {
                     let state = if to == Power::D0 { 0 } else { POWER_STATE };
-                    self.config(at + 4, 2, Some(state));
+                    let at = at + POWER_CONTROL;
+                    self.config(Function::Controller, at, 2, Some(state));
                 }
             }
         }
@@ -341,7 +305,7 @@ impl Controller for QemuController {
     }
 
     fn remove(&mut self, bus: &mut dyn Bus) {
-        *self.process.get_mut() = None;
+        self.pull();
         self.deliver(bus);
     }
 

@@ -10,9 +10,12 @@ use std::process::{Child, Command, Stdio};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
 
+use super::monitor::Monitor;
 use super::profile::QemuProfile;
 use super::program::Program;
 use super::qtest::Qtest;
+
+const NO_ACPI_HOTPLUG: &str = "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off";
 
 /// What a process is made from.
 #[derive(Debug)]
@@ -37,6 +40,7 @@ pub(super) struct GuestMemory {
 pub(super) struct Process {
     child: Child,
     qtest: Qtest,
+    monitor: Option<UnixStream>,
     complaints: File,
 }
 
@@ -45,18 +49,24 @@ impl Process {
     ///
     /// It is killed when the thread that starts it ends.
     pub(super) fn start(parts: &Parts, memory: &GuestMemory) -> io::Result<Self> {
-        let (ours, theirs) = UnixStream::pair()?;
-        let theirs = OwnedFd::from(theirs);
+        let (qtest, their_qtest) = pair()?;
+        let (monitor, their_monitor) = pair()?;
         let complaints = tempfile::tempfile()?;
         let mut command = Command::new(&parts.program.path);
         command
-            .args(arguments(parts, memory, theirs.as_fd()))
+            .args(arguments(
+                parts,
+                memory,
+                their_qtest.as_fd(),
+                their_monitor.as_fd(),
+            ))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(complaints.try_clone()?);
         let disks = parts.disks.iter().map(AsRawFd::as_raw_fd);
         let inherited: Vec<i32> = disks
-            .chain([memory.file.as_raw_fd(), theirs.as_raw_fd()])
+            .chain([&their_qtest, &their_monitor].map(AsRawFd::as_raw_fd))
+            .chain([memory.file.as_raw_fd()])
             .collect();
         let parent = getpid();
         // SAFETY: between fork and exec the closure makes system calls only: it takes no lock and allocates nothing.
@@ -64,7 +74,8 @@ impl Process {
         let child = command.spawn()?;
         Ok(Self {
             child,
-            qtest: Qtest::new(ours)?,
+            qtest: Qtest::new(qtest)?,
+            monitor: Some(monitor),
             complaints,
         })
     }
@@ -72,6 +83,14 @@ impl Process {
     /// The connection to it.
     pub(super) fn qtest(&mut self) -> &mut Qtest {
         &mut self.qtest
+    }
+
+    /// Connects its monitor.
+    pub(super) fn connect(&mut self, monitor: &Monitor) -> io::Result<()> {
+        match self.monitor.take() {
+            Some(stream) => monitor.connect(stream),
+            None => Ok(()),
+        }
     }
 
     /// Ends the process, which failed with `error`, and tells why in a line.
@@ -106,6 +125,12 @@ impl Drop for Process {
     }
 }
 
+/// The two ends of a connection: ours, and the new process's.
+fn pair() -> io::Result<(UnixStream, OwnedFd)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    Ok((ours, theirs.into()))
+}
+
 /// In the new process: it dies with its parent, and inherits what it is to use.
 fn prepare(parent: Pid, inherited: &[i32]) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -120,7 +145,12 @@ fn prepare(parent: Pid, inherited: &[i32]) -> io::Result<()> {
     Ok(())
 }
 
-fn arguments(parts: &Parts, memory: &GuestMemory, qtest: BorrowedFd<'_>) -> Vec<String> {
+fn arguments(
+    parts: &Parts,
+    memory: &GuestMemory,
+    qtest: BorrowedFd<'_>,
+    monitor: BorrowedFd<'_>,
+) -> Vec<String> {
     let GuestMemory {
         file,
         bytes,
@@ -147,22 +177,21 @@ fn arguments(parts: &Parts, memory: &GuestMemory, qtest: BorrowedFd<'_>) -> Vec<
             path(file)
         ),
     );
-    option(
-        "-chardev",
-        format!("socket,id=qtest,fd={}", qtest.as_raw_fd()),
-    );
+    for (name, socket) in [("qtest", qtest), ("monitor", monitor)] {
+        let socket = socket.as_raw_fd();
+        option("-chardev", format!("socket,id={name},fd={socket}"));
+    }
     option("-qtest", "chardev:qtest".to_owned());
     option("-qtest-log", "/dev/null".to_owned());
+    option("-mon", "chardev=monitor,mode=control".to_owned());
+    // The slot is operated through its own registers, not through ACPI.
+    option("-global", NO_ACPI_HOTPLUG.to_owned());
+    option("-device", "pcie-root-port,id=port0,addr=04.0".to_owned());
+    // What the namespaces belong to, so that they stay when the controller goes.
+    option("-device", "nvme-subsys,id=subsystem".to_owned());
     option("-device", parts.profile.controller());
     for (nsid, disk) in (1..).zip(&parts.disks) {
-        // The files are locked, where they have to be, by who owns them.
-        option(
-            "-blockdev",
-            format!(
-                "driver=raw,node-name=disk{nsid},file.driver=file,file.locking=off,file.filename={}",
-                path(disk)
-            ),
-        );
+        option("-blockdev", parts.profile.disk(nsid, &path(disk)));
         option("-device", parts.profile.namespace(nsid));
     }
     arguments

@@ -20,6 +20,10 @@ const NAMESPACE_PROPERTIES: [&str; 14] = [
     "write-cache",
 ];
 
+/// Keys with this prefix are options of QEMU's `blkdebug` below each namespace, such as
+/// `blkdebug.inject-error.0.event=read_aio`.
+const ERRORS_PREFIX: &str = "blkdebug.";
+
 /// MDTS of QEMU's `nvme` unless told: a power of two of 4 KiB.
 const MDTS: u32 = 7;
 
@@ -30,6 +34,7 @@ pub struct QemuProfile {
     geometry: Profile,
     controller: Vec<(String, String)>,
     namespace: Vec<(String, String)>,
+    errors: Vec<(String, String)>,
 }
 
 impl Default for QemuProfile {
@@ -44,14 +49,19 @@ impl Default for QemuProfile {
             geometry,
             controller: Vec::new(),
             namespace: Vec::new(),
+            errors: Vec::new(),
         }
     }
 }
 
 impl QemuProfile {
-    /// Sets `capacity` or `namespaces`, which mean what they mean for the model, or a property by the name that QEMU has
-    /// for it. Whether QEMU knows it shows when it starts.
+    /// Sets `capacity` or `namespaces`, which mean what they mean for the model, an option of `blkdebug`, or a property by
+    /// the name that QEMU has for it. Whether QEMU knows it shows when it starts.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), ProfileError> {
+        if let Some(option) = key.strip_prefix(ERRORS_PREFIX) {
+            self.errors.push((option.to_owned(), value.to_owned()));
+            return Ok(());
+        }
         let property = (key.to_owned(), value.to_owned());
         match key {
             "capacity" | "namespaces" => return self.geometry.set(key, value),
@@ -88,7 +98,29 @@ impl QemuProfile {
 
     /// The value of `-device` for the controller.
     pub(super) fn controller(&self) -> String {
-        with("nvme,id=nvme0,addr=04.0,serial=portbed", &self.controller)
+        with(
+            "nvme,id=nvme0,bus=port0,subsys=subsystem,serial=portbed",
+            &self.controller,
+        )
+    }
+
+    /// The value of `-blockdev` for what is behind a namespace.
+    pub(super) fn disk(&self, nsid: usize, path: &str) -> String {
+        let mut disk = format!("driver=raw,node-name=disk{nsid},file.");
+        if !self.errors.is_empty() {
+            disk.push_str("driver=blkdebug,file.");
+            for (key, value) in &self.errors {
+                disk.extend([key, "=", value, ",file."]);
+            }
+            disk.push_str("image.");
+        }
+        let file = if self.errors.is_empty() {
+            "file."
+        } else {
+            "file.image."
+        };
+        // The files are locked, where they have to be, by who owns them.
+        disk + &format!("driver=file,{file}locking=off,{file}filename={path}")
     }
 
     /// The value of `-device` for a namespace.
@@ -141,11 +173,30 @@ mod tests {
         );
         assert_eq!(
             profile.controller(),
-            "nvme,id=nvme0,addr=04.0,serial=portbed,max_ioqpairs=4,mdts=5"
+            "nvme,id=nvme0,bus=port0,subsys=subsystem,serial=portbed,max_ioqpairs=4,mdts=5"
         );
         assert_eq!(
             profile.namespace(2),
             "nvme-ns,bus=nvme0,nsid=2,drive=disk2,logical_block_size=4096,physical_block_size=4096"
+        );
+    }
+
+    #[test]
+    fn errors_are_injected_below_each_namespace() {
+        let mut profile = QemuProfile::default();
+        let disk = |profile: &QemuProfile| profile.disk(1, "/disk");
+        assert_eq!(
+            disk(&profile),
+            "driver=raw,node-name=disk1,file.driver=file,file.locking=off,file.filename=/disk"
+        );
+        profile
+            .set("blkdebug.inject-error.0.event", "read_aio")
+            .unwrap();
+        profile.set("blkdebug.inject-error.0.errno", "5").unwrap();
+        assert_eq!(
+            disk(&profile),
+            "driver=raw,node-name=disk1,file.driver=blkdebug,file.inject-error.0.event=read_aio,\
+             file.inject-error.0.errno=5,file.image.driver=file,file.image.locking=off,file.image.filename=/disk"
         );
     }
 
