@@ -5,8 +5,12 @@
 mod bed;
 #[path = "../differential/mod.rs"]
 mod differential;
+mod dma;
 mod errors;
 mod events;
+#[path = "../seeded/breaker/src/faults.rs"]
+#[allow(dead_code, reason = "one table for all tests of the breaker")]
+mod faults;
 mod lifecycle;
 mod process;
 mod slot;

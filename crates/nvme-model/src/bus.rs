@@ -50,6 +50,9 @@ pub trait Bus {
     fn read(&mut self, from: u64, into: &mut [u8], why: Access) -> Result<(), BusFault>;
     /// Writes host memory. Nothing is transferred beyond a fault.
     fn write(&mut self, to: u64, data: &[u8], why: Access) -> Result<(), BusFault>;
+    /// A controller that reaches host memory by itself is about to write these bytes, or to read them: nothing is
+    /// transferred, but it is judged.
+    fn transfer(&mut self, _start: u64, _bytes: u64, _write: bool, _why: Access) {}
     /// Sends MSI-X message number `message`, which is enabled and not masked.
     fn interrupt(&mut self, message: u16);
     /// The level of the INTx line changed.

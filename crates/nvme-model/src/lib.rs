@@ -42,4 +42,5 @@ pub use bus::{Access, Bus, BusFault};
 pub use controller::{Controller, HmbCounters, Power, Width};
 pub use media::{FileMedia, Media, MemoryMedia};
 pub use profile::{Answer, Death, Dies, Key, NamedProfile, Profile, ProfileError, Refusal};
+pub use prp::data_parts;
 pub use rule::Rule;

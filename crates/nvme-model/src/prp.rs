@@ -1,5 +1,6 @@
 //! Physical Region Pages: where the data of a command lies in host memory (NVMe Base, Physical Region Page Entry and List).
 
+use nvme_spec::command::Command;
 use nvme_spec::status::Status;
 
 use crate::bus::{Access, Bus};
@@ -55,6 +56,21 @@ pub(crate) fn segments(
     check(command.prp2, ENTRY_BYTES, PRP2_BYTE, bus)?;
     follow_list(request, rest, page_bytes, &mut segments, bus)?;
     Ok(segments)
+}
+
+/// Where the `bytes` bytes of a command's data lie, for a controller that is not this one: bus address and length of each
+/// part. What the PRP entries break is judged; `None` where a controller has to refuse the command.
+pub fn data_parts(
+    command: &Command,
+    queue: u16,
+    bytes: u64,
+    page_bytes: u64,
+    bus: &mut dyn Bus,
+) -> Option<Vec<(u64, u64)>> {
+    let request = Request { queue, command };
+    let segments = segments(request, bytes, page_bytes, bus).ok()?;
+    let parts = segments.iter();
+    Some(parts.map(|part| (part.address, part.bytes)).collect())
 }
 
 /// Follows the list at PRP2 and the lists that it is chained to.

@@ -5,6 +5,7 @@
 //! what it takes; while the machine waits, its time goes on in small steps, none of which is over before as much real time
 //! has passed or the controller has interrupted. Where the machine's time is real, nothing is waited for.
 
+mod commands;
 mod messages;
 mod monitor;
 mod process;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use nvme_model::{Bus, Power, Width};
 
+use self::commands::Commands;
 use self::messages::Messages;
 pub use self::monitor::Monitor;
 use self::process::{GuestMemory, Parts, Process};
@@ -53,6 +55,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// QEMU's NVMe controller.
 pub struct QemuController {
     parts: Parts,
+    commands: Commands,
     memory: Option<GuestMemory>,
     messages: Option<Messages>,
     monitor: Monitor,
@@ -78,12 +81,14 @@ impl QemuController {
     #[must_use]
     pub fn new(program: Program, profile: QemuProfile, disks: Vec<File>) -> Self {
         let now = Instant::now();
+        let commands = Commands::new(profile.geometry());
         Self {
             parts: Parts {
                 program,
                 profile,
                 disks,
             },
+            commands,
             memory: None,
             messages: None,
             monitor: Monitor::default(),
@@ -248,6 +253,13 @@ impl Controller for QemuController {
         }
         self.step_ns = SHORT_STEP_NS;
         let address = BAR_ADDRESS + offset;
+        let bytes = match width {
+            Width::Four => 4,
+            Width::Eight => 8,
+            Width::Other(bytes) => bytes.into(),
+        };
+        // Before QEMU hears of it: what a command names may be taken back as soon as it is done.
+        self.commands.written(offset, bytes, value, bus);
         let messages = self.messages.as_ref();
         let value = messages.map_or(value, |messages| messages.redirect(offset, value));
         self.ask(format_args!(

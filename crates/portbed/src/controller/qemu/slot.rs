@@ -111,6 +111,8 @@ impl QemuController {
             messages.set_table(table, vectors);
             self.messages = Some(messages);
         }
+        let capabilities = self.ask(format_args!("readq {BAR_ADDRESS:#x}"));
+        self.commands.restart(capabilities);
         match self.failure.borrow().clone() {
             Some(failure) => Err(Error::other(failure)),
             None if class == CLASS_NVME => Ok(()),
