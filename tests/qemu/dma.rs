@@ -2,7 +2,7 @@
 //! command whose data lie elsewhere as if nothing was wrong.
 
 use portbed::journal::Journal;
-use portbed::machine::{Data, Machine, MachineOptions, Request};
+use portbed::machine::{Clock, Data, Machine, MachineOptions, Request};
 use rusty_fork::rusty_fork_test;
 
 use crate::faults::Fault;
@@ -15,6 +15,7 @@ fn broken(fault: Fault) -> Option<Vec<&'static str>> {
     let mut machine = Machine::new(MachineOptions {
         cpus: 2,
         seed: 1,
+        clock: Clock::default(),
         port: selection.port,
         registry: selection.registry,
         controller: Box::new(controller),

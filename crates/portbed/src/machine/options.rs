@@ -152,7 +152,7 @@ pub enum PortOptionError {
     },
 }
 
-const KEYS: [PortKey; 6] = [
+const KEYS: [PortKey; 7] = [
     PortKey {
         name: "grant",
         meaning: "host memory that is granted: preferred, minimum, half, refuse, later:N (refused N times first), notimplemented, invalid, ranges:N",

@@ -127,7 +127,7 @@ fn a_wait_for_what_never_happens_ends() {
     for clock in CLOCKS {
         let core = core(2, clock, 1);
         assert_eq!(core.run_until(|_| false), Ok(Outcome::Stuck), "{clock:?}");
-        assert_eq!(core.run(|cpu| cpu.irql()), Ok(irql::PASSIVE));
+        assert_eq!(core.run(Cpu::irql), Ok(irql::PASSIVE));
         assert_eq!(core.run_until(|_| false), Ok(Outcome::Stuck), "{clock:?}");
         assert!(core.switch_off());
     }
