@@ -1,5 +1,6 @@
 //! Controllers that die of the memory they are lent.
 
+use portbed::machine::PowerAction;
 use rusty_fork::rusty_fork_test;
 
 use crate::bed::Bed;
@@ -77,6 +78,36 @@ rusty_fork_test! {
         bed.machine.execute(read(&units[0], 0)).expect("it runs on");
         assert_eq!(limits(&bed), [32 * MIB]);
         assert_eq!(lent(&bed), [64 * MIB, 64 * MIB, 32 * MIB]);
+        assert_all_returned(&bed.finish());
+    }
+
+    #[test]
+    fn a_downgrade_is_remembered_for_the_next_start() {
+        let (mut bed, units) = Bed::started("hmb,dies=lent:40M");
+        read_until_dead(&mut bed, &units[0]);
+        bed.machine.execute(read(&units[0], 0)).expect("it runs on");
+        bed.machine.stop_and_remove().expect("the adapter stops");
+        bed.start();
+        assert_eq!(limits(&bed), [32 * MIB]);
+        assert_eq!(lent(&bed), [64 * MIB, 32 * MIB, 32 * MIB]);
+        assert_all_returned(&bed.finish());
+    }
+
+    #[test]
+    fn a_downgrade_is_forgotten_with_the_firmware() {
+        let (mut bed, units) = Bed::started("hmb,dies=lent:40M,update=2.0");
+        read_until_dead(&mut bed, &units[0]);
+        bed.machine.execute(read(&units[0], 0)).expect("it runs on");
+        bed.machine.power_down(PowerAction::Sleep).expect("the adapter powers down");
+        bed.machine.power_up().expect("the adapter powers up");
+        bed.machine.stop_and_remove().expect("the adapter stops");
+        let units = bed.start();
+        assert_eq!(lent(&bed).last(), Some(&(64 * MIB)));
+        for block in 0..8 {
+            let completed = bed.machine.execute(read(&units[0], block)).expect("it runs on");
+            assert!(completed.succeeded(), "it lives with all of it");
+        }
+        assert_eq!(limits(&bed), [32 * MIB]);
         assert_all_returned(&bed.finish());
     }
 
