@@ -22,6 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nvme_model::{Bus, Power, Width};
+use nvme_spec::registers::CC;
 
 use self::commands::Commands;
 use self::messages::Messages;
@@ -65,6 +66,7 @@ pub struct QemuController {
     present: bool,
     bar_bytes: u64,
     power_capability: Option<u16>,
+    msi_x_capability: Option<u16>,
     power: Power,
     line: bool,
     /// When it was looked at last, in virtual and in real time.
@@ -97,6 +99,7 @@ impl QemuController {
             failure: RefCell::new(None),
             bar_bytes: 0,
             power_capability: None,
+            msi_x_capability: None,
             power: Power::D0,
             line: false,
             seen: (0, now),
@@ -262,10 +265,17 @@ impl Controller for QemuController {
         self.commands.written(offset, bytes, value, bus);
         let messages = self.messages.as_ref();
         let value = messages.map_or(value, |messages| messages.redirect(offset, value));
+        let enables = offset == u64::from(CC) && value & 1 == 1;
+        // QEMU never sends a message for a queue that was made while MSI-X was off, as the admin queue is when a miniport
+        // enables the controller before its interrupts are connected. No specification has that.
+        let control = enables.then(|| self.allow_messages()).flatten();
         self.ask(format_args!(
             "write{} {address:#x} {value:#x}",
             suffix(width)
         ));
+        if let Some((at, control)) = control {
+            self.config(Function::Controller, at, 2, Some(control));
+        }
         self.deliver(bus);
     }
 

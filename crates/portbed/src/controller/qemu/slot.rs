@@ -27,6 +27,11 @@ const CAPABILITY_POWER: u32 = 0x01;
 const CAPABILITY_EXPRESS: u32 = 0x10;
 const CAPABILITY_MSI_X: u32 = 0x11;
 
+/// Message Control of the MSI-X capability, and in it the switches of all vectors.
+const MSI_X_CONTROL: u16 = 2;
+const MSI_X_ENABLE: u32 = 1 << 15;
+const MSI_X_MASK: u32 = 1 << 14;
+
 /// Slot Control of the PCI Express capability, and in it the power of the slot: the indicator and the controller, off.
 const SLOT_CONTROL: u16 = 0x18;
 const SLOT_POWER: u32 = 0x700;
@@ -104,8 +109,8 @@ impl QemuController {
         self.config(controller, COMMAND, 2, Some(MEMORY_AND_BUS_MASTER));
         self.bar_bytes = u64::from(sizing.wrapping_neg());
         self.power_capability = self.capability(controller, CAPABILITY_POWER);
-        let msi_x = self.capability(controller, CAPABILITY_MSI_X);
-        if let (Some(at), Some(mut messages)) = (msi_x, self.messages.take()) {
+        self.msi_x_capability = self.capability(controller, CAPABILITY_MSI_X);
+        if let (Some(at), Some(mut messages)) = (self.msi_x_capability, self.messages.take()) {
             let vectors = u64::from(self.config(controller, at + 2, 2, None) & 0x7FF) + 1;
             let table = u64::from(self.config(controller, at + 4, 4, None) & !7);
             messages.set_table(table, vectors);
@@ -118,6 +123,18 @@ impl QemuController {
             None if class == CLASS_NVME => Ok(()),
             None => Err(Error::other("QEMU shows no NVMe controller")),
         }
+    }
+
+    /// Switches MSI-X on with all vectors masked, where it is off: where its control is, and what was there.
+    pub(super) fn allow_messages(&self) -> Option<(u16, u32)> {
+        let at = self.msi_x_capability? + MSI_X_CONTROL;
+        let control = self.config(Function::Controller, at, 2, None);
+        if control & MSI_X_ENABLE != 0 {
+            return None;
+        }
+        let masked = control | MSI_X_ENABLE | MSI_X_MASK;
+        self.config(Function::Controller, at, 2, Some(masked));
+        Some((at, control))
     }
 
     /// Takes the power off the slot, whatever its device is doing: the device is gone at once.
