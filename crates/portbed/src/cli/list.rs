@@ -50,8 +50,9 @@ pub fn profiles() -> String {
     text += &row(
         QEMU_PREFIX,
         "",
-        "capacity, namespaces, and properties of QEMU's nvme and nvme-ns by their names, such as qemu:mdts=5; with keys of \
-         the port driver and the registry",
+        "capacity, namespaces, and properties of QEMU's nvme and nvme-ns by their names, such as qemu:mdts=5; errors of the \
+         disk as options of QEMU's blkdebug, such as blkdebug.inject-error.0.event=read_aio; with keys of the port driver and \
+         the registry",
     );
     text += "\nportbed run --profile 4k,hmpre=32M,grant=half\n";
     text += "portbed run --controller qemu --profile qemu:max_ioqpairs=4,logical_block_size=4096,stop=dirql\n";

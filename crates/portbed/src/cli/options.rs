@@ -28,7 +28,7 @@ pub struct RunOptions {
     /// properties of QEMU's device; see `portbed profiles` [default: hmb, or qemu:]
     #[arg(long, value_name = "NAME|K=V,...")]
     profile: Option<String>,
-    /// QEMU, instead of the qemu-system-x86_64 on the PATH
+    /// QEMU, instead of the one that `FERROSTOR_QEMU` names or the `qemu-system-x86_64` on the PATH
     #[arg(long, value_name = "PATH")]
     qemu: Option<PathBuf>,
     /// A raw disk image behind the first namespace. A blank one, all zero, is partitioned, formatted and filled; what any

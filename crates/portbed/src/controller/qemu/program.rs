@@ -10,6 +10,9 @@ use thiserror::Error;
 const PROGRAM: &str = "qemu-system-x86_64";
 const PACKAGE: &str = "qemu-system-x86";
 
+/// The environment variable that names another one.
+const VARIABLE: &str = "FERROSTOR_QEMU";
+
 /// The database of installed packages.
 const PACKAGES: &str = "/var/lib/dpkg";
 
@@ -35,7 +38,7 @@ pub enum ProgramError {
     )]
     NotInstalled(String),
     /// What was named is something else.
-    #[error("--qemu: {} is no {PROGRAM}: {why}", path.display())]
+    #[error("{} is no {PROGRAM}: {why}", path.display())]
     Unusable {
         /// What was named or found.
         path: PathBuf,
@@ -45,10 +48,12 @@ pub enum ProgramError {
 }
 
 impl Program {
-    /// The one that is named, else the one on the PATH, which is installed first when it is not there and root asks.
+    /// The one that is named, or that `FERROSTOR_QEMU` names; else the one on the PATH, which is installed first when it is
+    /// not there and root asks.
     pub fn find(named: Option<&Path>) -> Result<Self, ProgramError> {
-        if let Some(path) = named {
-            return Self::at(path.into());
+        let variable = || std::env::var_os(VARIABLE).map(PathBuf::from);
+        if let Some(path) = named.map(PathBuf::from).or_else(variable) {
+            return Self::at(path);
         }
         if let Some(path) = on_path() {
             return Self::at(path);
