@@ -1,4 +1,4 @@
-//! The driver on QEMU's NVMe device, which nobody here wrote: start, I/O, resets, power, removal.
+//! What is special to QEMU's NVMe device. What happens to the driver on it as on other controllers is in `tests/controllers`.
 #![cfg(target_os = "linux")]
 
 #[path = "../bed/mod.rs"]
@@ -7,7 +7,6 @@ mod bed;
 mod differential;
 mod dma;
 mod errors;
-mod events;
 #[path = "../seeded/breaker/src/faults.rs"]
 #[allow(dead_code, reason = "one table for all tests of the breaker")]
 mod faults;
@@ -20,11 +19,9 @@ use std::io::Write as _;
 
 use bed::Bed;
 use portbed::cli::profile::Selection;
-use portbed::controller::{Monitor, Qemu, QemuController};
+use portbed::controller::{Qemu, QemuController};
 use portbed::disk::Backing;
-use portbed::machine::{Data, LogicalUnit, PowerAction, Request};
-
-const BUS_RESET: u8 = 0x0E;
+use portbed::machine::{Data, LogicalUnit, Request};
 
 /// QEMU, which everybody must have where CI says so; elsewhere its absence is told.
 fn qemu() -> Option<Qemu> {
@@ -75,20 +72,6 @@ fn started(profile: &str) -> Option<(Bed, Vec<LogicalUnit>, Vec<Backing>)> {
     let (mut bed, backings) = on_qemu(profile, qemu()?);
     let units = start(&mut bed, backings.len());
     Some((bed, units, backings))
-}
-
-/// As [`started`], with QEMU's monitor.
-fn started_with_monitor(profile: &str) -> Option<(Bed, Vec<LogicalUnit>, Monitor)> {
-    let (selection, controller, backings) = device(profile, qemu()?);
-    let monitor = controller.monitor();
-    let mut bed = Bed::with_controller(selection, Box::new(controller));
-    let units = start(&mut bed, backings.len());
-    Some((bed, units, monitor))
-}
-
-fn cycle(bed: &mut Bed, action: PowerAction) {
-    bed.machine.power_down(action).expect("the adapter sleeps");
-    bed.machine.power_up().expect("the adapter wakes");
 }
 
 fn write_16(lba: u64, blocks: u32) -> Vec<u8> {

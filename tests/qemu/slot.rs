@@ -6,7 +6,7 @@ use portbed::machine::Data;
 use portbed::memory::PhysicalMemory;
 use rusty_fork::rusty_fork_test;
 
-use crate::{device, qemu, started, submit_writes, write_16};
+use crate::{device, qemu, started, write_16};
 
 /// Registers of the controller: its capabilities, configuration and status.
 const CAP: u64 = 0x00;
@@ -36,14 +36,6 @@ fn get(controller: &mut impl Controller, offset: u64) -> u32 {
 
 rusty_fork_test! {
     #![rusty_fork(timeout_ms = 180_000)]
-
-    #[test]
-    fn device_that_leaves_under_io_takes_no_request_with_it() {
-        if let Some((mut bed, units, _)) = started("capacity=64M") {
-            submit_writes(&mut bed, &units[0], (0..64).map(|lba| lba * 8), 1);
-            bed.pulled();
-        }
-    }
 
     #[test]
     fn device_that_leaves_while_nothing_is_on_its_way() {
