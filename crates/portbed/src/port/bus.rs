@@ -50,23 +50,15 @@ fn msi_x(controller: &dyn Controller) -> Option<MsiX> {
     None
 }
 
-/// Decides how many messages the adapter gets, and enables MSI-X where it gets any, as plug and play does before the
-/// adapter is found. Every vector is masked until the miniport has said how it takes interrupts.
+/// Decides how many messages the adapter gets, as plug and play does before the adapter is found.
 pub(super) fn assign_interrupts(cpu: &Cpu) {
-    let core = cpu.core();
     let mut state = cpu.state();
-    let Some(msi_x) = msi_x(state.controller.as_ref()) else {
-        return;
-    };
-    let messages = match core.options.interrupts {
-        Interrupts::Messages => msi_x.vectors.min(MOST_MESSAGES),
-        Interrupts::OneMessage => msi_x.vectors.min(1),
+    let vectors = msi_x(state.controller.as_ref()).map_or(0, |msi_x| msi_x.vectors);
+    state.port.adapter.messages = match cpu.core().options.interrupts {
+        Interrupts::Messages => vectors.min(MOST_MESSAGES),
+        Interrupts::OneMessage => vectors.min(1),
         Interrupts::Line => 0,
     };
-    state.port.adapter.messages = messages;
-    core.with_controller(&mut state, |controller, now_ns, wiring| {
-        enable(controller, msi_x.capability, messages > 0, now_ns, wiring);
-    });
 }
 
 /// Writes the message table and enables MSI-X, or disables it for a miniport that takes no messages.
@@ -107,24 +99,13 @@ fn program(controller: &mut dyn Controller, messages: u32, now_ns: u64, wiring: 
             );
         }
     }
-    enable(controller, msi_x.capability, messages > 0, now_ns, wiring);
-}
-
-/// Switches MSI-X on or off.
-fn enable(
-    controller: &mut dyn Controller,
-    capability: u16,
-    enabled: bool,
-    now_ns: u64,
-    wiring: &mut Wiring<'_>,
-) {
-    let control = controller.config_read(capability, 4);
-    let control = if enabled {
+    let control = controller.config_read(msi_x.capability, 4);
+    let enable = if messages > 0 {
         control | MSI_X_ENABLE
     } else {
         control & !MSI_X_ENABLE
     };
-    controller.config_write(capability, 4, control, now_ns, wiring);
+    controller.config_write(msi_x.capability, 4, enable, now_ns, wiring);
 }
 
 /// `StorPortGetBusData`: bytes read.
