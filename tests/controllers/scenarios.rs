@@ -119,6 +119,12 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
     both("surprise removal under I/O", surprise, STAYS, STAYS),
     both(
+        "fresh device in the same place: found, data as it was",
+        comes_again,
+        STAYS,
+        STAYS,
+    ),
+    both(
         "stop at DIRQL without a plug-and-play request or a DPC",
         |place| {
             let mut stand = place.start("capacity=64M,pnp=off,stop=dirql-nodpc");
@@ -292,6 +298,25 @@ fn surprise(place: Place) {
     let mut stand = place.start("capacity=64M");
     stand.submit_writes((0..64).map(|lba| lba * 8), 1);
     stand.bed.pulled();
+}
+
+/// The driver stays, and starts on each device anew.
+fn comes_again(place: Place) {
+    let mut stand = place.start("capacity=64M,namespaces=2");
+    let unit = stand.units[1].clone();
+    for turn in 1..=3 {
+        stand.bed.fill(&unit, turn);
+        let synchronize = [0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let flushed = stand.bed.execute(&unit, &synchronize, Data::None);
+        assert!(flushed.succeeded());
+        stand.submit_writes((0..64).map(|lba| lba * 8), 1);
+        let machine = &mut stand.bed.machine;
+        machine.surprise_remove().expect("the adapter goes");
+        machine.insert_device().expect("another device");
+        assert_eq!(stand.bed.start(), stand.units);
+        stand.bed.expect_filled(&unit, turn);
+    }
+    stand.bed.finish();
 }
 
 /// Requests that meet the bad block fail with this code, and all others succeed.

@@ -70,7 +70,7 @@ rusty_fork_test! {
         controller.write(CC, Width::Four, 1, 0, &mut Nobody);
         assert_eq!(controller.failure(), None, "QEMU itself runs on");
 
-        controller.plug().expect("a fresh controller");
+        controller.insert(&mut Nobody).expect("a fresh controller");
         assert_eq!(controller.config_read(0, 4), identity);
         assert_eq!(get(&mut controller, CAP), capabilities);
         assert_eq!(get(&mut controller, CC), 0);

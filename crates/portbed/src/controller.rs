@@ -80,6 +80,10 @@ pub trait Controller: Send {
     fn power(&mut self, to: Power, now_ns: u64, bus: &mut dyn Bus);
     /// Takes the device away: from now on it answers all ones and uses no memory.
     fn remove(&mut self, bus: &mut dyn Bus);
+    /// Puts a fresh device where the one was that was taken away, with the same storage.
+    fn insert(&mut self, _bus: &mut dyn Bus) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// The host memory buffer as the controller sees it.
     fn hmb(&self) -> HmbView;
     /// Memory that its queues lie in, as long as it may use them: physical address and bytes, as far as it can tell.

@@ -46,7 +46,7 @@ pub(crate) use power::{power_down, power_up, prepare_power_down};
 pub(crate) use queue::{Queues, submit};
 pub(crate) use srb::{Function, Spec};
 pub(crate) use start::initialize_adapter;
-pub(crate) use stop::{announce_removal, flush, retire, silence, stop_adapter, surprise};
+pub(crate) use stop::{announce_removal, flush, insert, retire, silence, stop_adapter, surprise};
 pub(crate) use unload::unload_driver;
 
 use std::collections::BTreeMap;

@@ -442,6 +442,18 @@ impl Controller {
             self.sync_line(bus);
         }
     }
+
+    /// The device is put back in, with what its namespaces hold: it starts as after a power cycle.
+    pub fn insert(&mut self, bus: &mut dyn Bus) {
+        if !self.present {
+            bus.note("inserted".to_owned());
+            self.present = true;
+            self.power = Power::D0;
+            self.config.sleep(false);
+            self.logs.power_cycle();
+            self.sync_line(bus);
+        }
+    }
 }
 
 fn judge_writable(writable: bool, offset: u64, bus: &mut dyn Bus) {

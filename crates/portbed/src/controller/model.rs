@@ -1,5 +1,7 @@
 //! The built-in software controller.
 
+use std::io;
+
 use nvme_model::{Bus, Media, Power, Profile, Width};
 
 use super::{Controller, HmbView, Identity};
@@ -66,6 +68,11 @@ impl Controller for ModelController {
 
     fn remove(&mut self, bus: &mut dyn Bus) {
         self.inner.remove(bus);
+    }
+
+    fn insert(&mut self, bus: &mut dyn Bus) -> io::Result<()> {
+        self.inner.insert(bus);
+        Ok(())
     }
 
     fn hmb(&self) -> HmbView {

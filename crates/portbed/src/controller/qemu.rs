@@ -331,6 +331,12 @@ impl Controller for QemuController {
         self.deliver(bus);
     }
 
+    fn insert(&mut self, bus: &mut dyn Bus) -> io::Result<()> {
+        self.plug()?;
+        self.deliver(bus);
+        Ok(())
+    }
+
     fn hmb(&self) -> HmbView {
         HmbView::default()
     }

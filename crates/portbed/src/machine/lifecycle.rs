@@ -82,6 +82,12 @@ impl Machine {
         self.remove(true)
     }
 
+    /// Puts a fresh device, with the same disks, where the one was that was taken away. The adapter can be started then.
+    pub fn insert_device(&mut self) -> Result<(), MachineError> {
+        let inserted = self.core.run(port::insert)?;
+        inserted.map_err(|error| MachineError::Resources(error.to_string()))
+    }
+
     fn remove(&mut self, surprise: bool) -> Result<(), MachineError> {
         if self.core.options.pnp {
             let token = self.internal_token();

@@ -73,6 +73,19 @@ pub(crate) fn surprise(cpu: &Cpu) {
     }
 }
 
+/// A fresh device is put in where one was pulled out.
+pub(crate) fn insert(cpu: &Cpu) -> std::io::Result<()> {
+    let core = cpu.core();
+    let inserted = {
+        let mut state = cpu.state();
+        core.with_controller(&mut state, |controller, _, wiring| {
+            controller.insert(wiring)
+        })
+    };
+    note(cpu, "a device was put in");
+    inserted
+}
+
 /// Stops the adapter for good: the units are removed, then `ScsiStopAdapter`.
 pub(crate) fn stop_adapter(cpu: &Cpu, units: &[UnitAddress], surprise: bool) {
     let kind = if surprise {

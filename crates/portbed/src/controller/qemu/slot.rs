@@ -2,6 +2,7 @@
 
 use std::io::{self, Error};
 
+use nvme_model::Power;
 use serde_json::json;
 
 use super::{BAR_ADDRESS, QemuController};
@@ -148,7 +149,7 @@ impl QemuController {
     }
 
     /// Puts a fresh controller into the slot, which is empty. It has the namespaces that the one before had.
-    pub fn plug(&mut self) -> io::Result<()> {
+    pub(super) fn plug(&mut self) -> io::Result<()> {
         self.set_slot(SLOT_ON);
         let line = format!("device_add {}", self.parts.profile.controller());
         // In the words of the command line the types of properties are QEMU's business.
@@ -158,6 +159,7 @@ impl QemuController {
             return Err(Error::other(format!("QEMU: {}", complaint.trim())));
         }
         self.present = true;
+        self.power = Power::D0;
         self.place()
     }
 
