@@ -2,18 +2,23 @@
 //! that faults cannot be unwound.
 #![allow(dead_code, reason = "each test file uses what it needs")]
 
+use std::collections::HashMap;
+
 use portbed::cli::profile::Selection;
 use portbed::controller::{Controller, ModelController};
 use portbed::journal::{Event, Journal, Who};
 use portbed::machine::{
     Clock, Completed, Data, HmbReport, LogicalUnit, Machine, MachineError, MachineOptions, Request,
+    Token,
 };
 
 use nvme_model::Media;
 
+/// SRB status.
+const BUS_RESET: u8 = 0x0E;
 const WRITE_16: u8 = 0x8A;
 const READ_16: u8 = 0x88;
-const FILLED_BLOCKS: u64 = 256;
+const FILLED_BLOCKS: u64 = 4096;
 const FILLED_AT_ONCE: u32 = 16;
 
 /// READ (16) or WRITE (16) of as many blocks as a disk is filled with at once.
@@ -114,11 +119,41 @@ impl Bed {
 
     /// Writes data that says where it belongs to the first blocks of a unit.
     pub fn fill(&mut self, unit: &LogicalUnit, salt: u64) {
-        for lba in (0..FILLED_BLOCKS).step_by(FILLED_AT_ONCE as usize) {
-            let data = Data::Out(contents(unit, lba, salt));
-            let written = self.execute(unit, &transfer(WRITE_16, lba), data);
-            assert!(written.succeeded(), "{written:?}");
+        let begun = self.begin_fill(unit, salt);
+        self.finish_fill(begun);
+    }
+
+    /// Sends the writes of [`fill`](Self::fill), several more than the controller can have finished by then.
+    pub fn begin_fill(&mut self, unit: &LogicalUnit, salt: u64) -> Vec<(Token, Request)> {
+        let starts = (0..FILLED_BLOCKS).step_by(FILLED_AT_ONCE as usize);
+        let requests = starts.map(|lba| Request {
+            unit: unit.address,
+            cdb: transfer(WRITE_16, lba),
+            data: Data::Out(contents(unit, lba, salt)),
+            ..Request::default()
+        });
+        requests.map(|request| self.begin(request)).collect()
+    }
+
+    fn begin(&mut self, request: Request) -> (Token, Request) {
+        let token = self.machine.submit(request.clone()).expect("it fits");
+        (token, request)
+    }
+
+    /// Waits for writes that were begun. One that a reset ended is sent again, as a disk class driver does.
+    pub fn finish_fill(&mut self, begun: Vec<(Token, Request)>) {
+        let mut begun: HashMap<Token, Request> = begun.into_iter().collect();
+        while let Some((token, completed)) = self.machine.wait_any().expect("the driver runs on") {
+            let Some(request) = begun.remove(&token) else {
+                continue;
+            };
+            if completed.srb_status == BUS_RESET {
+                begun.extend([self.begin(request)]);
+            } else {
+                assert!(completed.succeeded(), "{completed:?}");
+            }
         }
+        assert!(begun.is_empty(), "{begun:?}");
     }
 
     /// Reads back what [`fill`](Self::fill) wrote.

@@ -10,7 +10,7 @@ pub use options::{
     Clock, Grant, Interrupts, MachineOptions, PortKey, PortOptionError, PortOptions, Power, Stop,
 };
 pub use request::{
-    Completed, Cost, Data, HmbReport, LogicalUnit, PowerAction, Request, SrbKind, Token,
+    Completed, Cost, Data, HmbReport, LogicalUnit, PowerAction, Rebalance, Request, SrbKind, Token,
     UnitAddress,
 };
 

@@ -24,6 +24,7 @@ mod notification;
 mod power;
 mod processors;
 mod queue;
+mod rebalance;
 mod registers;
 mod registry;
 mod scatter;
@@ -43,15 +44,19 @@ pub(crate) use hmb::{HmbLedger, judge_lent};
 pub(crate) use initialize::enter_driver;
 pub(crate) use leaks::remove_adapter;
 pub(crate) use power::{power_down, power_up, prepare_power_down};
-pub(crate) use queue::{Queues, submit};
+pub(crate) use queue::{Queues, pump as resume, submit};
+pub(crate) use rebalance::{hold, reassign, stop_for_rebalance};
 pub(crate) use srb::{Function, Spec};
 pub(crate) use start::initialize_adapter;
-pub(crate) use stop::{announce_removal, flush, insert, retire, silence, stop_adapter, surprise};
+pub(crate) use stop::{
+    Announcement, announce, flush, insert, retire, silence, stop_adapter, surprise,
+};
 pub(crate) use unload::unload_driver;
 
 use std::collections::BTreeMap;
 
 use crate::controller::DmaMap;
+use crate::machine::Interrupts;
 use crate::schedule::{Core, Cpu, Dispatch, Due, State};
 
 /// The port driver's memory of one adapter and its driver.
@@ -73,10 +78,10 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    /// A port driver for an adapter with a BAR of this size.
-    pub(crate) fn new(bar_bytes: u64) -> Self {
+    /// A port driver for an adapter with a BAR of this size and these interrupts.
+    pub(crate) fn new(bar_bytes: u64, interrupts: Interrupts) -> Self {
         Self {
-            adapter: Adapter::new(bar_bytes),
+            adapter: Adapter::new(bar_bytes, interrupts),
             dma: DmaMap::default(),
             stopped: false,
             drops_dpcs: false,

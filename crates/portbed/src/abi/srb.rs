@@ -213,5 +213,6 @@ pub(crate) mod flags {
 /// `STOR_PNP_ACTION`.
 pub(crate) mod pnp {
     pub(crate) const REMOVE_DEVICE: u32 = 2;
+    pub(crate) const STOP_DEVICE: u32 = 4;
     pub(crate) const SURPRISE_REMOVAL: u32 = 23;
 }

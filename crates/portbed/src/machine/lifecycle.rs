@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Completed, DriverEntry, Machine, MachineError, PowerAction, Stop, faults};
+use super::{Completed, DriverEntry, Machine, MachineError, PowerAction, Rebalance, Stop, faults};
 use crate::image::Image;
-use crate::port::{self, Phase};
+use crate::port::{self, Announcement, Phase};
 use crate::schedule::{Outcome, State};
 
 impl Machine {
@@ -42,6 +42,10 @@ impl Machine {
         if self.core.state().port.adapter.phase == Phase::Stopped {
             self.judge_removed()?;
         }
+        self.find_and_initialize()
+    }
+
+    fn find_and_initialize(&self) -> Result<(), MachineError> {
         self.core
             .run(port::find_adapter)?
             .map_err(MachineError::Start)?;
@@ -70,6 +74,30 @@ impl Machine {
         Ok(())
     }
 
+    /// Stops the adapter, assigns other resources, and starts it with the same device extension. Requests that come
+    /// meanwhile wait, and those that the miniport has come back.
+    pub fn rebalance(&mut self, rebalance: Rebalance) -> Result<(), MachineError> {
+        self.core.run(port::hold)?;
+        if !rebalance.under_requests {
+            self.await_outstanding()?;
+        }
+        let flushes = self.begin_flush()?;
+        if !rebalance.under_requests {
+            self.await_all(&flushes)?;
+        }
+        self.announce(Announcement::Stop)?;
+        self.await_all(&flushes)?;
+        self.await_outstanding()?;
+        self.core.run(port::stop_for_rebalance)?;
+        self.rest()?;
+        self.core
+            .run(move |cpu| port::reassign(cpu, rebalance.interrupts))?;
+        self.find_and_initialize()?;
+        self.core
+            .run(|cpu| port::resume(cpu.core(), &mut cpu.state()))?;
+        Ok(())
+    }
+
     /// Stops and removes the adapter in an orderly way.
     pub fn stop_and_remove(&mut self) -> Result<(), MachineError> {
         self.settle()?;
@@ -89,19 +117,11 @@ impl Machine {
     }
 
     fn remove(&mut self, surprise: bool) -> Result<(), MachineError> {
-        if self.core.options.pnp {
-            let token = self.internal_token();
-            self.core
-                .run(move |cpu| port::announce_removal(cpu, token, surprise))?;
-            let completed = self.await_internal(token)?;
-            let succeeded = completed.succeeded();
-            self.core.judge.check(
-                &crate::rules::port::SRB_PNP,
-                succeeded,
-                || "the adapter's plug-and-play request".to_owned(),
-                || format!("completed with SRB status {:#04x}", completed.srb_status),
-            );
-        }
+        self.announce(if surprise {
+            Announcement::SurpriseRemoval
+        } else {
+            Announcement::Removal
+        })?;
         // What is outstanding comes back by itself, after its time-out, or after the bus was reset.
         self.core
             .run_until(|state| state.port.queues.unanswered() == 0)?;
@@ -110,6 +130,24 @@ impl Machine {
             .run(move |cpu| port::stop_adapter(cpu, &units, surprise))?;
         self.rest()?;
         self.core.run(port::retire)?;
+        Ok(())
+    }
+
+    /// The adapter's plug-and-play request, where the port driver sends one.
+    fn announce(&mut self, announcement: Announcement) -> Result<(), MachineError> {
+        if !self.core.options.pnp {
+            return Ok(());
+        }
+        let token = self.internal_token();
+        self.core
+            .run(move |cpu| port::announce(cpu, token, announcement))?;
+        let completed = self.await_internal(token)?;
+        self.core.judge.check(
+            &crate::rules::port::SRB_PNP,
+            completed.succeeded(),
+            || "the adapter's plug-and-play request".to_owned(),
+            || format!("completed with SRB status {:#04x}", completed.srb_status),
+        );
         Ok(())
     }
 
@@ -144,13 +182,42 @@ impl Machine {
     fn settle(&mut self) -> Result<(), MachineError> {
         self.core
             .run_until(|state| state.port.queues.unanswered() == 0)?;
-        for unit in self.units.clone() {
-            let token = self.internal_token();
-            let spec = port::flush(token, unit);
-            port::submit(&self.core, &mut self.core.state(), spec);
+        let flushes = self.begin_flush()?;
+        self.await_all(&flushes)?;
+        self.core.run_until(State::quiet)?;
+        Ok(())
+    }
+
+    /// Begins to flush what is cached, where the adapter runs.
+    fn begin_flush(&mut self) -> Result<Vec<u64>, MachineError> {
+        let phase = self.core.state().port.adapter.phase;
+        if !matches!(phase, Phase::Started | Phase::Stopping) {
+            return Ok(Vec::new());
+        }
+        let units = self.units.clone();
+        let flushes = units.into_iter().map(|unit| (self.internal_token(), unit));
+        let flushes: Vec<_> = flushes.collect();
+        let tokens = flushes.iter().map(|&(token, _)| token).collect();
+        self.core.run(move |cpu| {
+            for (token, unit) in flushes {
+                port::flush(cpu, token, unit);
+            }
+        })?;
+        Ok(tokens)
+    }
+
+    /// Waits for requests of the port driver's own.
+    fn await_all(&mut self, tokens: &[u64]) -> Result<(), MachineError> {
+        for &token in tokens {
             self.await_internal(token)?;
         }
-        self.core.run_until(State::quiet)?;
+        Ok(())
+    }
+
+    /// Waits until the miniport has no requests.
+    fn await_outstanding(&self) -> Result<(), MachineError> {
+        self.core
+            .run_until(|state| state.port.queues.outstanding() == 0)?;
         Ok(())
     }
 

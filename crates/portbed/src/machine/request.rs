@@ -116,6 +116,16 @@ pub enum PowerAction {
     Shutdown,
 }
 
+/// How the resources of an adapter are assigned anew.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Rebalance {
+    /// The interrupts that it gets; registers and vectors are others in any case.
+    pub interrupts: super::Interrupts,
+    /// Whether the stop is announced while the miniport has requests. No document says that it has none by then, only
+    /// that it has none when it is stopped.
+    pub under_requests: bool,
+}
+
 /// The host memory buffer, for the report.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct HmbReport {

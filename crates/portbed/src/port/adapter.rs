@@ -4,6 +4,7 @@ use crate::abi::callback::zeroed;
 use crate::abi::configuration::{DMA64_SYSTEM_SUPPORTED, PortConfiguration};
 use crate::abi::initialization::HwInitializationData;
 use crate::abi::power::control;
+use crate::machine::Interrupts;
 
 /// How far an adapter has come.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
@@ -17,6 +18,8 @@ pub(crate) enum Phase {
     Found,
     /// It is initialised and takes requests.
     Started,
+    /// It is about to be stopped: requests wait.
+    Stopping,
     /// It is in D3.
     Asleep,
     /// It was stopped.
@@ -38,6 +41,10 @@ pub(crate) struct Adapter {
     pub(super) configuration: PortConfiguration,
     pub(super) bar_address: u64,
     pub(super) bar_bytes: u64,
+    /// Which interrupts plug and play gives it.
+    pub(super) interrupts: Interrupts,
+    /// The vector of message 0; the others follow.
+    pub(super) first_vector: u32,
     /// Interrupt messages that the adapter was given; 0 for the line.
     pub(crate) messages: u32,
     pub(crate) message_routine: u64,
@@ -51,9 +58,14 @@ pub(crate) struct Adapter {
 
 /// Where BAR0 of the adapter lies, in the hole below 4 GiB.
 const BAR_ADDRESS: u64 = 0xFE80_0000;
+/// How far resources that are assigned anew lie from those before.
+const BAR_STEP: u64 = 0x10_0000;
+const VECTOR_STEP: u32 = 0x10;
+/// The vector of message 0 at first.
+const FIRST_VECTOR: u32 = 0x60;
 
 impl Adapter {
-    pub(super) fn new(bar_bytes: u64) -> Self {
+    pub(super) fn new(bar_bytes: u64, interrupts: Interrupts) -> Self {
         Self {
             phase: Phase::default(),
             entry_arguments: (0, 0),
@@ -65,6 +77,8 @@ impl Adapter {
             configuration: zeroed(),
             bar_address: BAR_ADDRESS,
             bar_bytes,
+            interrupts,
+            first_vector: FIRST_VECTOR,
             messages: 0,
             message_routine: 0,
             lock_per_message: false,
@@ -73,6 +87,15 @@ impl Adapter {
             supported: Vec::new(),
             unit_supported: Vec::new(),
         }
+    }
+
+    /// Gives the adapter, which is stopped, other resources than before; what it registered with the old ones is void.
+    pub(super) fn reassign(&mut self, interrupts: Interrupts) {
+        self.bar_address += BAR_STEP;
+        self.first_vector += VECTOR_STEP;
+        self.interrupts = interrupts;
+        self.passive_routine = 0;
+        self.channels = 1;
     }
 
     /// Takes over from `other` what concerns the driver.

@@ -18,8 +18,6 @@ const MSI_X: u32 = 0x11;
 const MSI_X_ENABLE: u32 = 1 << 31;
 /// Where interrupt messages go on x64.
 pub(super) const MESSAGE_ADDRESS: u64 = 0xFEE0_0000;
-/// The vector of message 0; the others follow.
-pub(super) const FIRST_VECTOR: u32 = 0x60;
 /// Messages that the system grants at most.
 const MOST_MESSAGES: u32 = 64;
 
@@ -54,7 +52,7 @@ fn msi_x(controller: &dyn Controller) -> Option<MsiX> {
 pub(super) fn assign_interrupts(cpu: &Cpu) {
     let mut state = cpu.state();
     let vectors = msi_x(state.controller.as_ref()).map_or(0, |msi_x| msi_x.vectors);
-    state.port.adapter.messages = match cpu.core().options.interrupts {
+    state.port.adapter.messages = match state.port.adapter.interrupts {
         Interrupts::Messages => vectors.min(MOST_MESSAGES),
         Interrupts::OneMessage => vectors.min(1),
         Interrupts::Line => 0,
@@ -65,24 +63,32 @@ pub(super) fn assign_interrupts(cpu: &Cpu) {
 pub(super) fn program_messages(cpu: &Cpu) {
     let core = cpu.core();
     let mut state = cpu.state();
-    let messages = if state.port.adapter.message_routine == 0 {
+    let adapter = &state.port.adapter;
+    let first_vector = adapter.first_vector;
+    let messages = if adapter.message_routine == 0 {
         0
     } else {
-        state.port.adapter.messages
+        adapter.messages
     };
     core.with_controller(&mut state, |controller, now_ns, wiring| {
-        program(controller, messages, now_ns, wiring);
+        program(controller, messages, first_vector, now_ns, wiring);
     });
 }
 
-fn program(controller: &mut dyn Controller, messages: u32, now_ns: u64, wiring: &mut Wiring<'_>) {
+fn program(
+    controller: &mut dyn Controller,
+    messages: u32,
+    first_vector: u32,
+    now_ns: u64,
+    wiring: &mut Wiring<'_>,
+) {
     let Some(msi_x) = msi_x(controller) else {
         return;
     };
     for vector in 0..msi_x.vectors {
         let entry = msi_x.table_offset + u64::from(vector) * 16;
         let used = vector < messages;
-        let data = if used { FIRST_VECTOR + vector } else { 0 };
+        let data = if used { first_vector + vector } else { 0 };
         let words = [
             if used { MESSAGE_ADDRESS as u32 } else { 0 },
             0,

@@ -69,7 +69,7 @@ fn finish(cpu: &Cpu, mut outstanding: Outstanding, given_up: Option<u8>) {
     {
         state.cancel_dispatch(Dispatch::TimedOut(outstanding.block));
     }
-    let running = state.port.adapter.phase == Phase::Started;
+    let running = matches!(state.port.adapter.phase, Phase::Started | Phase::Stopping);
     if completed.srb_status == status::BUSY && running && outstanding.spec.retries < BUSY_RETRIES {
         outstanding.spec.retries += 1;
         state.port.queues.put_back(outstanding.spec);

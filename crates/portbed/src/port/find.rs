@@ -94,7 +94,7 @@ fn prepare(cpu: &Cpu) -> Option<()> {
         gap_0: [0; 3],
     };
     callback::write(ranges_address, bar);
-    let message = cpu.core().options.interrupts != Interrupts::Line;
+    let message = adapter.interrupts != Interrupts::Line;
     let initialization = &adapter.initialization;
     let mut configuration: PortConfiguration = callback::zeroed();
     configuration.length = size_of::<PortConfiguration>() as u32;

@@ -1,6 +1,6 @@
 //! Processors, interrupt messages, performance options, time.
 
-use super::bus::{FIRST_VECTOR, MESSAGE_ADDRESS};
+use super::bus::MESSAGE_ADDRESS;
 use super::call::Call;
 use crate::abi::interrupt::{
     GroupAffinity, LATCHED, MessageInterruptInformation, PerfConfigurationData, ProcessorNumber,
@@ -26,15 +26,19 @@ pub(super) fn message_information(call: &Call, arguments: &mut Arguments) -> u32
     {
         return status::INVALID_PARAMETER;
     }
-    let messages = call.cpu().state().port.adapter.messages;
+    let (messages, first_vector) = {
+        let state = call.cpu().state();
+        let adapter = &state.port.adapter;
+        (adapter.messages, adapter.first_vector)
+    };
     if message >= messages {
         return status::INVALID_PARAMETER;
     }
     let information = MessageInterruptInformation {
         message_id: message,
-        message_data: FIRST_VECTOR + message,
+        message_data: first_vector + message,
         message_address: MESSAGE_ADDRESS,
-        interrupt_vector: FIRST_VECTOR + message,
+        interrupt_vector: first_vector + message,
         interrupt_level: u32::from(irql::DEVICE),
         interrupt_mode: LATCHED,
         gap_0: 0,

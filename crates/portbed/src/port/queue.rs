@@ -224,7 +224,7 @@ pub(crate) fn submit(core: &Core, state: &mut State, spec: Spec) {
 }
 
 /// Sends what limits and pauses allow.
-pub(super) fn pump(core: &Core, state: &mut State) {
+pub(crate) fn pump(core: &Core, state: &mut State) {
     if !matches!(state.port.adapter.phase, Phase::Started) || state.port.queues.paused {
         return;
     }

@@ -13,9 +13,10 @@ use crate::schedule::{Cpu, Dispatch, LockId};
 /// Seconds that the miniport has for the adapter's plug-and-play request.
 const PNP_TIMEOUT_S: u32 = 60;
 
-/// A flush of everything that the adapter or its device caches, for one unit.
-pub(crate) fn flush(token: u64, unit: UnitAddress) -> Spec {
-    internal(token, unit, Function::Plain(function::FLUSH), 0)
+/// Sends a flush of everything that the adapter or its device caches, for one unit, past all that waits.
+pub(crate) fn flush(cpu: &Cpu, token: u64, unit: UnitAddress) {
+    let spec = internal(token, unit, Function::Plain(function::FLUSH), 0);
+    queue::send(cpu.core(), &mut cpu.state(), spec);
 }
 
 fn internal(token: u64, unit: UnitAddress, what: Function, timeout_s: u32) -> Spec {
@@ -32,30 +33,38 @@ fn internal(token: u64, unit: UnitAddress, what: Function, timeout_s: u32) -> Sp
     }
 }
 
-/// Announces removal, or a stop, to the adapter by its plug-and-play request, which `token` names.
-pub(crate) fn announce_removal(cpu: &Cpu, token: u64, surprise: bool) {
-    let action = if surprise {
-        pnp::SURPRISE_REMOVAL
-    } else {
-        pnp::REMOVE_DEVICE
+/// What the adapter's plug-and-play request announces.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Announcement {
+    /// A stop, so that other resources can be assigned.
+    Stop,
+    Removal,
+    SurpriseRemoval,
+}
+
+/// Sends the adapter's plug-and-play request, which `token` names.
+pub(crate) fn announce(cpu: &Cpu, token: u64, announcement: Announcement) {
+    let (action, what) = match announcement {
+        Announcement::Stop => (pnp::STOP_DEVICE, "a stop is announced"),
+        Announcement::Removal => (pnp::REMOVE_DEVICE, "removal is announced"),
+        Announcement::SurpriseRemoval => (pnp::SURPRISE_REMOVAL, "surprise removal is announced"),
     };
-    note(
-        cpu,
-        if surprise {
-            "surprise removal is announced"
-        } else {
-            "removal is announced"
-        },
-    );
+    let requests = cpu.state().port.queues.outstanding();
+    if requests == 0 {
+        note(cpu, what);
+    } else {
+        note(
+            cpu,
+            &format!("{what}, with {requests} requests outstanding"),
+        );
+    }
     let spec = internal(
         token,
         UnitAddress::default(),
         Function::Pnp(action),
         PNP_TIMEOUT_S,
     );
-    let core = cpu.core();
-    let mut state = cpu.state();
-    queue::send(core, &mut state, spec);
+    queue::send(cpu.core(), &mut cpu.state(), spec);
 }
 
 /// The device is pulled out: what the miniport hears besides the plug-and-play request.
@@ -96,15 +105,15 @@ pub(crate) fn stop_adapter(cpu: &Cpu, units: &[UnitAddress], surprise: bool) {
     for &unit in units {
         control::unit_control(cpu, kind, unit);
     }
-    let outstanding = cpu.state().port.queues.unanswered();
-    cpu.check(&rules::LEAK_REQUESTS, outstanding == 0, || {
-        format!("{outstanding} requests are outstanding")
-    });
     stop(cpu);
 }
 
-/// `ScsiStopAdapter`, at the IRQL that the options say.
+/// `ScsiStopAdapter`, at the IRQL that the options say. The miniport has no requests.
 pub(super) fn stop(cpu: &Cpu) {
+    let outstanding = cpu.state().port.queues.outstanding();
+    cpu.check(&rules::LEAK_REQUESTS, outstanding == 0, || {
+        format!("{outstanding} requests are outstanding")
+    });
     let stop = cpu.core().options.stop;
     note(
         cpu,
@@ -164,7 +173,7 @@ fn drop_dpcs(cpu: &Cpu) {
     }
 }
 
-fn note(cpu: &Cpu, what: &str) {
+pub(super) fn note(cpu: &Cpu, what: &str) {
     let now_ns = cpu.state().now_ns;
     cpu.core().journal.note(now_ns, Who::Port, what);
 }

@@ -35,7 +35,7 @@ pub(crate) fn unload_driver(cpu: &Cpu) {
     {
         let mut state = cpu.state();
         let port = &mut state.port;
-        port.adapter = Adapter::new(port.adapter.bar_bytes);
+        port.adapter = Adapter::new(port.adapter.bar_bytes, port.adapter.interrupts);
     }
     for block in [object, path] {
         release(cpu, block);
@@ -55,7 +55,7 @@ pub(super) fn forget_adapter(cpu: &Cpu) {
         port.queues = Queues::default();
         let buffers = std::mem::take(&mut port.registry.buffers);
         let old = &mut port.adapter;
-        let mut new = Adapter::new(old.bar_bytes);
+        let mut new = Adapter::new(old.bar_bytes, old.interrupts);
         new.keep_driver(old);
         let old = std::mem::replace(old, new);
         let blocks = [old.extension, old.configuration_address];

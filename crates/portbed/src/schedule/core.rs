@@ -80,7 +80,7 @@ impl Core {
         registry: BTreeMap<String, u32>,
         controller: Box<dyn Controller>,
     ) -> std::io::Result<Arc<Self>> {
-        let port = Port::new(controller.bar_bytes());
+        let port = Port::new(controller.bar_bytes(), options.interrupts);
         let core = Arc::new(Self {
             memory,
             judge: Judge::default(),
