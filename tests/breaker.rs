@@ -98,7 +98,7 @@ fn run(image: &Path, fault: Fault, profile: &str) -> (Vec<&'static str>, String)
         seed: 1,
         port: selection.port,
         registry: selection.registry,
-        controller: Box::new(ModelController::new(&selection.device, media)),
+        controllers: vec![Box::new(ModelController::new(&selection.device, media))],
         journal: Journal::default(),
     })
     .expect("a machine");

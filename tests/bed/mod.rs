@@ -71,6 +71,27 @@ impl Bed {
         clock: Clock,
         cpus: u32,
     ) -> Self {
+        Self::with_controllers(selection, vec![controller], clock, cpus)
+    }
+
+    /// As [`new`](Self::new), with several adapters, all of the same kind.
+    pub fn with_adapters(profile: &str, adapters: usize) -> Self {
+        let selection = Selection::parse(profile).expect("a profile");
+        selection.device.check().expect("a possible controller");
+        let controllers = (0..adapters).map(|_| {
+            let media = selection.device.memory();
+            Box::new(ModelController::new(&selection.device, media)) as Box<dyn Controller>
+        });
+        let controllers = controllers.collect();
+        Self::with_controllers(selection, controllers, Clock::Deterministic, 2)
+    }
+
+    fn with_controllers(
+        selection: Selection,
+        controllers: Vec<Box<dyn Controller>>,
+        clock: Clock,
+        cpus: u32,
+    ) -> Self {
         let journal = Journal::default();
         let machine = Machine::new(MachineOptions {
             cpus,
@@ -78,7 +99,7 @@ impl Bed {
             seed: 1,
             port: selection.port,
             registry: selection.registry,
-            controller,
+            controllers,
             journal: journal.clone(),
         })
         .expect("a machine");

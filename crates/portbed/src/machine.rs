@@ -86,21 +86,27 @@ pub struct Machine {
     internal_tokens: u64,
     units: Vec<UnitAddress>,
     leaks: Vec<String>,
-    asleep: PowerAction,
+    /// The action that each adapter was powered down for.
+    asleep: Vec<PowerAction>,
+    adapters: usize,
+    /// Which of them is meant.
+    adapter: usize,
 }
 
 impl Machine {
     /// A machine that is switched on and has no driver yet.
     pub fn new(mut options: MachineOptions) -> Result<Self, MachineError> {
         let resources = |error: std::io::Error| MachineError::Resources(error.to_string());
-        let bytes = MEMORY_BYTES.min(options.controller.most_memory_bytes());
+        let controllers = &mut options.controllers;
+        if controllers.is_empty() {
+            return Err(MachineError::Resources("it has no controller".to_owned()));
+        }
+        let most = controllers.iter().map(|it| it.most_memory_bytes()).min();
+        let bytes = MEMORY_BYTES.min(most.unwrap_or(MEMORY_BYTES));
         let memory = PhysicalMemory::new(bytes, options.seed).map_err(resources)?;
-        options
-            .controller
-            .attach(&memory, bytes)
-            .map_err(resources)?;
-        if options.clock == Clock::Threaded {
-            options.controller.run_in_real_time();
+        let adapters = controllers.len();
+        for controller in controllers {
+            controller.attach(&memory, bytes).map_err(resources)?;
         }
         let cpus = options.cpus.clamp(1, 64) as usize;
         let core = Core::start(
@@ -111,7 +117,7 @@ impl Machine {
             options.journal,
             options.port,
             options.registry,
-            options.controller,
+            options.controllers,
         );
         Ok(Self {
             core: core.map_err(resources)?,
@@ -121,7 +127,9 @@ impl Machine {
             internal_tokens: INTERNAL_TOKENS,
             units: Vec::new(),
             leaks: Vec::new(),
-            asleep: PowerAction::None,
+            asleep: vec![PowerAction::None; adapters],
+            adapters,
+            adapter: 0,
         })
     }
 
@@ -135,8 +143,7 @@ impl Machine {
     /// Sends one request and waits for it.
     pub fn execute(&mut self, request: Request) -> Result<Completed, MachineError> {
         let token = self.submit(request)?;
-        self.core
-            .run_until(move |state| state.port.queues.has(token.0))?;
+        self.core.run_until(move |state| state.has(token.0))?;
         Ok(self.poll(token).unwrap_or_default())
     }
 
@@ -164,53 +171,56 @@ impl Machine {
             flags: request.flags,
             retries: 0,
         };
-        port::submit(&self.core, &mut self.core.state(), spec);
+        let mut state = self.core.state_of(request.unit.adapter);
+        port::submit(&self.core, &mut state, spec);
         Ok(Token(token))
     }
 
     /// Takes a request that has come back, without running the machine.
     pub fn poll(&mut self, token: Token) -> Option<Completed> {
-        self.core.state().port.queues.take(token.0)
+        let mut state = self.core.state();
+        let mut slots = state.slots.iter_mut();
+        slots.find_map(|slot| slot.port.queues.take(token.0))
     }
 
     /// Runs the machine until any submitted request has come back, and takes it; `None` when none is outstanding.
     pub fn wait_any(&mut self) -> Result<Option<(Token, Completed)>, MachineError> {
-        self.core.run_until(|state| {
-            state.port.queues.has_any(INTERNAL_TOKENS) || state.port.queues.unanswered() == 0
-        })?;
-        let any = self.core.state().port.queues.take_any(INTERNAL_TOKENS);
+        self.core
+            .run_until(|state| state.has_any(INTERNAL_TOKENS) || state.unanswered() == 0)?;
+        let any = self.core.state().take_any(INTERNAL_TOKENS);
         Ok(any.map(|(token, completed)| (Token(token), completed)))
     }
 
     /// Runs the machine until every submitted request has come back, and takes them, in order of completion.
     pub fn drain(&mut self) -> Result<Vec<(Token, Completed)>, MachineError> {
-        self.core
-            .run_until(|state| state.port.queues.unanswered() == 0)?;
+        self.core.run_until(|state| state.unanswered() == 0)?;
         let mut state = self.core.state();
-        Ok(
-            std::iter::from_fn(|| state.port.queues.take_any(INTERNAL_TOKENS))
-                .map(|(token, completed)| (Token(token), completed))
-                .collect(),
-        )
+        Ok(std::iter::from_fn(|| state.take_any(INTERNAL_TOKENS))
+            .map(|(token, completed)| (Token(token), completed))
+            .collect())
     }
 
     /// Lets virtual time pass, with whatever happens in it.
     pub fn pass(&mut self, ns: u64) -> Result<(), MachineError> {
-        self.core.run(move |cpu| cpu.sleep(ns))?;
+        self.core.run(0, move |cpu| cpu.sleep(ns))?;
         Ok(())
     }
 
     /// Resets bus 0, whatever is on its way.
     pub fn reset_bus(&mut self) -> Result<(), MachineError> {
         self.core
-            .run(|cpu| cpu.run_dispatch(Dispatch::ResetBus(0)))?;
+            .run(self.adapter, |cpu| cpu.run_dispatch(Dispatch::ResetBus(0)))?;
         Ok(())
     }
 
     /// The largest transfer that the adapter takes at any alignment, in bytes.
     #[must_use]
     pub fn max_transfer_bytes(&self) -> u32 {
-        self.core.state().port.adapter.max_transfer_bytes()
+        self.core
+            .state_of(self.adapter)
+            .port
+            .adapter
+            .max_transfer_bytes()
     }
 
     /// The verdicts.
@@ -222,7 +232,7 @@ impl Machine {
     /// The host memory buffer so far.
     #[must_use]
     pub fn hmb(&self) -> HmbReport {
-        let state = self.core.state();
+        let state = self.core.state_of(self.adapter);
         let view = state.controller.hmb();
         let ledger = &state.port.hmb;
         HmbReport {
@@ -248,13 +258,13 @@ impl Machine {
     /// Who the controller is.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        self.core.state().controller.identity()
+        self.core.state_of(self.adapter).controller.identity()
     }
 
     /// Why the controller stopped to work by itself, if it did.
     #[must_use]
     pub fn controller_failure(&self) -> Option<String> {
-        self.core.state().controller.failure()
+        self.core.state_of(self.adapter).controller.failure()
     }
 
     /// Virtual time since the machine was made, in nanoseconds.

@@ -41,7 +41,7 @@ mod worker;
 pub(crate) use adapter::{Adapter, Phase};
 pub(crate) use find::find_adapter;
 pub(crate) use hmb::{HmbLedger, judge_lent};
-pub(crate) use initialize::enter_driver;
+pub(crate) use initialize::{Driver, enter_driver};
 pub(crate) use leaks::remove_adapter;
 pub(crate) use power::{power_down, power_up, prepare_power_down};
 pub(crate) use queue::{Queues, pump as resume, submit};
@@ -59,7 +59,7 @@ use crate::controller::DmaMap;
 use crate::machine::Interrupts;
 use crate::schedule::{Core, Cpu, Dispatch, Due, State};
 
-/// The port driver's memory of one adapter and its driver.
+/// The port driver's memory of one adapter.
 pub(crate) struct Port {
     pub(crate) adapter: Adapter,
     pub(crate) dma: DmaMap,
@@ -78,10 +78,10 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    /// A port driver for an adapter with a BAR of this size and these interrupts.
-    pub(crate) fn new(bar_bytes: u64, interrupts: Interrupts) -> Self {
+    /// A port driver for adapter `number` with a BAR of this size and these interrupts.
+    pub(crate) fn new(number: usize, bar_bytes: u64, interrupts: Interrupts) -> Self {
         Self {
-            adapter: Adapter::new(bar_bytes, interrupts),
+            adapter: Adapter::new(number, bar_bytes, interrupts),
             dma: DmaMap::default(),
             stopped: false,
             drops_dpcs: false,

@@ -221,7 +221,7 @@ fn machine(
         seed: setup.seed,
         port: setup.port.clone(),
         registry: setup.registry.clone(),
-        controller,
+        controllers: vec![controller],
         journal: journal.clone(),
     })
     .map_err(CannotRun::Machine)

@@ -18,6 +18,7 @@ mod interrupt;
 pub(crate) mod irql;
 mod lock;
 mod processor;
+mod slot;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -9,12 +9,18 @@ const DISK: u8 = 0;
 
 /// Every logical unit that is a disk.
 pub(super) fn units(machine: &mut Machine) -> Result<Vec<LogicalUnit>, MachineError> {
-    let (buses, targets, most_units) = machine.core.state().port.adapter.limits();
+    let adapter = machine.adapter;
+    let (buses, targets, most_units) = machine.core.state_of(adapter).port.adapter.limits();
     let mut found = Vec::new();
     for path in 0..buses {
         for target in 0..targets {
             for lun in report_luns(machine, path, target, most_units)? {
-                let address = UnitAddress { path, target, lun };
+                let address = UnitAddress {
+                    adapter,
+                    path,
+                    target,
+                    lun,
+                };
                 if let Some(unit) = look_at(machine, address)? {
                     found.push(unit);
                 }
@@ -68,6 +74,7 @@ fn report_luns(
     let answer = ask(
         machine,
         UnitAddress {
+            adapter: machine.adapter,
             path,
             target,
             lun: 0,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Completed, DriverEntry, Machine, MachineError, PowerAction, Rebalance, Stop, faults};
 use crate::image::Image;
 use crate::port::{self, Announcement, Phase};
-use crate::schedule::{Outcome, State};
+use crate::schedule::{Cpu, Outcome};
 
 impl Machine {
     /// Maps the image, binds its imports and calls its `DriverEntry`. Where a fault of its code is told is a matter of
@@ -27,9 +27,11 @@ impl Machine {
     /// Calls `entry` as the `DriverEntry` of a miniport that is linked into this process. Such a miniport calls the port
     /// driver through [`resolve`]; its faults are the process's own.
     pub fn load_entry(&mut self, entry: DriverEntry) -> Result<(), MachineError> {
-        let status = self.core.run(move |cpu| port::enter_driver(cpu, entry))?;
+        let status = self
+            .core
+            .run(0, move |cpu| port::enter_driver(cpu, entry))?;
         match status {
-            Some(0) if self.core.state().port.adapter.phase == Phase::Registered => Ok(()),
+            Some(0) if self.core.state_of(self.adapter).driver.is_registered() => Ok(()),
             Some(status) => Err(MachineError::Entry(status)),
             None => Err(MachineError::Resources(
                 "no memory for the driver object".to_owned(),
@@ -37,47 +39,61 @@ impl Machine {
         }
     }
 
+    /// From now on, the adapter that is started and stopped, whose power changes, that is enumerated and told of is the
+    /// one of this place among the machine's controllers; at first it is the first one.
+    ///
+    /// # Panics
+    /// When there is no such place.
+    pub fn select_adapter(&mut self, adapter: usize) {
+        assert!(adapter < self.adapters, "there are {}", self.adapters);
+        self.adapter = adapter;
+    }
+
     /// Adds the adapter to the driver: `HwFindAdapter`, `HwInitialize`, passive initialisation.
     pub fn start_adapter(&mut self) -> Result<(), MachineError> {
-        if self.core.state().port.adapter.phase == Phase::Stopped {
+        if self.core.state_of(self.adapter).port.adapter.phase == Phase::Stopped {
             self.judge_removed()?;
         }
         self.find_and_initialize()
     }
 
     fn find_and_initialize(&self) -> Result<(), MachineError> {
-        self.core
-            .run(port::find_adapter)?
-            .map_err(MachineError::Start)?;
-        self.core
-            .run(port::initialize_adapter)?
+        self.run(port::find_adapter)?.map_err(MachineError::Start)?;
+        self.run(port::initialize_adapter)?
             .map_err(MachineError::Start)
     }
 
     /// Puts the adapter into D3: caches are flushed first, and requests that are outstanding come back.
     pub fn power_down(&mut self, action: PowerAction) -> Result<(), MachineError> {
         self.settle()?;
-        self.asleep = action;
-        self.core
-            .run(move |cpu| port::prepare_power_down(cpu, action))?;
-        if self.core.state().port.adapter.stops_for_power() {
+        self.asleep[self.adapter] = action;
+        self.run(move |cpu| {
+            port::prepare_power_down(cpu, action);
+        })?;
+        if self
+            .core
+            .state_of(self.adapter)
+            .port
+            .adapter
+            .stops_for_power()
+        {
             self.rest()?;
         }
-        self.core.run(move |cpu| port::power_down(cpu, action))?;
+        self.run(move |cpu| port::power_down(cpu, action))?;
         Ok(())
     }
 
     /// Brings the adapter back to D0.
     pub fn power_up(&mut self) -> Result<(), MachineError> {
-        let action = self.asleep;
-        self.core.run(move |cpu| port::power_up(cpu, action))?;
+        let action = self.asleep[self.adapter];
+        self.run(move |cpu| port::power_up(cpu, action))?;
         Ok(())
     }
 
     /// Stops the adapter, assigns other resources, and starts it with the same device extension. Requests that come
     /// meanwhile wait, and those that the miniport has come back.
     pub fn rebalance(&mut self, rebalance: Rebalance) -> Result<(), MachineError> {
-        self.core.run(port::hold)?;
+        self.run(port::hold)?;
         if !rebalance.under_requests {
             self.await_outstanding()?;
         }
@@ -88,13 +104,15 @@ impl Machine {
         self.announce(Announcement::Stop)?;
         self.await_all(&flushes)?;
         self.await_outstanding()?;
-        self.core.run(port::stop_for_rebalance)?;
+        self.run(port::stop_for_rebalance)?;
         self.rest()?;
-        self.core
-            .run(move |cpu| port::reassign(cpu, rebalance.interrupts))?;
+        self.run(move |cpu| {
+            port::reassign(cpu, rebalance.interrupts);
+        })?;
         self.find_and_initialize()?;
-        self.core
-            .run(|cpu| port::resume(cpu.core(), &mut cpu.state()))?;
+        self.run(|cpu| {
+            port::resume(cpu.core(), &mut cpu.state());
+        })?;
         Ok(())
     }
 
@@ -106,7 +124,7 @@ impl Machine {
 
     /// Takes the device away and removes the adapter.
     pub fn surprise_remove(&mut self) -> Result<(), MachineError> {
-        self.core.run(port::surprise)?;
+        self.run(port::surprise)?;
         self.remove(true)
     }
 
@@ -122,14 +140,19 @@ impl Machine {
         } else {
             Announcement::Removal
         })?;
+        let adapter = self.adapter;
         // What is outstanding comes back by itself, after its time-out, or after the bus was reset.
         self.core
-            .run_until(|state| state.port.queues.unanswered() == 0)?;
-        let units = std::mem::take(&mut self.units);
-        self.core
-            .run(move |cpu| port::stop_adapter(cpu, &units, surprise))?;
+            .run_until(move |state| state.slots[adapter].port.queues.unanswered() == 0)?;
+        let units: Vec<_> = self
+            .units
+            .extract_if(.., |unit| unit.adapter == adapter)
+            .collect();
+        self.run(move |cpu| {
+            port::stop_adapter(cpu, &units, surprise);
+        })?;
         self.rest()?;
-        self.core.run(port::retire)?;
+        self.run(port::retire)?;
         Ok(())
     }
 
@@ -139,8 +162,9 @@ impl Machine {
             return Ok(());
         }
         let token = self.internal_token();
-        self.core
-            .run(move |cpu| port::announce(cpu, token, announcement))?;
+        self.run(move |cpu| {
+            port::announce(cpu, token, announcement);
+        })?;
         let completed = self.await_internal(token)?;
         self.core.judge.check(
             &crate::rules::port::SRB_PNP,
@@ -153,52 +177,78 @@ impl Machine {
 
     /// After a stop: what the miniport has left to its DPCs is done, where they run, and then nothing any more.
     fn rest(&mut self) -> Result<(), MachineError> {
+        let adapter = self.adapter;
         if self.core.options.stop != Stop::DirqlNoDpc {
-            self.core.run_until(State::quiet)?;
+            self.core.run_until(move |state| state.quiet(adapter))?;
         }
-        self.core.run(port::silence)?;
+        self.run(port::silence)?;
         Ok(())
     }
 
     /// Judges what the driver left behind, unloads it and takes its image away; one line for each leak. Then the same
     /// or another driver may be loaded.
     pub fn unload(&mut self) -> Result<Vec<String>, MachineError> {
-        // After a start that failed, the adapter is not stopped.
-        self.rest()?;
-        self.judge_removed()?;
-        self.core.run(port::unload_driver)?;
+        let selected = self.adapter;
+        for adapter in 0..self.adapters {
+            self.adapter = adapter;
+            // After a start that failed, the adapter is not stopped.
+            self.rest()?;
+            self.judge_removed()?;
+        }
+        self.adapter = selected;
+        self.core.run(0, port::unload_driver)?;
         self.image = None;
         Ok(std::mem::take(&mut self.leaks))
     }
 
     /// Judges what the driver left behind of the adapter that is gone, and takes back what it had.
     fn judge_removed(&mut self) -> Result<(), MachineError> {
-        let leaks = self.core.run(port::remove_adapter)?;
-        self.leaks.extend(leaks);
+        let leaks = self.run(port::remove_adapter)?;
+        let several = self.adapters > 1;
+        let named = |leak| {
+            if several {
+                format!("adapter {}: {leak}", self.adapter)
+            } else {
+                leak
+            }
+        };
+        self.leaks.extend(leaks.into_iter().map(named));
         Ok(())
+    }
+
+    /// Runs `work` for the adapter.
+    fn run<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Cpu) -> R + Send + 'static,
+    ) -> Result<R, MachineError> {
+        Ok(self.core.run(self.adapter, work)?)
     }
 
     /// Brings every request back, and flushes what is cached.
     fn settle(&mut self) -> Result<(), MachineError> {
+        let adapter = self.adapter;
         self.core
-            .run_until(|state| state.port.queues.unanswered() == 0)?;
+            .run_until(move |state| state.slots[adapter].port.queues.unanswered() == 0)?;
         let flushes = self.begin_flush()?;
         self.await_all(&flushes)?;
-        self.core.run_until(State::quiet)?;
+        self.core.run_until(move |state| state.quiet(adapter))?;
         Ok(())
     }
 
     /// Begins to flush what is cached, where the adapter runs.
     fn begin_flush(&mut self) -> Result<Vec<u64>, MachineError> {
-        let phase = self.core.state().port.adapter.phase;
+        let phase = self.core.state_of(self.adapter).port.adapter.phase;
         if !matches!(phase, Phase::Started | Phase::Stopping) {
             return Ok(Vec::new());
         }
-        let units = self.units.clone();
-        let flushes = units.into_iter().map(|unit| (self.internal_token(), unit));
+        let adapter = self.adapter;
+        let units = self.units.clone().into_iter();
+        let flushes = units
+            .filter(|unit| unit.adapter == adapter)
+            .map(|unit| (self.internal_token(), unit));
         let flushes: Vec<_> = flushes.collect();
         let tokens = flushes.iter().map(|&(token, _)| token).collect();
-        self.core.run(move |cpu| {
+        self.run(move |cpu| {
             for (token, unit) in flushes {
                 port::flush(cpu, token, unit);
             }
@@ -216,8 +266,9 @@ impl Machine {
 
     /// Waits until the miniport has no requests.
     fn await_outstanding(&self) -> Result<(), MachineError> {
+        let adapter = self.adapter;
         self.core
-            .run_until(|state| state.port.queues.outstanding() == 0)?;
+            .run_until(move |state| state.slots[adapter].port.queues.outstanding() == 0)?;
         Ok(())
     }
 
@@ -227,10 +278,11 @@ impl Machine {
     }
 
     fn await_internal(&mut self, token: u64) -> Result<Completed, MachineError> {
+        let adapter = self.adapter;
         let outcome = self
             .core
-            .run_until(move |state| state.port.queues.has(token))?;
-        let completed = self.core.state().port.queues.take(token);
+            .run_until(move |state| state.slots[adapter].port.queues.has(token))?;
+        let completed = self.core.state_of(self.adapter).port.queues.take(token);
         match (outcome, completed) {
             (_, Some(completed)) => Ok(completed),
             (Outcome::Satisfied | Outcome::Stuck, None) => Ok(Completed::default()),

@@ -17,8 +17,8 @@ pub struct MachineOptions {
     pub port: PortOptions,
     /// Values of the service's `Parameters\Device` key.
     pub registry: BTreeMap<String, u32>,
-    /// The controller behind the adapter.
-    pub controller: Box<dyn Controller>,
+    /// The controller behind each adapter, at least one.
+    pub controllers: Vec<Box<dyn Controller>>,
     /// Where events are noted.
     pub journal: Journal,
 }

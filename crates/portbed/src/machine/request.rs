@@ -3,6 +3,8 @@
 /// Where a logical unit is.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct UnitAddress {
+    /// The adapter, by its place among the machine's controllers.
+    pub adapter: usize,
     /// The bus.
     pub path: u8,
     /// The target on the bus.

@@ -7,13 +7,11 @@ use crate::abi::power::control;
 use crate::machine::Interrupts;
 
 /// How far an adapter has come.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Phase {
-    /// The driver is not entered, or did not register.
+    /// The driver does not know it.
     #[default]
     Absent,
-    /// `StorPortInitialize` was called.
-    Registered,
     /// `HwFindAdapter` found it.
     Found,
     /// It is initialised and takes requests.
@@ -29,9 +27,9 @@ pub(crate) enum Phase {
 /// The adapter.
 pub(crate) struct Adapter {
     pub(crate) phase: Phase,
-    /// Arguments and result of `DriverEntry` and `StorPortInitialize`.
-    pub(super) entry_arguments: (u64, u64),
-    pub(super) initialize_status: Option<u32>,
+    /// Which one of the machine's adapters it is: the `n` of `Parameters\Device<n>`.
+    pub(super) number: usize,
+    /// What the driver registered.
     pub(crate) initialization: HwInitializationData,
     pub(super) context: u64,
     /// The device extension.
@@ -58,6 +56,8 @@ pub(crate) struct Adapter {
 
 /// Where BAR0 of the adapter lies, in the hole below 4 GiB.
 const BAR_ADDRESS: u64 = 0xFE80_0000;
+/// How far the registers of one adapter lie from those of the next.
+const BAR_SPACE: u64 = 0x100_0000;
 /// How far resources that are assigned anew lie from those before.
 const BAR_STEP: u64 = 0x10_0000;
 const VECTOR_STEP: u32 = 0x10;
@@ -65,17 +65,16 @@ const VECTOR_STEP: u32 = 0x10;
 const FIRST_VECTOR: u32 = 0x60;
 
 impl Adapter {
-    pub(super) fn new(bar_bytes: u64, interrupts: Interrupts) -> Self {
+    pub(super) fn new(number: usize, bar_bytes: u64, interrupts: Interrupts) -> Self {
         Self {
             phase: Phase::default(),
-            entry_arguments: (0, 0),
-            initialize_status: None,
+            number,
             initialization: zeroed(),
             context: 0,
             extension: 0,
             configuration_address: 0,
             configuration: zeroed(),
-            bar_address: BAR_ADDRESS,
+            bar_address: BAR_ADDRESS - number as u64 * BAR_SPACE,
             bar_bytes,
             interrupts,
             first_vector: FIRST_VECTOR,
@@ -96,15 +95,6 @@ impl Adapter {
         self.interrupts = interrupts;
         self.passive_routine = 0;
         self.channels = 1;
-    }
-
-    /// Takes over from `other` what concerns the driver.
-    pub(super) fn keep_driver(&mut self, other: &Self) {
-        self.phase = Phase::Registered.min(other.phase);
-        self.entry_arguments = other.entry_arguments;
-        self.initialize_status = other.initialize_status;
-        self.initialization = other.initialization;
-        self.context = other.context;
     }
 
     /// Whether the miniport supports an adapter control type.

@@ -19,13 +19,20 @@ pub(super) struct Call {
 impl Call {
     /// The miniport calls `name`, which may be called up to the IRQL `highest`, for the adapter with `extension`.
     pub(super) fn enter(name: &'static str, extension: u64, highest: Irql) -> Self {
-        let call = Self::enter_without_adapter(name, highest);
-        let ours = call.cpu.state().port.adapter.extension;
-        call.cpu.check(
-            &rules::CALL_EXTENSION,
-            extension == ours && ours != 0,
-            || format!("{name} names {extension:#x}; the device extension is {ours:#x}"),
-        );
+        let mut call = Self::enter_without_adapter(name, highest);
+        let (named, ours) = {
+            let state = call.cpu.state();
+            let mut slots = state.slots.iter();
+            let named = slots.position(|slot| slot.port.adapter.extension == extension);
+            (named, state.port.adapter.extension)
+        };
+        let named = named.filter(|_| extension != 0);
+        call.cpu.check(&rules::CALL_EXTENSION, named.is_some(), || {
+            format!("{name} names {extension:#x}; the device extension is {ours:#x}")
+        });
+        if let Some(adapter) = named {
+            call.cpu = call.cpu.of(adapter);
+        }
         call
     }
 

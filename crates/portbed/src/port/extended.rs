@@ -117,6 +117,7 @@ fn set_unit_attributes(call: &Call, arguments: &mut Arguments) -> u32 {
     units::judge(
         call,
         UnitAddress {
+            adapter: call.cpu().adapter(),
             path: address.path,
             target: address.target,
             lun: address.lun,

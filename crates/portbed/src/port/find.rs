@@ -75,7 +75,9 @@ pub(crate) fn find_adapter(cpu: &Cpu) -> Result<(), String> {
 fn prepare(cpu: &Cpu) -> Option<()> {
     let memory = &cpu.core().memory;
     let mut state = cpu.state();
+    let (initialization, context) = state.driver.registered?;
     let adapter = &mut state.port.adapter;
+    (adapter.initialization, adapter.context) = (initialization, context);
     if adapter.extension == 0 {
         let bytes = u64::from(adapter.initialization.device_extension_size);
         // The extension is page-aligned nonpaged memory and comes zeroed.
@@ -99,6 +101,7 @@ fn prepare(cpu: &Cpu) -> Option<()> {
     let mut configuration: PortConfiguration = callback::zeroed();
     configuration.length = size_of::<PortConfiguration>() as u32;
     configuration.adapter_interface_type = initialization.adapter_interface_type;
+    configuration.slot_number = adapter.number as u32;
     configuration.bus_interrupt_level = 9;
     configuration.bus_interrupt_vector = 0x91;
     configuration.interrupt_mode = if message { LATCHED } else { 0 };

@@ -1,6 +1,7 @@
 //! `DriverEntry` and `StorPortInitialize`.
 
-use super::Phase;
+use std::collections::BTreeMap;
+
 use super::call::Call;
 use super::unload;
 use crate::abi::callback;
@@ -25,6 +26,33 @@ pub(super) const DRIVER_UNLOAD: u64 = 0x68;
 /// The service's key, as `DriverEntry` is told.
 const REGISTRY_PATH: &str = r"\Registry\Machine\System\CurrentControlSet\Services\miniport";
 
+/// The driver that is loaded.
+#[derive(Default)]
+pub(crate) struct Driver {
+    /// Arguments of `DriverEntry`: the driver object and the registry path.
+    pub(super) entry_arguments: (u64, u64),
+    initialize_status: Option<u32>,
+    /// What it registered for all its adapters, and the context for `HwFindAdapter`.
+    pub(super) registered: Option<(HwInitializationData, u64)>,
+    /// What it wrote to `Parameters\Device`: type and value by name.
+    pub(super) parameters: BTreeMap<String, (u32, Vec<u8>)>,
+}
+
+impl Driver {
+    /// Whether it registered with the port driver.
+    pub(crate) fn is_registered(&self) -> bool {
+        self.registered.is_some()
+    }
+
+    /// Forgets the driver; what it wrote to the registry stays.
+    pub(super) fn forget(&mut self) {
+        *self = Self {
+            parameters: std::mem::take(&mut self.parameters),
+            ..Self::default()
+        };
+    }
+}
+
 /// Calls `DriverEntry`; its status, or `None` without memory.
 pub(crate) fn enter_driver(cpu: &Cpu, entry: DriverEntry) -> Option<u32> {
     let memory = &cpu.core().memory;
@@ -44,14 +72,14 @@ pub(crate) fn enter_driver(cpu: &Cpu, entry: DriverEntry) -> Option<u32> {
     callback::write(path.va + 2, units.len() as u16 + 2);
     callback::write(path.va + 8, path.va + 16);
     callback::write_bytes(path.va + 16, &units);
-    cpu.state().port.adapter.entry_arguments = (object.va, path.va);
+    cpu.state().driver.entry_arguments = (object.va, path.va);
     let routine = entry as usize as u64;
     let status = cpu.call(
         Callback::DriverEntry,
         routine,
         [object.va, path.va, 0, 0, 0, 0],
     ) as u32;
-    let registered = cpu.state().port.adapter.initialize_status;
+    let registered = cpu.state().driver.initialize_status;
     cpu.check(
         &rules::ENTRY_STATUS,
         registered == Some(status),
@@ -74,7 +102,7 @@ pub(super) extern "win64" fn storport_initialize(
 ) -> u32 {
     let call = Call::enter_without_adapter("StorPortInitialize", PASSIVE);
     let cpu = call.cpu();
-    let arguments = cpu.state().port.adapter.entry_arguments;
+    let arguments = cpu.state().driver.entry_arguments;
     cpu.check(
         &rules::INITIALIZE_SITE,
         (object, path) == arguments && call.is_in(&[Callback::DriverEntry]),
@@ -88,7 +116,7 @@ pub(super) extern "win64" fn storport_initialize(
     if status == STATUS_SUCCESS && call.needs_place::<u64>(object + DRIVER_UNLOAD, "DriverUnload") {
         callback::write(object + DRIVER_UNLOAD, unload::routine());
     }
-    cpu.state().port.adapter.initialize_status = Some(status);
+    cpu.state().driver.initialize_status = Some(status);
     status
 }
 
@@ -146,9 +174,7 @@ fn register(cpu: &Cpu, data: &HwInitializationData, context: u64) -> u32 {
         return STATUS_INVALID_PARAMETER;
     }
     let mut state = cpu.state();
-    state.port.adapter.initialization = *data;
-    state.port.adapter.context = context;
-    state.port.adapter.phase = Phase::Registered;
+    state.driver.registered = Some((*data, context));
     let now_ns = state.now_ns;
     cpu.core()
         .journal

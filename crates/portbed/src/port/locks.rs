@@ -21,8 +21,8 @@ pub(super) fn acquire(call: &Call, arguments: &mut Arguments) -> u32 {
         spin_lock::DPC if context != 0 => Some(LockId::Dpc(context)),
         spin_lock::THREADED_DPC if context != 0 => Some(LockId::ThreadedDpc(context)),
         spin_lock::DPC_LEVEL if context != 0 => Some(LockId::DpcLevel(context)),
-        spin_lock::START_IO => Some(LockId::StartIo),
-        spin_lock::INTERRUPT => Some(LockId::Interrupt),
+        spin_lock::START_IO => Some(LockId::StartIo(cpu.adapter())),
+        spin_lock::INTERRUPT => Some(LockId::Interrupt(cpu.adapter())),
         _ => None,
     };
     cpu.check(&rules::LOCK_KIND, lock.is_some(), || {
@@ -34,7 +34,7 @@ pub(super) fn acquire(call: &Call, arguments: &mut Arguments) -> u32 {
     if !call.needs_place::<StorLockHandle>(handle, "lock handle") {
         return status::INVALID_PARAMETER;
     }
-    if lock == LockId::Interrupt {
+    if matches!(lock, LockId::Interrupt(_)) {
         let per_message = cpu.state().port.adapter.lock_per_message;
         cpu.check(&rules::LOCK_MESSAGE, !per_message, || {
             "the interrupt lock guards nothing while each message has a lock of its own".to_owned()
@@ -76,7 +76,10 @@ pub(super) fn acquire_message(call: &Call, arguments: &mut Arguments) -> u32 {
     if !per_message || message >= messages {
         return status::INVALID_PARAMETER;
     }
-    let old = cpu.acquire_for_miniport(LockId::Message(message), old_irql_at.max(1));
+    let old = cpu.acquire_for_miniport(
+        LockId::Message(call.cpu().adapter(), message),
+        old_irql_at.max(1),
+    );
     call.answer(old_irql_at, u32::from(old));
     status::SUCCESS
 }
@@ -85,7 +88,7 @@ pub(super) fn acquire_message(call: &Call, arguments: &mut Arguments) -> u32 {
 pub(super) fn release_message(call: &Call, arguments: &mut Arguments) -> u32 {
     let message = arguments.next_u32();
     call.cpu()
-        .release_for_miniport(0, Some(LockId::Message(message)));
+        .release_for_miniport(0, Some(LockId::Message(call.cpu().adapter(), message)));
     status::SUCCESS
 }
 
@@ -98,7 +101,7 @@ pub(super) extern "win64" fn synchronize_access(extension: u64, routine: u64, co
     let cpu = call.cpu();
     let held = cpu.holds_interrupt_lock();
     if !held {
-        cpu.acquire(LockId::Interrupt, 0);
+        cpu.acquire(LockId::Interrupt(cpu.adapter()), 0);
     }
     let result = cpu.call(
         Callback::Synchronized,
@@ -106,7 +109,7 @@ pub(super) extern "win64" fn synchronize_access(extension: u64, routine: u64, co
         [extension, context, 0, 0, 0, 0],
     ) & 0xFF;
     if !held {
-        cpu.release(LockId::Interrupt);
+        cpu.release(LockId::Interrupt(cpu.adapter()));
     }
     result
 }

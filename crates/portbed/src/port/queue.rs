@@ -305,14 +305,14 @@ pub(super) fn start(cpu: &Cpu, block: u64) {
     }
     let locked = channels <= 1;
     if locked {
-        cpu.acquire(LockId::StartIo, 0);
+        cpu.acquire(LockId::StartIo(cpu.adapter()), 0);
     }
     let result = cpu.call(Callback::StartIo, start_io, arguments) as u8 != 0;
     cpu.check(&rules::START_IO_RESULT, result, || {
         "HwStartIo returned FALSE".to_owned()
     });
     if locked {
-        cpu.release(LockId::StartIo);
+        cpu.release(LockId::StartIo(cpu.adapter()));
     }
 }
 
@@ -380,13 +380,13 @@ pub(super) fn reset_bus(cpu: &Cpu, path: u8) {
         let adapter = &state.port.adapter;
         (adapter.extension, adapter.initialization.reset_bus)
     };
-    cpu.acquire(LockId::StartIo, 0);
+    cpu.acquire(LockId::StartIo(cpu.adapter()), 0);
     let arguments = [extension, u64::from(path), 0, 0, 0, 0];
     let result = cpu.call(Callback::ResetBus, routine, arguments) as u8 != 0;
     cpu.check(&rules::RESET_BUS, result, || {
         "HwResetBus returned FALSE".to_owned()
     });
-    cpu.release(LockId::StartIo);
+    cpu.release(LockId::StartIo(cpu.adapter()));
 }
 
 fn reset_unit(unit: UnitAddress) -> Spec {

@@ -48,8 +48,9 @@ pub(super) extern "win64" fn get_device_base(
         return 0;
     }
     let offset = address - bar;
+    let adapter = cpu.adapter();
     let window = MmioWindow::reserve(u64::from(bytes), move |access| {
-        access_register(offset, access)
+        access_register(adapter, offset, access)
     });
     let Ok(mapping) = window else { return 0 };
     let mapped = mapping.address();
@@ -79,8 +80,8 @@ pub(super) extern "win64" fn free_device_base(extension: u64, address: u64) {
 }
 
 /// The miniport accesses a register; this runs on its stack.
-fn access_register(base: u64, access: MmioAccess) -> u64 {
-    let cpu = Cpu::current();
+fn access_register(adapter: usize, base: u64, access: MmioAccess) -> u64 {
+    let cpu = Cpu::current().of(adapter);
     let offset = base + access.offset;
     let width = match access.bytes {
         4 => Width::Four,

@@ -21,8 +21,8 @@ const NAME_LIMIT: usize = 256;
 #[derive(Default)]
 pub(super) struct Registry {
     pub(super) buffers: BTreeMap<u64, u32>,
-    /// `Parameters\Device` and `Parameters\Device<n>`: (global, name) to type and value.
-    written: BTreeMap<(bool, String), (u32, Vec<u8>)>,
+    /// What was written to `Parameters\Device<n>`: type and value by name.
+    written: BTreeMap<String, (u32, Vec<u8>)>,
     /// The adapter's hardware key: (sub-key, name) to type and value.
     adapter_key: BTreeMap<(String, String), (u32, Vec<u8>)>,
 }
@@ -110,19 +110,23 @@ pub(super) extern "win64" fn registry_read(
 fn find(call: &Call, global: bool, name: &str) -> Option<(u32, Vec<u8>)> {
     let written = {
         let state = call.cpu().state();
-        let written = &state.port.registry.written;
-        written
+        let written = if global {
+            &state.driver.parameters
+        } else {
+            &state.port.registry.written
+        };
+        let found = written
             .iter()
-            .find(|((scope, key), _)| *scope == global && key.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.clone())
+            .find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.clone())
     };
     written.or_else(|| {
-        // `Device0\Name` is a value of the first adapter alone.
+        // `Device<n>\Name` is a value of one adapter alone.
         let registry = &call.cpu().core().registry;
         let wanted = if global {
             name.to_owned()
         } else {
-            format!(r"Device0\{name}")
+            format!(r"Device{}\{name}", call.cpu().adapter())
         };
         let given = registry
             .iter()
@@ -146,12 +150,13 @@ pub(super) extern "win64" fn registry_write(
     }
     let name = call.string(name_at, NAME_LIMIT);
     let value = callback::read_bytes(buffer, length as usize);
-    call.cpu()
-        .state()
-        .port
-        .registry
-        .written
-        .insert((global != 0, name), (kind, value));
+    let mut state = call.cpu().state();
+    let written = if global != 0 {
+        &mut state.driver.parameters
+    } else {
+        &mut state.port.registry.written
+    };
+    written.insert(name, (kind, value));
     1
 }
 

@@ -18,9 +18,9 @@ pub(crate) fn initialize_adapter(cpu: &Cpu) -> Result<(), String> {
             state.port.adapter.extension,
         )
     };
-    cpu.acquire(LockId::Interrupt, 0);
+    cpu.acquire(LockId::Interrupt(cpu.adapter()), 0);
     let result = cpu.call(Callback::Initialize, routine, [extension, 0, 0, 0, 0, 0]) as u8 != 0;
-    cpu.release(LockId::Interrupt);
+    cpu.release(LockId::Interrupt(cpu.adapter()));
     cpu.check(&rules::INITIALIZE_RESULT, result, || {
         "HwInitialize returned FALSE".to_owned()
     });

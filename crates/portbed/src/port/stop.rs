@@ -145,9 +145,9 @@ pub(super) fn stop(cpu: &Cpu) {
 
 /// `ScsiStopAdapter` or `ScsiRestartAdapter` at DIRQL, with the interrupt lock.
 pub(super) fn at_device_level(cpu: &Cpu, kind: u32) {
-    cpu.acquire(LockId::Interrupt, 0);
+    cpu.acquire(LockId::Interrupt(cpu.adapter()), 0);
     control::adapter_control(cpu, kind, 0);
-    cpu.release(LockId::Interrupt);
+    cpu.release(LockId::Interrupt(cpu.adapter()));
 }
 
 /// Nothing is called any more: timers are silent, interrupts are disconnected, what is queued is dropped.

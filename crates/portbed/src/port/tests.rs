@@ -22,7 +22,7 @@ fn machine(seed: u64, port: PortOptions, fault: Fault) -> (Machine, Journal) {
         seed,
         port,
         registry: BTreeMap::from([("Fault".to_owned(), fault as u32)]),
-        controller: Box::new(Device::default()),
+        controllers: vec![Box::new(Device::default())],
         journal: journal.clone(),
     };
     (Machine::new(options).unwrap(), journal)

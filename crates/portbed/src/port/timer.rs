@@ -65,12 +65,12 @@ pub(super) fn run(cpu: &Cpu) {
         let state = cpu.state();
         (state.port.timers.routine, state.port.adapter.extension)
     };
-    cpu.acquire(LockId::StartIo, 0);
+    cpu.acquire(LockId::StartIo(cpu.adapter()), 0);
     // It may have been cancelled by whoever held the lock.
     if routine != 0 && cpu.state().port.timers.routine == routine {
         cpu.call(Callback::Timer, routine, [extension, 0, 0, 0, 0, 0]);
     }
-    cpu.release(LockId::StartIo);
+    cpu.release(LockId::StartIo(cpu.adapter()));
 }
 
 /// `StorPortInitializeTimer`.

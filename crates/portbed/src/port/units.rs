@@ -15,7 +15,15 @@ pub(super) extern "win64" fn get_logical_unit(
     lun: u8,
 ) -> u64 {
     let call = Call::enter("StorPortGetLogicalUnit", extension, HIGH);
-    judge(&call, UnitAddress { path, target, lun });
+    judge(
+        &call,
+        UnitAddress {
+            adapter: call.cpu().adapter(),
+            path,
+            target,
+            lun,
+        },
+    );
     0
 }
 
@@ -28,7 +36,12 @@ pub(super) extern "win64" fn set_device_queue_depth(
     depth: u32,
 ) -> u64 {
     let call = Call::enter("StorPortSetDeviceQueueDepth", extension, HIGH);
-    let unit = UnitAddress { path, target, lun };
+    let unit = UnitAddress {
+        adapter: call.cpu().adapter(),
+        path,
+        target,
+        lun,
+    };
     let within = judge(&call, unit);
     let most = call.cpu().state().port.adapter.most_requests_per_unit();
     let sane = call
@@ -72,7 +85,12 @@ pub(super) extern "win64" fn pause_device(
     seconds: u32,
 ) -> u64 {
     let call = Call::enter("StorPortPauseDevice", extension, HIGH);
-    let unit = UnitAddress { path, target, lun };
+    let unit = UnitAddress {
+        adapter: call.cpu().adapter(),
+        path,
+        target,
+        lun,
+    };
     if !judge(&call, unit) {
         return 0;
     }
@@ -85,7 +103,12 @@ pub(super) extern "win64" fn pause_device(
 /// `StorPortResumeDevice`.
 pub(super) extern "win64" fn resume_device(extension: u64, path: u8, target: u8, lun: u8) -> u64 {
     let call = Call::enter("StorPortResumeDevice", extension, HIGH);
-    let unit = UnitAddress { path, target, lun };
+    let unit = UnitAddress {
+        adapter: call.cpu().adapter(),
+        path,
+        target,
+        lun,
+    };
     if !judge(&call, unit) {
         return 0;
     }
@@ -120,7 +143,12 @@ pub(super) extern "win64" fn device_busy(
     to_complete: u32,
 ) -> u64 {
     let call = Call::enter("StorPortDeviceBusy", extension, HIGH);
-    let unit = UnitAddress { path, target, lun };
+    let unit = UnitAddress {
+        adapter: call.cpu().adapter(),
+        path,
+        target,
+        lun,
+    };
     u64::from(
         judge(&call, unit)
             && call
@@ -135,7 +163,12 @@ pub(super) extern "win64" fn device_busy(
 /// `StorPortDeviceReady`.
 pub(super) extern "win64" fn device_ready(extension: u64, path: u8, target: u8, lun: u8) -> u64 {
     let call = Call::enter("StorPortDeviceReady", extension, HIGH);
-    let unit = UnitAddress { path, target, lun };
+    let unit = UnitAddress {
+        adapter: call.cpu().adapter(),
+        path,
+        target,
+        lun,
+    };
     if !judge(&call, unit) {
         return 0;
     }

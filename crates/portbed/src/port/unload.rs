@@ -24,7 +24,7 @@ extern "win64" fn unload(_object: u64) {
 
 /// Calls `DriverUnload` of the driver object, at `PASSIVE_LEVEL`, and forgets the driver. Its adapters are gone.
 pub(crate) fn unload_driver(cpu: &Cpu) {
-    let (object, path) = cpu.state().port.adapter.entry_arguments;
+    let (object, path) = cpu.state().driver.entry_arguments;
     if object == 0 {
         return;
     }
@@ -32,11 +32,7 @@ pub(crate) fn unload_driver(cpu: &Cpu) {
     if routine != 0 {
         cpu.call(Callback::DriverUnload, routine, [object, 0, 0, 0, 0, 0]);
     }
-    {
-        let mut state = cpu.state();
-        let port = &mut state.port;
-        port.adapter = Adapter::new(port.adapter.bar_bytes, port.adapter.interrupts);
-    }
+    cpu.state().driver.forget();
     for block in [object, path] {
         release(cpu, block);
     }
@@ -55,8 +51,7 @@ pub(super) fn forget_adapter(cpu: &Cpu) {
         port.queues = Queues::default();
         let buffers = std::mem::take(&mut port.registry.buffers);
         let old = &mut port.adapter;
-        let mut new = Adapter::new(old.bar_bytes, old.interrupts);
-        new.keep_driver(old);
+        let new = Adapter::new(old.number, old.bar_bytes, old.interrupts);
         let old = std::mem::replace(old, new);
         let blocks = [old.extension, old.configuration_address];
         let blocks = blocks.into_iter().chain(buffers.into_keys());

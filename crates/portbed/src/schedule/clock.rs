@@ -25,7 +25,8 @@ impl State {
     pub(crate) fn schedule(&mut self, after_ns: u64, due: Due) -> Appointment {
         self.sequence += 1;
         let at_ns = self.now_ns.saturating_add(after_ns);
-        self.due.insert((at_ns, self.sequence), due);
+        self.due
+            .insert((at_ns, self.sequence), (self.selected, due));
         Appointment(at_ns, self.sequence)
     }
 
@@ -49,26 +50,34 @@ impl State {
     /// When the controller or a timer does something next.
     pub(super) fn next_due_ns(&self) -> Option<u64> {
         let due = self.due.keys().next().map(|&(at_ns, _)| at_ns);
-        self.controller.next_event_ns().into_iter().chain(due).min()
+        let controllers = self
+            .slots
+            .iter()
+            .filter_map(|slot| slot.controller.next_event_ns());
+        controllers.chain(due).min()
     }
 
-    /// Takes what is due now.
+    /// Takes what is due now, and goes on on behalf of the adapter that it concerns.
     pub(super) fn take_due(&mut self) -> Option<Due> {
         let (&key, _) = self
             .due
             .first_key_value()
             .filter(|((at_ns, _), _)| *at_ns <= self.now_ns)?;
-        self.due.remove(&key)
+        let (adapter, due) = self.due.remove(&key)?;
+        self.select(adapter);
+        Some(due)
     }
 
     /// Gives `work` to a processor that the seed chooses.
     pub(crate) fn dispatch_anywhere(&mut self, work: Dispatch) {
         let index = self.random.usize(..self.processors.len());
+        let work = (self.selected, work);
         self.processors[index].dispatch.push_back(work);
     }
 
     /// Gives `work` to the processor `index`.
     pub(crate) fn dispatch_on(&mut self, index: usize, work: Dispatch) {
+        let work = (self.selected, work);
         self.processors[index].dispatch.push_back(work);
     }
 }

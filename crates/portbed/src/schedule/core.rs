@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::cpu::{self, Cpu};
 use super::guard::StateGuard;
 use super::processor::{Activity, Callback};
+use super::slot::Slot;
 use super::state::State;
 use super::threads::Threads;
 use super::turns::Turns;
@@ -78,9 +79,14 @@ impl Core {
         journal: Journal,
         options: PortOptions,
         registry: BTreeMap<String, u32>,
-        controller: Box<dyn Controller>,
+        controllers: Vec<Box<dyn Controller>>,
     ) -> std::io::Result<Arc<Self>> {
-        let port = Port::new(controller.bar_bytes(), options.interrupts);
+        let slots = controllers.into_iter().enumerate();
+        let slots = slots.map(|(adapter, controller)| {
+            let port = Port::new(adapter, controller.bar_bytes(), options.interrupts);
+            Slot::new(controller, port)
+        });
+        let slots = slots.collect();
         let core = Arc::new(Self {
             memory,
             judge: Judge::default(),
@@ -91,7 +97,7 @@ impl Core {
                 Clock::Deterministic => Pace::Turns(Turns::new(cpus)),
                 Clock::Threaded => Pace::Threads(Threads::new(cpus)),
             },
-            state: Mutex::new(State::new(cpus, clock, seed, controller, port)),
+            state: Mutex::new(State::new(cpus, clock, seed, slots)),
             switched_off: AtomicBool::new(false),
         });
         for index in 0..cpus {
@@ -110,14 +116,22 @@ impl Core {
         Ok(core)
     }
 
-    /// The state. Never held while driver code runs.
+    /// The state, on behalf of the first adapter. Never held while driver code runs.
     pub(crate) fn state(&self) -> StateGuard<'_> {
-        StateGuard::lock(self)
+        self.state_of(0)
     }
 
-    /// Runs `work` on a thread of the machine at `PASSIVE_LEVEL`, and waits for its result.
+    /// The state, on behalf of `adapter`.
+    pub(crate) fn state_of(&self, adapter: usize) -> StateGuard<'_> {
+        let mut state = StateGuard::lock(self);
+        state.select(adapter);
+        state
+    }
+
+    /// Runs `work` for `adapter` on a thread of the machine at `PASSIVE_LEVEL`, and waits for its result.
     pub(crate) fn run<R: Send + 'static>(
         &self,
+        adapter: usize,
         work: impl FnOnce(&Cpu) -> R + Send + 'static,
     ) -> Result<R, Fatal> {
         let result = Arc::new(Mutex::new(None));
@@ -125,7 +139,7 @@ impl Core {
         let done = Arc::new(AtomicBool::new(false));
         let their_done = Arc::clone(&done);
         self.state().tasks.push_back(Box::new(move |cpu| {
-            let value = work(cpu);
+            let value = work(&cpu.of(adapter));
             *theirs.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
             their_done.store(true, Ordering::Relaxed);
         }));
@@ -186,18 +200,20 @@ impl Core {
 
     /// Lets everything happen that is due.
     pub(super) fn run_due(&self, state: &mut State) {
-        if state
-            .controller
-            .next_event_ns()
-            .is_some_and(|at_ns| at_ns <= state.now_ns)
-        {
-            self.with_controller(state, |controller, now_ns, wiring| {
-                controller.run(now_ns, wiring);
-            });
+        let before = state.selected;
+        for adapter in 0..state.slots.len() {
+            state.select(adapter);
+            let next_ns = state.controller.next_event_ns();
+            if next_ns.is_some_and(|at_ns| at_ns <= state.now_ns) {
+                self.with_controller(state, |controller, now_ns, wiring| {
+                    controller.run(now_ns, wiring);
+                });
+            }
         }
         while let Some(due) = state.take_due() {
             crate::port::due(self, state, due);
         }
+        state.select(before);
     }
 
     /// Lets the controller do something.
@@ -206,13 +222,12 @@ impl Core {
         state: &mut State,
         work: impl FnOnce(&mut dyn Controller, u64, &mut Wiring<'_>) -> R,
     ) -> R {
-        let State {
+        let now_ns = state.now_ns;
+        let Slot {
             controller,
             port,
             interrupts,
-            now_ns,
-            ..
-        } = state;
+        } = &mut **state;
         let mut wiring = Wiring {
             memory: &self.memory,
             judge: &self.judge,
@@ -220,10 +235,10 @@ impl Core {
             interrupts,
             dma: &port.dma,
             stopped: port.stopped,
-            now_ns: *now_ns,
+            now_ns,
             list_read: false,
         };
-        let result = work(controller.as_mut(), *now_ns, &mut wiring);
+        let result = work(controller.as_mut(), now_ns, &mut wiring);
         if wiring.list_read {
             crate::port::judge_lent(self, state);
         }

@@ -1,12 +1,12 @@
 //! A processor, as code that runs on it sees it.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use super::core::{Core, place};
 use super::guard::StateGuard;
 use super::irql::{self, Irql};
-use super::processor::{Activity, Callback, Dispatch, Frame};
+use super::processor::{Activity, Callback, Dispatch, Frame, Task};
 use super::state::Service;
 use crate::abi::callback;
 use crate::rules::{Rule, port as rules};
@@ -22,6 +22,8 @@ const PASSIVE_LIMIT_NS: u64 = 1_200_000_000_000;
 
 thread_local! {
     static CURRENT: OnceCell<Cpu> = const { OnceCell::new() };
+    /// The adapter whose callback is being made.
+    static ADAPTER: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Makes this thread the one of a processor.
@@ -29,11 +31,12 @@ pub(super) fn enter(cpu: Cpu) {
     CURRENT.with(|current| current.set(cpu).ok());
 }
 
-/// A processor of a machine.
+/// A processor of a machine, at work for one of its adapters.
 #[derive(Clone)]
 pub(crate) struct Cpu {
     core: Arc<Core>,
     index: usize,
+    adapter: usize,
 }
 
 /// What a piece of code is seen to have changed when it is over.
@@ -45,17 +48,35 @@ struct Mark {
 
 impl Cpu {
     pub(super) fn new(core: Arc<Core>, index: usize) -> Self {
-        Self { core, index }
+        Self {
+            core,
+            index,
+            adapter: 0,
+        }
     }
 
-    /// The processor whose thread this is. Driver code runs nowhere else.
+    /// The processor whose thread this is, at work for the adapter whose callback is being made. Driver code runs nowhere
+    /// else.
     pub(crate) fn current() -> Self {
         CURRENT
-            .with(|current| current.get().cloned())
+            .with(|current| current.get().map(|cpu| cpu.of(ADAPTER.get())))
             .unwrap_or_else(|| {
                 // Nothing can be told to a caller that belongs to no machine.
                 std::process::abort()
             })
+    }
+
+    /// The same processor, at work for `adapter`.
+    pub(crate) fn of(&self, adapter: usize) -> Self {
+        Self {
+            adapter,
+            ..self.clone()
+        }
+    }
+
+    /// The adapter that it works for.
+    pub(crate) fn adapter(&self) -> usize {
+        self.adapter
     }
 
     /// The machine.
@@ -68,9 +89,9 @@ impl Cpu {
         self.index
     }
 
-    /// The machine's state.
+    /// The machine's state, on behalf of the adapter.
     pub(crate) fn state(&self) -> StateGuard<'_> {
-        self.core.state()
+        self.core.state_of(self.adapter)
     }
 
     /// The current IRQL.
@@ -132,6 +153,7 @@ impl Cpu {
             processor.moved_ns = entered_ns;
             processor.frames.push(Frame {
                 callback,
+                adapter: self.adapter,
                 irql: processor.irql,
                 entered_ns,
                 stalled_ns: 0,
@@ -141,7 +163,9 @@ impl Cpu {
                 held: processor.held.len(),
             }
         };
+        let before = ADAPTER.replace(self.adapter);
         let result = callback::call(routine, arguments);
+        ADAPTER.set(before);
         self.judge_return(mark);
         self.state().processors[self.index].frames.pop();
         self.point(CALL_NS);
@@ -236,24 +260,28 @@ impl Cpu {
                     self.core.abandon(self.index);
                 }
                 let service = state.service(self.index);
-                if let Some(Service::Dispatch(_)) = service {
-                    state.processors[self.index].dispatch.pop_front();
+                let processor = &mut state.processors[self.index];
+                if let Some(Service::Dispatch(..)) = service {
+                    processor.dispatch.pop_front();
                 }
-                if service.is_some() {
-                    state.processors[self.index].activity = Activity::Ready;
+                if let Some(service) = service {
+                    processor.activity = Activity::Ready;
+                    processor.serving.push(service.adapter());
                 }
                 service
             };
+            let Some(service) = service else { return };
+            let cpu = self.of(service.adapter());
             match service {
-                Some(Service::Message(message)) => self.serve_message(message),
-                Some(Service::Line) => self.serve_line(),
-                Some(Service::Dispatch(work)) => {
-                    let old = self.raise(irql::DISPATCH);
-                    crate::port::dispatch(self, work);
-                    self.state().processors[self.index].irql = old;
+                Service::Message(_, message) => cpu.serve_message(message),
+                Service::Line(_) => cpu.serve_line(),
+                Service::Dispatch(_, work) => {
+                    let old = cpu.raise(irql::DISPATCH);
+                    crate::port::dispatch(&cpu, work);
+                    cpu.state().processors[self.index].irql = old;
                 }
-                None => return,
             }
+            self.state().processors[self.index].serving.pop();
         }
     }
 
@@ -337,6 +365,8 @@ impl Cpu {
 
     /// Starts a thread at `PASSIVE_LEVEL`.
     pub(crate) fn spawn(&self, work: impl FnOnce(&Self) + Send + 'static) {
-        self.state().tasks.push_back(Box::new(work));
+        let adapter = self.adapter;
+        let work: Task = Box::new(move |cpu| work(&cpu.of(adapter)));
+        self.state().tasks.push_back(work);
     }
 }

@@ -64,9 +64,9 @@ impl Cpu {
             state.interrupts.messages.remove(&message);
             let adapter = &state.port.adapter;
             let lock = if adapter.lock_per_message {
-                LockId::Message(u32::from(message))
+                LockId::Message(self.adapter(), u32::from(message))
             } else {
-                LockId::Interrupt
+                LockId::Interrupt(self.adapter())
             };
             (adapter.message_routine, adapter.extension, lock)
         };
@@ -94,7 +94,7 @@ impl Cpu {
                 state.port.adapter.extension,
             )
         };
-        self.acquire(LockId::Interrupt, 0);
+        self.acquire(LockId::Interrupt(self.adapter()), 0);
         let asserted = self.state().interrupts.line;
         // The other processor may have served it while this one waited for the lock.
         if asserted && routine != 0 {
@@ -121,7 +121,7 @@ impl Cpu {
                 "the device's line interrupt never ends".to_owned(),
             );
         }
-        self.release(LockId::Interrupt);
+        self.release(LockId::Interrupt(self.adapter()));
     }
 }
 

@@ -16,25 +16,35 @@ pub(crate) enum LockId {
     ThreadedDpc(u64),
     /// A lock that the miniport provides, by its address.
     DpcLevel(u64),
-    /// The StartIo lock.
-    StartIo,
-    /// The interrupt lock.
-    Interrupt,
-    /// The lock of one interrupt message.
-    Message(u32),
+    /// The StartIo lock of an adapter.
+    StartIo(usize),
+    /// The interrupt lock of an adapter.
+    Interrupt(usize),
+    /// The lock of one interrupt message of an adapter.
+    Message(usize, u32),
 }
 
 impl LockId {
+    /// Whose it is, unless its address alone says that.
+    pub(super) const fn adapter(self) -> Option<usize> {
+        match self {
+            Self::StartIo(adapter) | Self::Interrupt(adapter) | Self::Message(adapter, _) => {
+                Some(adapter)
+            }
+            Self::Dpc(_) | Self::ThreadedDpc(_) | Self::DpcLevel(_) => None,
+        }
+    }
+
     /// The IRQL at which it is held.
     pub(crate) const fn irql(self) -> Irql {
         match self {
-            Self::Interrupt | Self::Message(_) => irql::DEVICE,
+            Self::Interrupt(_) | Self::Message(..) => irql::DEVICE,
             _ => irql::DISPATCH,
         }
     }
 
     const fn guards_interrupts(self) -> bool {
-        matches!(self, Self::Interrupt | Self::Message(_))
+        matches!(self, Self::Interrupt(_) | Self::Message(..))
     }
 }
 
@@ -44,9 +54,9 @@ impl fmt::Display for LockId {
             Self::Dpc(address) => write!(f, "the DPC lock of {address:#x}"),
             Self::ThreadedDpc(address) => write!(f, "the threaded DPC lock of {address:#x}"),
             Self::DpcLevel(address) => write!(f, "the spin lock at {address:#x}"),
-            Self::StartIo => f.write_str("the StartIo lock"),
-            Self::Interrupt => f.write_str("the interrupt lock"),
-            Self::Message(message) => write!(f, "the lock of message {message}"),
+            Self::StartIo(_) => f.write_str("the StartIo lock"),
+            Self::Interrupt(_) => f.write_str("the interrupt lock"),
+            Self::Message(_, message) => write!(f, "the lock of message {message}"),
         }
     }
 }
@@ -64,8 +74,8 @@ impl Cpu {
             format!("{lock} is held by this processor")
         });
         let ordered = irql <= lock.irql() && !held.iter().any(|&held| held.guards_interrupts());
-        let not_start_io_twice =
-            lock != LockId::StartIo || !held.iter().any(|held| matches!(held, LockId::Interrupt));
+        let not_start_io_twice = !matches!(lock, LockId::StartIo(_))
+            || !held.iter().any(|held| matches!(held, LockId::Interrupt(_)));
         self.check(&rules::LOCK_ORDER, ordered && not_start_io_twice, || {
             format!(
                 "{lock} is acquired at {}, holding {} locks",
@@ -89,7 +99,7 @@ impl Cpu {
                         lock,
                         LockId::Dpc(_) | LockId::ThreadedDpc(_) | LockId::DpcLevel(_)
                     )
-                    || !held.contains(&LockId::StartIo)
+                    || !held.contains(&LockId::StartIo(self.adapter()))
             }
             Some(Callback::Timer | Callback::ResetBus) => lock.guards_interrupts(),
             _ => true,

@@ -93,6 +93,8 @@ pub(super) enum Activity {
 /// A callback that is being made.
 pub(super) struct Frame {
     pub(super) callback: Callback,
+    /// Whose it is.
+    pub(super) adapter: usize,
     /// The IRQL that it was called at: what interrupts it on the same processor runs higher.
     pub(super) irql: Irql,
     pub(super) entered_ns: u64,
@@ -113,7 +115,10 @@ pub(crate) struct Processor {
     pub(super) irql: Irql,
     pub(super) frames: Vec<Frame>,
     pub(super) held: Vec<Held>,
-    pub(super) dispatch: VecDeque<Dispatch>,
+    /// Work to come, and whose it is.
+    pub(super) dispatch: VecDeque<(usize, Dispatch)>,
+    /// Whose interrupts and work it serves, the innermost last.
+    pub(super) serving: Vec<usize>,
     /// Whether its thread rests until the processor can run on, under the threaded clock.
     pub(super) parked: bool,
     /// When it came to a point last.
@@ -128,9 +133,19 @@ impl Processor {
             frames: Vec::new(),
             held: Vec::new(),
             dispatch: VecDeque::new(),
+            serving: Vec::new(),
             parked: false,
             moved_ns: 0,
         }
+    }
+
+    /// Whether it does nothing for `adapter`, and will do nothing that it has not been given yet.
+    pub(super) fn is_quiet(&self, adapter: usize) -> bool {
+        let frames = self.frames.iter().map(|frame| frame.adapter);
+        let mut busy_for = self.serving.iter().copied().chain(frames).peekable();
+        let elsewhere = busy_for.peek().is_some() && !busy_for.any(|busy| busy == adapter);
+        (self.activity == Activity::Idle || elsewhere)
+            && self.dispatch.iter().all(|&(whose, _)| whose != adapter)
     }
 
     /// The innermost callback that is being made.
@@ -142,6 +157,6 @@ impl Processor {
     pub(super) fn holds_interrupt_lock(&self) -> bool {
         self.held
             .iter()
-            .any(|held| matches!(held.lock, LockId::Interrupt | LockId::Message(_)))
+            .any(|held| matches!(held.lock, LockId::Interrupt(_) | LockId::Message(..)))
     }
 }

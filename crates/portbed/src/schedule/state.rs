@@ -4,29 +4,31 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::clock::Due;
 use super::core::Fatal;
-use super::interrupt::Interrupts;
 use super::irql;
 use super::lock::LockId;
 use super::processor::{Activity, Dispatch, Processor, Task};
-use crate::controller::Controller;
-use crate::machine::{Clock, Cost};
-use crate::port::Port;
+use super::slot::Slot;
+use crate::machine::{Clock, Completed, Cost};
+use crate::port::Driver;
 
 /// What the thread outside waits for.
 pub(super) type Until = Box<dyn Fn(&State) -> bool + Send>;
 
-/// The machine's state. Whoever runs may lock it, but not across a call of driver code.
+/// The machine's state. Whoever runs may lock it, but not across a call of driver code. It is locked on behalf of one
+/// adapter, whose [`Slot`] it stands for as well.
 pub(crate) struct State {
     pub(crate) now_ns: u64,
     pub(crate) random: fastrand::Rng,
+    pub(crate) slots: Vec<Slot>,
+    /// On whose behalf it is locked.
+    pub(super) selected: usize,
+    pub(crate) driver: Driver,
     pub(super) processors: Vec<Processor>,
     pub(super) locks: BTreeMap<LockId, usize>,
     pub(super) tasks: VecDeque<Task>,
-    pub(super) due: BTreeMap<(u64, u64), Due>,
+    /// What is to happen when, and to which adapter.
+    pub(super) due: BTreeMap<(u64, u64), (usize, Due)>,
     pub(super) sequence: u64,
-    pub(crate) interrupts: Interrupts,
-    pub(crate) controller: Box<dyn Controller>,
-    pub(crate) port: Port,
     pub(crate) cost: Cost,
     pub(super) until: Option<Until>,
     pub(super) fatal: Option<Fatal>,
@@ -43,30 +45,33 @@ pub(crate) struct State {
 /// What a processor does next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Service {
-    Message(u16),
-    Line,
-    Dispatch(Dispatch),
+    Message(usize, u16),
+    Line(usize),
+    Dispatch(usize, Dispatch),
+}
+
+impl Service {
+    /// For whom it is done.
+    pub(super) const fn adapter(self) -> usize {
+        match self {
+            Self::Message(adapter, _) | Self::Line(adapter) | Self::Dispatch(adapter, _) => adapter,
+        }
+    }
 }
 
 impl State {
-    pub(super) fn new(
-        cpus: usize,
-        clock: Clock,
-        seed: u64,
-        controller: Box<dyn Controller>,
-        port: Port,
-    ) -> Self {
+    pub(super) fn new(cpus: usize, clock: Clock, seed: u64, slots: Vec<Slot>) -> Self {
         Self {
             now_ns: 0,
             random: fastrand::Rng::with_seed(seed),
+            slots,
+            selected: 0,
+            driver: Driver::default(),
             processors: (0..cpus).map(|_| Processor::new()).collect(),
             locks: BTreeMap::new(),
             tasks: VecDeque::new(),
             due: BTreeMap::new(),
             sequence: 0,
-            interrupts: Interrupts::default(),
-            controller,
-            port,
             cost: Cost::default(),
             until: None,
             fatal: None,
@@ -99,27 +104,58 @@ impl State {
         self.processors.len()
     }
 
-    /// Whether every processor is idle and nothing is left to do now.
-    pub(crate) fn quiet(&self) -> bool {
-        self.tasks.is_empty()
-            && !self.interrupts.pending()
-            && self.processors.iter().all(|processor| {
-                processor.activity == Activity::Idle && processor.dispatch.is_empty()
-            })
+    /// Goes on on behalf of `adapter`.
+    pub(super) fn select(&mut self, adapter: usize) {
+        self.selected = adapter;
     }
 
-    /// Whether any lock is held.
+    /// Whether nothing is left to do now for `adapter`.
+    pub(crate) fn quiet(&self, adapter: usize) -> bool {
+        self.tasks.is_empty()
+            && !self.slots[adapter].interrupts.pending()
+            && self
+                .processors
+                .iter()
+                .all(|processor| processor.is_quiet(adapter))
+    }
+
+    /// Whether the answer to a request is there, whichever adapter it went to.
+    pub(crate) fn has(&self, token: u64) -> bool {
+        self.slots.iter().any(|slot| slot.port.queues.has(token))
+    }
+
+    /// Whether there is an answer to a request of the tokens below `end`.
+    pub(crate) fn has_any(&self, end: u64) -> bool {
+        self.slots.iter().any(|slot| slot.port.queues.has_any(end))
+    }
+
+    /// Takes an answer to a request of the tokens below `end`: the oldest one of an adapter.
+    pub(crate) fn take_any(&mut self, end: u64) -> Option<(u64, Completed)> {
+        let mut slots = self.slots.iter_mut();
+        slots.find_map(|slot| slot.port.queues.take_any(end))
+    }
+
+    /// Requests that came from above, to any adapter, and did not go back.
+    pub(crate) fn unanswered(&self) -> usize {
+        let slots = self.slots.iter();
+        slots.map(|slot| slot.port.queues.unanswered()).sum()
+    }
+
+    /// A lock that is held, of the adapter or by its address.
     pub(crate) fn any_lock_held(&self) -> Option<LockId> {
-        self.locks.keys().next().copied()
+        let adapter = self.selected;
+        let mut held = self.locks.keys().copied();
+        held.find(|lock| lock.adapter().is_none_or(|whose| whose == adapter))
     }
 
     /// Removes queued work; whether there was any.
     pub(crate) fn cancel_dispatch(&mut self, work: Dispatch) -> bool {
         let mut found = false;
+        let adapter = self.selected;
         for processor in &mut self.processors {
             processor
                 .dispatch
-                .retain(|&queued| queued != work || std::mem::replace(&mut found, true));
+                .retain(|&queued| queued != (adapter, work) || std::mem::replace(&mut found, true));
         }
         found
     }
@@ -128,22 +164,26 @@ impl State {
     pub(crate) fn is_dispatched(&self, work: Dispatch) -> bool {
         self.processors
             .iter()
-            .any(|processor| processor.dispatch.contains(&work))
+            .any(|processor| processor.dispatch.contains(&(self.selected, work)))
     }
 
     /// What the IRQL of processor `index` lets through.
     pub(super) fn service(&self, index: usize) -> Option<Service> {
         let processor = &self.processors[index];
         if processor.irql < irql::DEVICE && !processor.holds_interrupt_lock() {
-            if let Some(message) = self.interrupts.message_for(index, self.processors.len()) {
-                return Some(Service::Message(message));
-            }
-            if self.interrupts.line_for(index, self.processors.len()) {
-                return Some(Service::Line);
+            let processors = self.processors.len();
+            for (adapter, Slot { interrupts, .. }) in self.slots.iter().enumerate() {
+                if let Some(message) = interrupts.message_for(index, processors) {
+                    return Some(Service::Message(adapter, message));
+                }
+                if interrupts.line_for(index, processors) {
+                    return Some(Service::Line(adapter));
+                }
             }
         }
         (processor.irql < irql::DISPATCH)
-            .then(|| processor.dispatch.front().copied().map(Service::Dispatch))?
+            .then(|| processor.dispatch.front().copied())?
+            .map(|(adapter, work)| Service::Dispatch(adapter, work))
     }
 
     /// Whether processor `index` can run on.

@@ -26,7 +26,7 @@ fn core(cpus: usize, clock: Clock, seed: u64) -> Arc<Core> {
         Journal::default(),
         PortOptions::default(),
         BTreeMap::new(),
-        Box::new(controller),
+        vec![Box::new(controller)],
     )
     .unwrap()
 }
@@ -58,7 +58,7 @@ fn processors_run_at_the_same_time_in_real_time() {
             meeting.wait();
         }));
     }
-    let index = core.run(move |cpu| {
+    let index = core.run(0, move |cpu| {
         meeting.wait();
         cpu.index()
     });
@@ -76,9 +76,9 @@ fn a_lock_keeps_processors_out_of_each_others_way() {
             let (counter, left) = (Arc::clone(&counter), Arc::clone(&left));
             core.state().tasks.push_back(Box::new(move |cpu: &Cpu| {
                 for _ in 0..2000 {
-                    cpu.acquire(LockId::StartIo, 0);
+                    cpu.acquire(LockId::StartIo(0), 0);
                     counter.add_one();
-                    cpu.release(LockId::StartIo);
+                    cpu.release(LockId::StartIo(0));
                 }
                 left.fetch_sub(1, Ordering::Relaxed);
             }));
@@ -127,7 +127,7 @@ fn a_wait_for_what_never_happens_ends() {
     for clock in CLOCKS {
         let core = core(2, clock, 1);
         assert_eq!(core.run_until(|_| false), Ok(Outcome::Stuck), "{clock:?}");
-        assert_eq!(core.run(Cpu::irql), Ok(irql::PASSIVE));
+        assert_eq!(core.run(0, Cpu::irql), Ok(irql::PASSIVE));
         assert_eq!(core.run_until(|_| false), Ok(Outcome::Stuck), "{clock:?}");
         assert!(core.switch_off());
     }
@@ -138,16 +138,16 @@ fn a_sleep_lasts_as_long_as_it_should_and_a_raised_processor_serves_nothing() {
     for clock in CLOCKS {
         let core = core(1, clock, 1);
         let (before, after, queued) = core
-            .run(|cpu| {
+            .run(0, |cpu| {
                 let before = cpu.state().now_ns;
                 cpu.sleep(3_000_000);
                 let after = cpu.state().now_ns;
-                cpu.acquire(LockId::StartIo, 0);
+                cpu.acquire(LockId::StartIo(0), 0);
                 cpu.state().dispatch_on(0, Dispatch::Timer);
                 cpu.stall(500_000);
                 let queued = cpu.state().is_dispatched(Dispatch::Timer);
                 cpu.state().cancel_dispatch(Dispatch::Timer);
-                cpu.release(LockId::StartIo);
+                cpu.release(LockId::StartIo(0));
                 (before, after, queued)
             })
             .unwrap();
