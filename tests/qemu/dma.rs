@@ -18,7 +18,7 @@ fn broken(fault: Fault) -> Option<Vec<&'static str>> {
         clock: Clock::default(),
         port: selection.port,
         registry: selection.registry,
-        controller: Box::new(controller),
+        controllers: vec![Box::new(controller)],
         journal: Journal::default(),
     })
     .expect("a machine");

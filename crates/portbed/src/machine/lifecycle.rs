@@ -130,7 +130,7 @@ impl Machine {
 
     /// Puts a fresh device, with the same disks, where the one was that was taken away. The adapter can be started then.
     pub fn insert_device(&mut self) -> Result<(), MachineError> {
-        let inserted = self.core.run(port::insert)?;
+        let inserted = self.run(port::insert)?;
         inserted.map_err(|error| MachineError::Resources(error.to_string()))
     }
 
