@@ -214,8 +214,11 @@ impl Controller {
         bus.note("shutdown complete".to_owned());
     }
 
-    /// Power is about to go.
+    /// Power is about to go. Of a controller that does not listen nothing can be asked.
     pub(super) fn judge_power_off(&self, bus: &mut dyn Bus) {
+        if self.mortality.is_gone() || !self.profile.resets {
+            return;
+        }
         let complete = self.registers.csts.shst() == ShutdownStatus::COMPLETE;
         bus.judge(
             Rule::ShutdownBeforePowerOff,
