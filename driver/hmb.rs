@@ -278,8 +278,9 @@ impl Hmb {
             Memory::Granted(granted) => free(call.port, granted),
             Memory::Lent(lent) => {
                 if over && !mem::replace(&mut self.retained, true) {
-                    let bytes = lent.offered_bytes();
-                    let ranges = u64::from(lent.descriptors());
+                    // Ranges that the controller was not offered are kept with the others: a grant is freed as a whole.
+                    let bytes = granted_bytes(lent.ranges());
+                    let ranges = granted_count(lent.ranges());
                     call.port.log(&Event {
                         id: event_id::RETAINED,
                         level: Level::Error,
@@ -474,6 +475,10 @@ fn granted_bytes(ranges: &HmbRanges) -> u64 {
     (0..)
         .map_while(|index| ranges.range(index))
         .fold(0, |sum, range| sum.saturating_add(range.bytes))
+}
+
+fn granted_count(ranges: &HmbRanges) -> u64 {
+    (0..).map_while(|index| ranges.range(index)).count() as u64
 }
 
 /// What made the size that was asked for, as the event tells it.

@@ -3,7 +3,7 @@
 use crate::adapter::Adapter;
 use crate::call::Call;
 use crate::completion::{serve, visit};
-use crate::storport::{Irql, Port, SrbList};
+use crate::storport::{Irql, Port, SrbList, SrbStatus};
 
 /// `HwStorTimer`, with the StartIo lock: the next step of whatever is under way.
 pub(crate) fn tick(adapter: &Adapter, port: Port) {
@@ -19,7 +19,8 @@ pub(crate) fn tick(adapter: &Adapter, port: Port) {
     done.complete(port);
 }
 
-/// `HwStorResetBus`, with the StartIo lock: resets the controller. Requests that it has come back once it has stopped, not
+/// `HwStorResetBus`, with the StartIo lock: resets the controller. Requests that it never got come back at once, for the port
+/// driver has waited for them long enough; those that it has come back once it has stopped, not
 /// before: until then it may still read or write their buffers.
 pub(crate) fn reset(adapter: &Adapter, port: Port) {
     let call = Call {
@@ -29,6 +30,7 @@ pub(crate) fn reset(adapter: &Adapter, port: Port) {
     };
     let mut done = SrbList::new();
     if let Some(mut state) = adapter.state.enter() {
+        state.return_waiting(&mut done, SrbStatus::BUS_RESET);
         state.recover(call);
         visit(&mut state, call, &mut done);
     }

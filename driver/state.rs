@@ -2,6 +2,7 @@
 
 use nvme::hmb::{Policy, Symptom};
 use nvme::lifecycle::{Controller, Failure, Goal, Inventory, Progress, QueueMemory, Shutdown};
+use nvme_spec::command::AdminOpcode;
 
 use crate::adapter::Adapter;
 use crate::call::Call;
@@ -101,6 +102,7 @@ impl State {
             SrbFunction::RESET_BUS
             | SrbFunction::RESET_DEVICE
             | SrbFunction::RESET_LOGICAL_UNIT => {
+                self.return_waiting(done, SrbStatus::BUS_RESET);
                 if self.recover(call) {
                     self.then_complete.push(srb, SrbStatus::SUCCESS);
                 } else {
@@ -201,6 +203,12 @@ impl State {
             self.suspect(call, Symptom::Dead);
         } else if self.outstanding.outstanding() > 0 {
             self.suspect(call, Symptom::Silent);
+        }
+        if self.stage == Stage::Lending {
+            // It is reset before it answered, or the next lending would hold its requests up as long.
+            let failure = Failure::TimedOut(AdminOpcode::SET_FEATURES);
+            self.hmb
+                .not_enabled(call, self.controller.as_ref(), failure);
         }
         self.reset(call)
     }
@@ -377,7 +385,7 @@ impl State {
             }
             // Shutdown processing ran out of time, but the controller was stopped all the same.
             Stage::ShuttingDown if failure == Failure::NotShutDown => self.at_rest(call, done),
-            Stage::ShuttingDown if failure != Failure::Removed => {
+            Stage::ShuttingDown if !is_final(failure) => {
                 self.disable(call);
             }
             Stage::ShuttingDown | Stage::Disabling => {
@@ -395,13 +403,16 @@ impl State {
             self.suspect(call, Symptom::Dead);
         }
         report::failed(call, failure);
-        if !gone && self.resets <= MAX_RESETS && self.begin(call, Goal::Reset, Stage::Resetting) {
+        if !is_final(failure)
+            && self.resets <= MAX_RESETS
+            && self.begin(call, Goal::Reset, Stage::Resetting)
+        {
             self.life = Life::Waking;
             return;
         }
         // Whatever it still does, it must not do it to memory that the port driver takes back.
         self.life = Life::Dead;
-        if !self.begin(call, Goal::Disable, Stage::Disabling) {
+        if failure == Failure::StillReady || !self.disable(call) {
             self.at_rest(call, done);
         }
     }
@@ -409,9 +420,7 @@ impl State {
     /// Nothing more will come of any request.
     fn give_up(&mut self, done: &mut SrbList) {
         self.return_outstanding(done, SrbStatus::NO_HBA);
-        while let Some((srb, _)) = self.waiting.pop() {
-            done.push(srb, SrbStatus::NO_HBA);
-        }
+        self.return_waiting(done, SrbStatus::NO_HBA);
         self.then_complete.move_to(done);
     }
 
@@ -444,6 +453,13 @@ impl State {
         }
     }
 
+    /// Requests that the controller never saw come back: nothing holds them up.
+    pub(crate) fn return_waiting(&mut self, done: &mut SrbList, status: SrbStatus) {
+        while let Some((srb, _)) = self.waiting.pop() {
+            done.push(srb, status);
+        }
+    }
+
     /// Begins to lend the Host Memory Buffer; false when there is nothing to lend.
     fn lend(&mut self, call: Call<'_>) -> bool {
         let Self {
@@ -468,4 +484,10 @@ impl State {
             report::event(call, event);
         }
     }
+}
+
+/// Whether a reset is in vain: there is nobody to reset, or the controller had its time to stop and did not. Whatever waits
+/// for it should not wait for the same thing again.
+const fn is_final(failure: Failure) -> bool {
+    matches!(failure, Failure::Removed | Failure::StillReady)
 }

@@ -99,6 +99,11 @@ rusty_fork_test! {
     }
 
     #[test]
+    fn ranges_that_were_not_offered_are_retained_with_the_others() {
+        is_retained("hmb,hmminds=2M,grant=ranges:32,disable=fails,reset=never");
+    }
+
+    #[test]
     fn memory_is_retained_when_neither_disable_nor_reset_is_answered() {
         is_retained("hmb,disable=never,reset=never");
     }

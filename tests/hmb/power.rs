@@ -55,6 +55,27 @@ rusty_fork_test! {
     }
 
     #[test]
+    fn requests_do_not_wait_for_a_buffer_that_holds_the_start_up() {
+        // Memory is only there when the power comes back; then the enable takes longer than a request may.
+        let (mut bed, units) = Bed::started("hmb,enable=never,grant=later:1");
+        bed.machine.power_down(PowerAction::Sleep).expect("the adapter powers down");
+        bed.machine.power_up().expect("the adapter powers up");
+        let held_up = bed
+            .machine
+            .execute(read(&units[0], 0))
+            .expect("it comes back");
+        assert!(!held_up.succeeded(), "it was reset");
+        let again = bed
+            .machine
+            .execute(read(&units[0], 0))
+            .expect("it runs on");
+        assert!(again.succeeded());
+        let not_lent = bed.logged("HMB not lent");
+        assert_eq!(not_lent.iter().map(|event| number(event, "Why")).collect::<Vec<_>>(), [6, 9]);
+        assert_all_returned(&bed.finish());
+    }
+
+    #[test]
     fn reset_under_io_lends_the_same_memory_again() {
         let (mut bed, units) = Bed::started("hmb");
         let tokens = submit_reads(&mut bed, &units[0], 16);
