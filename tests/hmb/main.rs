@@ -5,6 +5,7 @@
 mod bed;
 
 mod answers;
+mod document;
 mod downgrade;
 mod lending;
 mod power;
