@@ -9,5 +9,6 @@ mod document;
 mod downgrade;
 mod lending;
 mod power;
+mod random;
 mod removal;
 mod sizes;
