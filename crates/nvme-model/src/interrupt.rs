@@ -75,6 +75,20 @@ impl Interrupts {
         self.release(config, bus);
     }
 
+    /// Masks a vector or lifts its mask, as a write of its vector control does.
+    pub(crate) fn mask(
+        &mut self,
+        vector: u16,
+        masked: bool,
+        config: &ConfigSpace,
+        bus: &mut dyn Bus,
+    ) {
+        if let Some(vector) = self.vectors.get_mut(usize::from(vector)) {
+            vector.entry[VECTOR_CONTROL] = u32::from(masked);
+        }
+        self.release(config, bus);
+    }
+
     /// Reads a dword of the pending bit array.
     pub(crate) fn read_pending(&self, offset: u64) -> u32 {
         let first = (offset / 4 * 32) as usize;

@@ -202,6 +202,12 @@ impl Controller {
         self.present && self.power != Power::D3Cold && !self.mortality.is_gone()
     }
 
+    /// Masks a message or lifts its mask, without the MSI-X table in the BAR: for a machine that keeps the table itself, as a
+    /// virtual machine monitor does, and tells the device what becomes of it.
+    pub fn mask_message(&mut self, message: u16, masked: bool, bus: &mut dyn Bus) {
+        self.interrupts.mask(message, masked, &self.config, bus);
+    }
+
     /// Whether registers answer.
     fn responds(&self) -> bool {
         self.is_reachable() && self.power == Power::D0 && self.config.decodes_memory()

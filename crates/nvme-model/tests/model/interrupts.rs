@@ -174,3 +174,25 @@ fn a_queue_without_interrupts_is_quiet() {
     host.settle();
     assert!(host.machine.line);
 }
+
+#[test]
+fn a_machine_that_keeps_the_table_itself_masks_messages() {
+    let mut host = Host::ready(&[]);
+    let mask = |host: &mut Host, message, masked| {
+        host.controller
+            .mask_message(message, masked, &mut host.machine);
+    };
+    config_write(&mut host, MSIX_CONTROL, 2, MSIX_ENABLE);
+    mask(&mut host, 0, false);
+    host.admin_ok(identify());
+    assert_eq!(host.machine.messages, [0]);
+    mask(&mut host, 0, true);
+    host.admin_ok(identify());
+    assert_eq!(host.machine.messages, [0]);
+    assert_eq!(pending(&mut host), 1);
+    mask(&mut host, u16::MAX, false);
+    assert_eq!(host.machine.messages, [0], "there is no such message");
+    mask(&mut host, 0, false);
+    assert_eq!(host.machine.messages, [0, 0]);
+    host.assert_clean();
+}
