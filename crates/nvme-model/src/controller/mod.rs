@@ -424,8 +424,26 @@ impl Controller {
         }
         if self.power == Power::D0 {
             self.judge_power_off(bus);
+            self.judge_d3(bus);
         }
         bus.note(format!("power: {:?} to {to:?}", self.power));
+        self.enter(to, bus);
+    }
+
+    /// The machine is switched off. That is no transition to D3, from which a host comes back to its memory: a Host Memory
+    /// Buffer may stay lent, once the controller is shut down. The controller comes back with [`Controller::power`].
+    pub fn switch_off(&mut self, bus: &mut dyn Bus) {
+        if !self.present || self.power == Power::D3Cold {
+            return;
+        }
+        if self.power == Power::D0 {
+            self.judge_power_off(bus);
+        }
+        bus.note("switched off".to_owned());
+        self.enter(Power::D3Cold, bus);
+    }
+
+    fn enter(&mut self, to: Power, bus: &mut dyn Bus) {
         if to == Power::D3Cold {
             self.hmb.lose();
             self.reset_function(bus);

@@ -225,6 +225,10 @@ impl Controller {
             complete || !self.registers.cc.en(),
             &|| "CC.EN = 1 and the shutdown is not complete".to_owned(),
         );
+    }
+
+    /// The function is about to enter D3.
+    pub(super) fn judge_d3(&self, bus: &mut dyn Bus) {
         bus.judge(Rule::HmbBeforePowerOff, !self.hmb.is_enabled(), &|| {
             "the Host Memory Buffer is enabled".to_owned()
         });

@@ -345,6 +345,24 @@ fn memory_that_is_enabled_at_power_off_is_told() {
 }
 
 #[test]
+fn memory_may_stay_lent_when_a_machine_is_switched_off_after_a_shutdown() {
+    let mut host = Host::ready(SMALL);
+    let loan = Loan::new(&mut host, &[16]);
+    lend_ok(&mut host, &loan, EHM);
+    let cc = host.get(CC);
+    host.set(CC, cc | 1 << 14);
+    host.settle();
+    host.controller.switch_off(&mut host.machine);
+    host.assert_clean();
+    assert_eq!(host.controller.hmb().lent_bytes, 0);
+    host.controller
+        .power(Power::D0, host.now_ns, &mut host.machine);
+    host.bring_up();
+    host.controller.switch_off(&mut host.machine);
+    assert_eq!(host.broken(), [Rule::ShutdownBeforePowerOff]);
+}
+
+#[test]
 fn a_promise_that_is_not_kept_is_told() {
     let changes: &[fn(&mut Host, &mut Loan)] = &[
         |host, loan| scribble(host, loan.entries[0].0 + 5 * PAGE),
