@@ -1,4 +1,4 @@
-//! The command line: `portbed run | io | rules | profiles`.
+//! The command line: `portbed run | io | serve | rules | profiles`.
 //!
 //! Exit status 0: all held; 1: a rule was broken, data differed, or something leaked; 2: it could not run, and one line
 //! on standard error says why.
@@ -6,6 +6,7 @@
 mod list;
 mod options;
 pub mod profile;
+mod serve;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -19,6 +20,7 @@ use crate::run::{self, Setup, Work};
 use crate::timeline::Timeline;
 use options::{RunOptions, StreamOptions};
 use profile::SelectionError;
+use serve::ServeOptions;
 
 /// Executes a Storport miniport image on Linux, holds it to the rules that a miniport must obey, and verifies its I/O.
 #[derive(Debug, Parser)]
@@ -45,6 +47,8 @@ enum Command {
     Run(RunOptions),
     /// A stream of requests, with its throughput and the cost of a request.
     Io(StreamOptions),
+    /// The model as a PCI device for others, over vfio-user.
+    Serve(ServeOptions),
     /// List the rules that a miniport is held to.
     Rules,
     /// List the controllers that the model can be, and every key of --profile.
@@ -63,6 +67,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => run(arguments.run.setup(Work::MainJob)),
         Some(Command::Run(options)) => run(options.setup(Work::MainJob)),
         Some(Command::Io(options)) => run(options.setup()),
+        Some(Command::Serve(options)) => conclude(options.serve()),
         Some(Command::Rules) => print(&list::rules()),
         Some(Command::Profiles) => print(&list::profiles()),
     }
@@ -72,6 +77,11 @@ fn run(setup: Result<Setup, SelectionError>) -> ExitCode {
     let verdict = setup
         .map_err(|why| why.to_string())
         .and_then(|setup| run::run(&setup, &Timeline::stdout()).map_err(|why| why.to_string()));
+    conclude(verdict)
+}
+
+/// The exit status of a verdict, or of having none.
+fn conclude(verdict: Result<Verdict, String>) -> ExitCode {
     match verdict {
         Ok(Verdict::Pass) => ExitCode::SUCCESS,
         Ok(Verdict::Fail) => ExitCode::from(1),

@@ -19,6 +19,7 @@ pub mod report;
 pub mod rules;
 pub mod run;
 mod schedule;
+pub mod serve;
 pub mod thunk;
 pub mod timeline;
 pub mod trap;

@@ -331,3 +331,22 @@ fn report(place: &Place, arguments: &[&str]) -> Value {
 fn read(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
+
+#[test]
+fn a_device_that_cannot_be_served_is_refused() {
+    let place = Place::new();
+    let refuses = |arguments: &[&str], why: &str| {
+        place.refuses(&[&["serve"], arguments].concat(), why);
+    };
+    let taken = place.file("taken", b"");
+    refuses(&[], "--socket");
+    refuses(&["--socket", &taken], "exists already");
+    refuses(&["--socket", "missing/socket"], "No such file");
+    refuses(&["--socket", &"s".repeat(200)], "cannot listen");
+    let profile = |text, why| refuses(&["--socket", "socket", "--profile", text], why);
+    profile("grant=half", "'grant=half' is no profile");
+    profile("reg.HmbMaximumMegabytes=1", "no registry");
+    profile("qemu:mdts=5", "'qemu:mdts=5' is no profile");
+    profile("block=513", "'513'");
+    refuses(&["--socket", "socket", "--disk", &taken], "whole number");
+}
