@@ -53,6 +53,8 @@ pub(crate) struct HostMemory {
     entries: u16,
     lent: Option<Lent>,
     last: Option<Lent>,
+    /// What is lent is not used, because the controller is shut down.
+    rests: bool,
     counters: HmbCounters,
 }
 
@@ -66,6 +68,7 @@ impl HostMemory {
             entries: profile.hmmaxd,
             lent: None,
             last: None,
+            rests: false,
             counters: HmbCounters::default(),
         }
     }
@@ -235,11 +238,23 @@ impl HostMemory {
         }
     }
 
+    /// The controller is shut down: it uses the memory no more, whatever the host does with it from now on.
+    pub(crate) fn rest(&mut self, bus: &mut dyn Bus) {
+        if let Some(lent) = &self.lent {
+            lent.check_list(bus);
+            lent.check_all(Rule::HmbUntouched, "at shutdown", bus);
+            self.rests = true;
+        }
+    }
+
     /// A reset of the controller takes the memory out of use.
     pub(crate) fn reset(&mut self, bus: &mut dyn Bus) {
+        let rested = std::mem::take(&mut self.rests);
         if let Some(lent) = self.lent.take() {
-            lent.check_list(bus);
-            lent.check_all(Rule::HmbUntouched, "at reset", bus);
+            if !rested {
+                lent.check_list(bus);
+                lent.check_all(Rule::HmbUntouched, "at reset", bus);
+            }
             bus.note("Host Memory Buffer dropped by a reset".to_owned());
             self.last = Some(lent);
         }
@@ -247,6 +262,7 @@ impl HostMemory {
 
     /// The controller lost power or is gone: it remembers what it used, and no longer reaches it.
     pub(crate) fn lose(&mut self) {
+        self.rests = false;
         if let Some(lent) = self.lent.take() {
             self.last = Some(lent);
         }

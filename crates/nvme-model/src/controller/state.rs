@@ -209,6 +209,7 @@ impl Controller {
                 bus.note(format!("namespace {} could not be flushed", namespace.nsid));
             }
         }
+        self.hmb.rest(bus);
         self.registers.csts.set_shst(ShutdownStatus::COMPLETE);
         self.logs.shut_down();
         bus.note("shutdown complete".to_owned());

@@ -345,6 +345,30 @@ fn memory_that_is_enabled_at_power_off_is_told() {
 }
 
 #[test]
+fn memory_is_the_hosts_again_once_the_controller_is_shut_down() {
+    let mut host = Host::ready(SMALL);
+    let loan = Loan::new(&mut host, &[16]);
+    lend_ok(&mut host, &loan, EHM);
+    let cc = host.get(CC);
+    host.set(CC, cc | 1 << 14);
+    host.settle();
+    host.machine.put(loan.list, &[0; 16]);
+    host.machine.put(loan.entries[0].0, &[0; 4096]);
+    host.set(CC, 0);
+    host.settle();
+    host.assert_clean();
+    // Before that it is not.
+    host.bring_up();
+    let loan = Loan::new(&mut host, &[16]);
+    lend_ok(&mut host, &loan, EHM);
+    host.machine.put(loan.entries[0].0, &[0; 4096]);
+    let cc = host.get(CC);
+    host.set(CC, cc | 1 << 14);
+    host.settle();
+    assert_eq!(host.broken(), [Rule::HmbUntouched]);
+}
+
+#[test]
 fn memory_may_stay_lent_when_a_machine_is_switched_off_after_a_shutdown() {
     let mut host = Host::ready(SMALL);
     let loan = Loan::new(&mut host, &[16]);
