@@ -2,6 +2,7 @@
 
 mod model;
 mod qemu;
+mod vfio;
 mod wiring;
 
 use std::io;
@@ -10,12 +11,14 @@ use crate::memory::PhysicalMemory;
 pub use model::ModelController;
 pub use nvme_model::{Bus, Power, Width};
 pub use qemu::{Monitor, Program as Qemu, ProgramError as QemuError, QemuController, QemuProfile};
-pub(crate) use wiring::{DmaMap, DmaUse, Wiring};
+pub use vfio::{NamespaceSize, NvmeClient, PciAddress, VfioController, VfioError, VfioFunction};
+pub(crate) use wiring::{DmaMap, Wiring};
+pub use wiring::{DmaUse, Iommu};
 
 /// Who a controller says it is, for the report.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Identity {
-    /// What it is: `model` or `qemu`.
+    /// What it is: `model`, `qemu` or `vfio`.
     pub kind: &'static str,
     /// The model number it identifies with.
     pub model: String,
@@ -58,6 +61,15 @@ pub trait Controller: Send {
     /// Why it stopped to work, if that was its own fault: then it answers all ones, and the run says nothing about the
     /// miniport.
     fn failure(&self) -> Option<String> {
+        None
+    }
+    /// Where BAR0 lies in this process, if the miniport is to reach the registers straight; else its accesses are trapped
+    /// and come by [`Controller::read`] and [`Controller::write`].
+    fn mapped_registers(&self) -> Option<u64> {
+        None
+    }
+    /// What holds the device to the memory that its driver was given, where DMA does not go through [`Bus`].
+    fn iommu(&self) -> Option<Box<dyn Iommu>> {
         None
     }
     /// Who it is.

@@ -135,6 +135,30 @@ impl Pages {
         Ok(())
     }
 
+    /// Reads 4 bytes of device registers at `offset`, a multiple of 4, in one access. The pages are readable.
+    pub(crate) fn load_u32(&self, offset: u64) -> io::Result<u32> {
+        let from = self.at(aligned(offset, 4)?, 4)?;
+        // SAFETY: the source is aligned, inside this mapping, and no Rust reference overlaps it.
+        Ok(unsafe { from.cast::<u32>().read_volatile() })
+    }
+
+    /// Writes 4 bytes of device registers at `offset`, a multiple of 4, in one access. The pages are writable.
+    pub(crate) fn store_u32(&self, offset: u64, value: u32) -> io::Result<()> {
+        let to = self.at(aligned(offset, 4)?, 4)?;
+        // SAFETY: the target is aligned, inside this mapping, and no Rust reference overlaps it.
+        unsafe { to.cast::<u32>().write_volatile(value) };
+        Ok(())
+    }
+
+    /// Asks the system for huge pages behind the `bytes` from `offset`, which are readable; it may refuse.
+    pub(crate) fn collapse(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        /// `MADV_COLLAPSE` (Linux 6.1, `asm-generic/mman-common.h`), which libc does not name on every target.
+        const COLLAPSE: i32 = 25;
+        let start = self.at(offset, bytes)?;
+        // SAFETY: the range is inside this mapping, and the advice changes nothing that code can see.
+        succeeded(unsafe { libc::madvise(start.as_ptr().cast(), bytes as usize, COLLAPSE) })
+    }
+
     /// Sets `bytes` from `offset` to `value`. The pages are writable: the owner sees to that.
     pub(crate) fn fill(&self, offset: u64, bytes: u64, value: u8) -> io::Result<()> {
         let to = self.at(offset, bytes)?;
@@ -211,6 +235,14 @@ pub(crate) fn discard(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
     );
     // SAFETY: the call changes the contents of the file only, of which no references exist.
     succeeded(unsafe { libc::fallocate(file.as_raw_fd(), mode, offset, bytes) })
+}
+
+fn aligned(offset: u64, bytes: u64) -> io::Result<u64> {
+    if offset.is_multiple_of(bytes) {
+        Ok(offset)
+    } else {
+        Err(io::ErrorKind::InvalidInput.into())
+    }
 }
 
 fn succeeded(result: i32) -> io::Result<()> {

@@ -4,19 +4,22 @@ mod judgement;
 mod lifecycle;
 mod namespace;
 mod report_file;
+mod storage;
 mod summary;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nvme_model::{FileMedia, Media, Profile, ProfileError};
 use thiserror::Error;
 
 use crate::controller::{
-    Controller, ModelController, Qemu, QemuController, QemuError, QemuProfile,
+    Controller, ModelController, PciAddress, Qemu, QemuController, QemuError, QemuProfile,
+    VfioController, VfioError,
 };
-use crate::disk::{Backing, BackingError};
+use crate::disk::BackingError;
 use crate::journal::{Journal, Who};
 use crate::machine::{Clock, Machine, MachineError, MachineOptions, PortOptions};
 use crate::report::Verdict;
@@ -24,6 +27,7 @@ use crate::timeline::{Bytes, Timeline};
 use crate::workload::{LEAST_BYTES, OutsideError, Stream, Tools};
 use lifecycle::Job;
 use report_file::ReportFile;
+use storage::{Found, Outside, Storage};
 
 /// Which kind of controller a run is connected to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,6 +40,13 @@ pub enum ControllerKind {
         profile: Box<QemuProfile>,
         /// QEMU; without it, the one on the PATH.
         program: Option<PathBuf>,
+    },
+    /// A controller of this machine, through VFIO.
+    Vfio {
+        /// Where it is.
+        address: PciAddress,
+        /// Whether what its namespaces hold may be destroyed.
+        writable: bool,
     },
 }
 
@@ -99,14 +110,17 @@ pub enum CannotRun {
     #[error(transparent)]
     Disk(#[from] BackingError),
     /// The stream would write over data.
-    #[error("{} is not blank: only reads are possible, --rw read or randread", .0.display())]
-    WouldOverwrite(PathBuf),
+    #[error("{0} is not to be written to: only reads are possible, --rw read or randread")]
+    WouldOverwrite(String),
     /// No controller of this profile takes such requests.
     #[error("--bs: whole blocks of {block_bytes} bytes are needed, and not more than mdts")]
     Request {
         /// The size of a logical block.
         block_bytes: u32,
     },
+    /// A real controller cannot be used.
+    #[error(transparent)]
+    Vfio(#[from] VfioError),
     /// The driver could not be built, or a tool fetched.
     #[error(transparent)]
     SetUp(#[from] wdk_linux::Error),
@@ -132,25 +146,28 @@ pub fn run(setup: &Setup, timeline: &Timeline) -> Result<Verdict, CannotRun> {
         .map(ReportFile::prepare)
         .transpose()?;
     setup.device.check()?;
-    let backings = backings(setup)?;
+    let (storage, found) = storage::open(setup)?;
     if let Work::Stream(stream) = &setup.work {
-        check(stream, setup, &backings)?;
+        check(stream, setup, &storage)?;
     }
-    let controller = controller(setup, &backings)?;
+    let outside = match &found {
+        None => Outside::Files(tools()?),
+        Some(found) => Outside::Device(Arc::clone(&found.function)),
+    };
+    let journal = Journal::default();
+    let controller = controller(setup, &storage, found, &journal)?;
     let driver = match &setup.driver {
         Some(path) => path.clone(),
         None => wdk_linux::image()?.sys,
     };
-    let journal = Journal::default();
     let mut machine = machine(setup, controller, &journal)?;
     journal.note(machine.now_ns(), Who::Bed, introduction(setup, &driver));
     let entered = load(&mut machine, &driver)?;
-    let tools = tools()?;
     // What cannot run has no timeline.
     timeline.follow(&journal);
-    let mut job = Job::new(setup, machine, journal, backings)?;
+    let mut job = Job::new(setup, machine, journal, storage)?;
     job.run(entered);
-    job.check_outside(&tools)?;
+    job.check_outside(&outside)?;
     let report = job.judge(&driver);
     summary::print(timeline, &report, &job.failures);
     if let Some(file) = report_file {
@@ -159,45 +176,24 @@ pub fn run(setup: &Setup, timeline: &Timeline) -> Result<Verdict, CannotRun> {
     Ok(report.result)
 }
 
-/// The file behind each namespace: the given one behind the first, temporary ones behind the others.
-fn backings(setup: &Setup) -> Result<Vec<Backing>, CannotRun> {
-    let Profile {
-        namespaces,
-        capacity_bytes,
-        block_bytes,
-        ..
-    } = setup.device;
-    let backings = (0..namespaces)
-        .map(|namespace| match &setup.disk {
-            Some(path) if namespace == 0 => Backing::existing(path, block_bytes),
-            _ => Backing::temporary(capacity_bytes),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let too_small = |backing: &Backing| !backing.is_preserved() && backing.bytes() < LEAST_BYTES;
-    if backings.is_empty() || backings.iter().any(too_small) {
-        return Err(CannotRun::NoDisk);
-    }
-    Ok(backings)
-}
-
 /// Refuses a stream that the profile or the disk does not allow.
-fn check(stream: &Stream, setup: &Setup, backings: &[Backing]) -> Result<(), CannotRun> {
-    let Profile {
-        block_bytes,
-        mdts_bytes,
-        ..
-    } = setup.device;
-    if !stream.bytes.is_multiple_of(block_bytes)
-        || mdts_bytes != 0 && u64::from(stream.bytes) > mdts_bytes
-    {
-        return Err(CannotRun::Request { block_bytes });
-    }
-    match &setup.disk {
-        Some(path) if stream.pattern.writes && backings.iter().any(Backing::is_preserved) => {
-            Err(CannotRun::WouldOverwrite(path.clone()))
+fn check(stream: &Stream, setup: &Setup, storage: &[Storage]) -> Result<(), CannotRun> {
+    let mdts_bytes = setup.device.mdts_bytes;
+    for storage in storage {
+        let block_bytes = storage.geometry(setup.device.block_bytes).block_bytes;
+        if !stream.bytes.is_multiple_of(block_bytes)
+            || mdts_bytes != 0 && u64::from(stream.bytes) > mdts_bytes
+        {
+            return Err(CannotRun::Request { block_bytes });
         }
-        _ => Ok(()),
     }
+    if stream.pattern.writes && !storage.iter().all(Storage::is_writable) {
+        let disk = setup.disk.as_ref().map(|path| path.display().to_string());
+        return Err(CannotRun::WouldOverwrite(
+            disk.unwrap_or_else(|| "the disk".to_owned()),
+        ));
+    }
+    Ok(())
 }
 
 /// The tools that check a volume from outside, fetched when they are not there yet.
@@ -227,17 +223,18 @@ fn machine(
     .map_err(CannotRun::Machine)
 }
 
-fn controller(setup: &Setup, backings: &[Backing]) -> Result<Box<dyn Controller>, CannotRun> {
-    let files = backings.iter().map(Backing::handle);
-    Ok(match &setup.controller {
-        ControllerKind::Model => {
-            let mut media: Vec<Box<dyn Media>> = Vec::new();
-            for file in files {
-                media.push(Box::new(FileMedia::new(file?)?));
-            }
-            Box::new(ModelController::new(&setup.device, media))
-        }
-        ControllerKind::Qemu { profile, program } => {
+fn controller(
+    setup: &Setup,
+    storage: &[Storage],
+    found: Option<Found>,
+    journal: &Journal,
+) -> Result<Box<dyn Controller>, CannotRun> {
+    let files = storage.iter().filter_map(|storage| match storage {
+        Storage::File(backing) => Some(backing.handle()),
+        Storage::Device(_) => None,
+    });
+    Ok(match (&setup.controller, found) {
+        (ControllerKind::Qemu { profile, program }, _) => {
             let program = Qemu::find(program.as_deref())?;
             let files = files.collect::<io::Result<_>>()?;
             Box::new(QemuController::new(
@@ -245,6 +242,22 @@ fn controller(setup: &Setup, backings: &[Backing]) -> Result<Box<dyn Controller>
                 QemuProfile::clone(profile),
                 files,
             ))
+        }
+        (ControllerKind::Vfio { writable, .. }, Some(found)) => {
+            journal.note(0, Who::Bed, found.introduction(*writable));
+            let identity = found.client.identity().clone();
+            Box::new(VfioController::new(
+                found.function,
+                identity,
+                journal.clone(),
+            ))
+        }
+        (ControllerKind::Model | ControllerKind::Vfio { .. }, _) => {
+            let mut media: Vec<Box<dyn Media>> = Vec::new();
+            for file in files {
+                media.push(Box::new(FileMedia::new(file?)?));
+            }
+            Box::new(ModelController::new(&setup.device, media))
         }
     })
 }

@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use nvme_model::Profile;
 
-use super::profile::{QEMU_PREFIX, REGISTRY_PREFIX};
+use super::profile::{QEMU_PREFIX, REGISTRY_PREFIX, VFIO_PREFIX};
 use crate::machine::PortOptions;
 use crate::rules;
 
@@ -54,8 +54,15 @@ pub fn profiles() -> String {
          disk as options of QEMU's blkdebug, such as blkdebug.inject-error.0.event=read_aio; with keys of the port driver and \
          the registry",
     );
+    text += &heading("\nA real controller");
+    text += &row(
+        VFIO_PREFIX,
+        "",
+        "keys of the port driver and the registry: the device is what it is",
+    );
     text += "\nportbed run --profile 4k,hmpre=32M,grant=half\n";
     text += "portbed run --controller qemu --profile qemu:max_ioqpairs=4,logical_block_size=4096,stop=dirql\n";
+    text += "portbed run --controller vfio:0000:01:00.0 --read-only --profile vfio:grant=half,reg.HmbMaximumMegabytes=32\n";
     text
 }
 

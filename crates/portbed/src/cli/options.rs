@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::profile::{QEMU_PREFIX, Selection, SelectionError};
-use crate::machine::Clock;
+use super::profile::{QEMU_PREFIX, Selection, SelectionError, VFIO_PREFIX};
+use crate::controller::PciAddress;
+use crate::machine::{Clock, Interrupts};
 use crate::run::{ControllerKind, Setup, Work};
 use crate::workload::{Pattern, Stream};
 
@@ -21,16 +22,24 @@ pub struct RunOptions {
     /// The miniport image to run, instead of the project's own, which is built first
     #[arg(long, value_name = "FILE")]
     driver: Option<PathBuf>,
-    /// The controller: model, or qemu for QEMU's NVMe device
+    /// The controller: model, qemu for QEMU's NVMe device, or vfio:ADDRESS for a real one of this machine, such as
+    /// vfio:0000:01:00.0
     #[arg(long, value_name = "KIND", default_value = "model", value_parser = controller)]
     controller: Kind,
     /// Which controller the model is: a name, keys with values, or both, separated by commas; or qemu:K=V,... with
-    /// properties of QEMU's device; see `portbed profiles` [default: hmb, or qemu:]
+    /// properties of QEMU's device; or vfio:K=V,... with keys of the port driver and the registry; see `portbed profiles`
+    /// [default: hmb, qemu: or vfio:]
     #[arg(long, value_name = "NAME|K=V,...")]
     profile: Option<String>,
     /// QEMU, instead of the one that `FERROSTOR_QEMU` names or the `qemu-system-x86_64` on the PATH
     #[arg(long, value_name = "PATH")]
     qemu: Option<PathBuf>,
+    /// What the disks of a real controller hold may be destroyed
+    #[arg(long, conflicts_with = "read_only")]
+    yes_destroy_data: bool,
+    /// Nothing is written to the disks of a real controller: what is read is read twice, and once more without the driver
+    #[arg(long)]
+    read_only: bool,
     /// A raw disk image behind the first namespace. A blank one, all zero, is partitioned, formatted and filled; what any
     /// other holds is only read, and preserved
     #[arg(long, value_name = "FILE")]
@@ -55,6 +64,7 @@ pub struct RunOptions {
 enum Kind {
     Model,
     Qemu,
+    Vfio(PciAddress),
 }
 
 /// The options of a stream of requests.
@@ -90,14 +100,20 @@ impl StreamOptions {
 }
 
 impl RunOptions {
-    /// What the profile selects; one of the other controller is refused.
+    /// What the profile selects; one of another controller is refused.
     fn selection(&self) -> Result<Selection, SelectionError> {
         let (default, controller, hint) = match self.controller {
-            Kind::Model => ("hmb", "model", "one that begins with qemu: is for qemu"),
+            Kind::Model => (
+                "hmb",
+                "model",
+                "one that begins with qemu: or vfio: is for those",
+            ),
             Kind::Qemu => (QEMU_PREFIX, "qemu", "one for it begins with qemu:"),
+            Kind::Vfio(_) => (VFIO_PREFIX, "vfio", "one for it begins with vfio:"),
         };
         let text = self.profile.as_deref().unwrap_or(default);
-        if text.starts_with(QEMU_PREFIX) != default.starts_with(QEMU_PREFIX) {
+        let other = |prefix| text.starts_with(prefix) != default.starts_with(prefix);
+        if other(QEMU_PREFIX) || other(VFIO_PREFIX) {
             return Err(SelectionError::OtherController {
                 given: text.to_owned(),
                 controller,
@@ -105,6 +121,18 @@ impl RunOptions {
             });
         }
         Selection::parse(text)
+    }
+
+    /// Whether the disks of the controller may be written to. Of a real one that has to be said; of others there is no need.
+    fn writable(&self) -> Result<bool, SelectionError> {
+        let real = matches!(self.controller, Kind::Vfio(_));
+        match (real, self.yes_destroy_data, self.read_only) {
+            (false, false, false) => Ok(true),
+            (false, ..) => Err(SelectionError::NothingToDestroy),
+            (true, false, false) => Err(SelectionError::Consent),
+            (true, _, _) if self.disk.is_some() => Err(SelectionError::DiskOfItsOwn),
+            (true, destroy, _) => Ok(destroy),
+        }
     }
 
     /// What the options ask for.
@@ -115,13 +143,22 @@ impl RunOptions {
             port,
             registry,
         } = self.selection()?;
+        let writable = self.writable()?;
+        let controller = match (self.controller, qemu) {
+            (Kind::Vfio(_), _) if port.interrupts == Interrupts::Line => {
+                return Err(SelectionError::NoLine);
+            }
+            (Kind::Vfio(address), _) => ControllerKind::Vfio { address, writable },
+            (_, Some(profile)) => ControllerKind::Qemu {
+                profile: Box::new(profile),
+                program: self.qemu.clone(),
+            },
+            (_, None) => ControllerKind::Model,
+        };
         Ok(Setup {
             work,
             driver: self.driver.clone(),
-            controller: qemu.map_or(ControllerKind::Model, |profile| ControllerKind::Qemu {
-                profile: Box::new(profile),
-                program: self.qemu.clone(),
-            }),
+            controller,
             device,
             port,
             registry,
@@ -135,13 +172,11 @@ impl RunOptions {
 }
 
 fn controller(kind: &str) -> Result<Kind, String> {
-    match kind {
-        "model" => Ok(Kind::Model),
-        "qemu" => Ok(Kind::Qemu),
-        _ if kind.starts_with("vfio:") => {
-            Err("not available in this version, take model or qemu".to_owned())
-        }
-        _ => Err("there is no such controller, take model or qemu".to_owned()),
+    match (kind, kind.strip_prefix(VFIO_PREFIX)) {
+        (_, Some(address)) => address.parse().map(Kind::Vfio),
+        ("model", _) => Ok(Kind::Model),
+        ("qemu", _) => Ok(Kind::Qemu),
+        _ => Err("there is no such controller, take model, qemu or vfio:ADDRESS".to_owned()),
     }
 }
 

@@ -14,6 +14,9 @@ pub const REGISTRY_PREFIX: &str = "reg.";
 /// A profile with this prefix is one of QEMU's device.
 pub const QEMU_PREFIX: &str = "qemu:";
 
+/// A profile with this prefix is for a real controller.
+pub const VFIO_PREFIX: &str = "vfio:";
+
 /// What a profile selects.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Selection {
@@ -56,6 +59,27 @@ pub enum SelectionError {
         /// What it takes.
         hint: &'static str,
     },
+    /// A real controller is what it is.
+    #[error(
+        "--profile: '{0}' is nothing that can be chosen of a real controller: keys of the port driver and the registry can"
+    )]
+    NotChosen(String),
+    /// Its disks hold something.
+    #[error(
+        "a run writes to the disks of the controller: --yes-destroy-data lets it, --read-only does all that does not write"
+    )]
+    Consent,
+    /// The other controllers have disks of their own.
+    #[error("--yes-destroy-data and --read-only are for --controller vfio:ADDRESS")]
+    NothingToDestroy,
+    /// A real controller has its own disks.
+    #[error("--disk: a real controller has disks of its own")]
+    DiskOfItsOwn,
+    /// Line interrupts are not played.
+    #[error(
+        "--profile: interrupts=line is not possible with a real controller, take messages or message"
+    )]
+    NoLine,
     /// A value of the device.
     #[error("--profile: {0}")]
     Device(ProfileError),
@@ -73,11 +97,14 @@ pub enum SelectionError {
 }
 
 impl Selection {
-    /// Reads `NAME`, `k=v,...`, `NAME,k=v,...` or `qemu:k=v,...`.
+    /// Reads `NAME`, `k=v,...`, `NAME,k=v,...`, `qemu:k=v,...` or `vfio:k=v,...`.
     pub fn parse(text: &str) -> Result<Self, SelectionError> {
         let mut selection = Self::default();
         if let Some(properties) = text.strip_prefix(QEMU_PREFIX) {
             return Self::parse_qemu(properties);
+        }
+        if let Some(keys) = text.strip_prefix(VFIO_PREFIX) {
+            return Self::parse_vfio(keys);
         }
         for (index, item) in text.split(',').map(str::trim).enumerate() {
             match item.split_once('=') {
@@ -112,6 +139,28 @@ impl Selection {
         }
         selection.device = qemu.geometry().clone();
         selection.qemu = Some(qemu);
+        Ok(selection)
+    }
+
+    fn parse_vfio(keys: &str) -> Result<Self, SelectionError> {
+        let mut selection = Self::default();
+        // What its largest transfer is, the driver finds out.
+        selection.device.mdts_bytes = 0;
+        for item in keys
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+        {
+            let not_chosen = || SelectionError::NotChosen(item.to_owned());
+            let (key, value) = item.split_once('=').ok_or_else(not_chosen)?;
+            if selection.set_registry(key, value)? {
+                continue;
+            }
+            match selection.port.set(key, value) {
+                Err(PortOptionError::UnknownKey(_)) => return Err(not_chosen()),
+                other => other.map_err(SelectionError::Port)?,
+            }
+        }
         Ok(selection)
     }
 

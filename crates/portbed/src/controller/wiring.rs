@@ -1,6 +1,7 @@
 //! The machine, as a controller reaches it: DMA, interrupts, and somebody to tell.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use nvme_model::{Access, Bus, BusFault};
 
@@ -11,7 +12,7 @@ use crate::schedule::Interrupts;
 
 /// What the adapter may do with memory.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum DmaUse {
+pub enum DmaUse {
     /// Anything: queues, lists, pages of its own, extensions of requests.
     Adapter,
     /// Read it: data on its way to the device.
@@ -22,21 +23,41 @@ pub(crate) enum DmaUse {
     Hmb,
 }
 
+/// What keeps a real device from memory that its driver was not given.
+pub trait Iommu: fmt::Debug + Send {
+    /// Lets the device use `bytes` at physical address `start`, until [`Iommu::unmap`].
+    fn map(&mut self, start: u64, bytes: u64, use_: DmaUse);
+    /// Takes back what was allowed at `start`.
+    fn unmap(&mut self, start: u64);
+}
+
 /// Physical memory that the adapter may use at this moment.
 #[derive(Debug, Default)]
 pub(crate) struct DmaMap {
     ranges: BTreeMap<u64, (u64, DmaUse)>,
+    iommu: Option<Box<dyn Iommu>>,
 }
 
 impl DmaMap {
+    /// Holds a real device to what is allowed from now on.
+    pub(crate) fn enforce_by(&mut self, iommu: Option<Box<dyn Iommu>>) {
+        self.iommu = iommu;
+    }
+
     /// Lets the adapter use `bytes` at `start`.
     pub(crate) fn allow(&mut self, start: u64, bytes: u64, use_: DmaUse) {
         self.ranges.insert(start, (bytes, use_));
+        if let Some(iommu) = &mut self.iommu {
+            iommu.map(start, bytes, use_);
+        }
     }
 
     /// Takes back what was allowed at `start`.
     pub(crate) fn forbid(&mut self, start: u64) {
-        self.ranges.remove(&start);
+        let known = self.ranges.remove(&start).is_some();
+        if let Some(iommu) = self.iommu.as_mut().filter(|_| known) {
+            iommu.unmap(start);
+        }
     }
 
     /// Whether all of `bytes` at `start` may be used in this way.

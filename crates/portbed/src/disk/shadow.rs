@@ -16,13 +16,47 @@ const CHUNK_BYTES: u64 = 64 << 10;
 pub struct Shadow {
     geometry: Geometry,
     base: Base,
-    written: BTreeMap<u64, Vec<u8>>,
+    written: BTreeMap<u64, Chunk>,
+    learnt_bytes: u64,
 }
 
 /// What a block holds that was never written.
 enum Base {
     Zero,
     File(File),
+    /// Nobody knows, until it is read.
+    Unknown,
+}
+
+/// The contents of a chunk.
+struct Chunk {
+    bytes: Vec<u8>,
+    /// A bit for each 512 bytes whose contents are known.
+    known: u128,
+}
+
+const _: () = assert!(CHUNK_BYTES / SECTOR_BYTES as u64 == u128::BITS as u64);
+
+/// What a bit of [`Chunk::known`] stands for; blocks are multiples of it.
+const SECTOR_BYTES: usize = 512;
+
+impl Chunk {
+    fn know(&mut self, within: Range<usize>) {
+        self.known |= sectors(within);
+    }
+
+    fn knows(&self, within: Range<usize>) -> bool {
+        self.known & sectors(within.clone()) == sectors(within)
+    }
+}
+
+/// The bits of the bytes `within` a chunk.
+fn sectors(within: Range<usize>) -> u128 {
+    let below = |end: usize| match end.div_ceil(SECTOR_BYTES) {
+        128.. => u128::MAX,
+        bits => (1 << bits) - 1,
+    };
+    below(within.end) & !below(within.start / SECTOR_BYTES * SECTOR_BYTES)
 }
 
 /// A block that does not hold what it must.
@@ -64,6 +98,7 @@ impl Shadow {
             geometry,
             base: Base::Zero,
             written: BTreeMap::new(),
+            learnt_bytes: 0,
         }
     }
 
@@ -74,6 +109,18 @@ impl Shadow {
             geometry,
             base: Base::File(image),
             written: BTreeMap::new(),
+            learnt_bytes: 0,
+        }
+    }
+
+    /// A disk that nobody knows: what a block holds is learnt when it is first read or written.
+    #[must_use]
+    pub fn unknown(geometry: Geometry) -> Self {
+        Self {
+            geometry,
+            base: Base::Unknown,
+            written: BTreeMap::new(),
+            learnt_bytes: 0,
         }
     }
 
@@ -81,6 +128,43 @@ impl Shadow {
     #[must_use]
     pub fn geometry(&self) -> Geometry {
         self.geometry
+    }
+
+    /// Takes what was read from blocks that nobody knew for what they hold. Gives how many bytes were known before.
+    pub fn learn(&mut self, lba: u64, found: &[u8]) -> usize {
+        if !matches!(self.base, Base::Unknown) {
+            return found.len();
+        }
+        let block = self.geometry.block_bytes as usize;
+        let mut known = 0;
+        for (lba, bytes) in (lba..).zip(found.chunks(block)) {
+            for (chunk, within, from) in self.parts(lba, bytes.len()) {
+                let chunk = self.written.entry(chunk).or_insert_with(Chunk::unknown);
+                if chunk.knows(within.clone()) {
+                    known += from.len();
+                } else {
+                    self.learnt_bytes += from.len() as u64;
+                    chunk.know(within.clone());
+                    chunk.bytes[within].copy_from_slice(&bytes[from]);
+                }
+            }
+        }
+        known
+    }
+
+    /// How many bytes were learnt since this was asked.
+    pub fn take_learnt(&mut self) -> u64 {
+        std::mem::take(&mut self.learnt_bytes)
+    }
+
+    /// Whether it is known what the bytes of a block hold.
+    fn knows(&self, lba: u64) -> bool {
+        let block = self.geometry.block_bytes as usize;
+        let known = |(chunk, within, _): (u64, Range<usize>, _)| {
+            let chunk = self.written.get(&chunk);
+            chunk.is_some_and(|chunk| chunk.knows(within))
+        };
+        !matches!(self.base, Base::Unknown) || self.parts(lba, block).all(known)
     }
 
     /// Bytes of the chunks that were written to.
@@ -110,14 +194,15 @@ impl Shadow {
     pub fn write(&mut self, lba: u64, data: &[u8]) -> io::Result<()> {
         for (chunk, within, from) in self.parts(lba, data.len()) {
             if !self.written.contains_key(&chunk) {
-                let mut bytes = vec![0; CHUNK_BYTES as usize];
-                if within.len() < bytes.len() {
-                    self.base.read(chunk * CHUNK_BYTES, &mut bytes)?;
+                let mut new = Chunk::unknown();
+                if within.len() < new.bytes.len() && !matches!(self.base, Base::Unknown) {
+                    self.base.read(chunk * CHUNK_BYTES, &mut new.bytes)?;
                 }
-                self.written.insert(chunk, bytes);
+                self.written.insert(chunk, new);
             }
-            if let Some(bytes) = self.written.get_mut(&chunk) {
-                bytes[within].copy_from_slice(&data[from]);
+            if let Some(chunk) = self.written.get_mut(&chunk) {
+                chunk.know(within.clone());
+                chunk.bytes[within].copy_from_slice(&data[from]);
             }
         }
         Ok(())
@@ -127,7 +212,7 @@ impl Shadow {
     pub fn expected(&self, lba: u64, into: &mut [u8]) -> io::Result<()> {
         for (chunk, within, to) in self.parts(lba, into.len()) {
             match self.written.get(&chunk) {
-                Some(bytes) => into[to].copy_from_slice(&bytes[within]),
+                Some(chunk) => into[to].copy_from_slice(&chunk.bytes[within]),
                 None => self
                     .base
                     .read(chunk * CHUNK_BYTES + within.start as u64, &mut into[to])?,
@@ -136,7 +221,7 @@ impl Shadow {
         Ok(())
     }
 
-    /// The blocks from `lba` on that differ from `found`, which was read at `place`.
+    /// The blocks from `lba` on that differ from `found`, which was read at `place`. What nobody knows does not differ.
     pub fn compare(
         &self,
         place: &'static str,
@@ -152,6 +237,7 @@ impl Shadow {
         let blocks = expected.chunks(block).zip(found.chunks(block)).zip(lba..);
         Ok(blocks
             .filter_map(|((expected, found), lba)| difference(place, lba, expected, found))
+            .filter(|difference| self.knows(difference.lba))
             .collect())
     }
 
@@ -184,6 +270,15 @@ fn difference(place: &'static str, lba: u64, expected: &[u8], found: &[u8]) -> O
         expected: expected[offset],
         found: found[offset],
     })
+}
+
+impl Chunk {
+    fn unknown() -> Self {
+        Self {
+            bytes: vec![0; CHUNK_BYTES as usize],
+            known: 0,
+        }
+    }
 }
 
 impl Base {

@@ -13,8 +13,20 @@ const READ_NS: u64 = 600;
 const WRITE_NS: u64 = 120;
 
 /// A mapping of registers.
-pub(super) struct Window {
-    mapping: MmioWindow,
+pub(super) enum Window {
+    /// Every access is trapped.
+    Trapped(MmioWindow),
+    /// The device's own registers, at this address.
+    Straight(u64),
+}
+
+impl Window {
+    fn address(&self) -> u64 {
+        match self {
+            Self::Trapped(mapping) => mapping.address(),
+            Self::Straight(address) => *address,
+        }
+    }
 }
 
 /// `StorPortGetDeviceBase`.
@@ -48,13 +60,20 @@ pub(super) extern "win64" fn get_device_base(
         return 0;
     }
     let offset = address - bar;
-    let adapter = cpu.adapter();
-    let window = MmioWindow::reserve(u64::from(bytes), move |access| {
-        access_register(adapter, offset, access)
-    });
-    let Ok(mapping) = window else { return 0 };
-    let mapped = mapping.address();
-    cpu.state().port.windows.push(Window { mapping });
+    let straight = cpu.state().controller.mapped_registers();
+    let window = match straight {
+        Some(base) => Window::Straight(base + offset),
+        None => {
+            let adapter = cpu.adapter();
+            let window = MmioWindow::reserve(u64::from(bytes), move |access| {
+                access_register(adapter, offset, access)
+            });
+            let Ok(mapping) = window else { return 0 };
+            Window::Trapped(mapping)
+        }
+    };
+    let mapped = window.address();
+    cpu.state().port.windows.push(window);
     mapped
 }
 
@@ -71,7 +90,7 @@ pub(super) extern "win64" fn free_device_base(extension: u64, address: u64) {
         let mut state = cpu.state();
         let windows = &mut state.port.windows;
         let before = windows.len();
-        windows.retain(|window| window.mapping.address() != address);
+        windows.retain(|window| window.address() != address);
         windows.len() < before
     };
     cpu.check(&rules::DEVICE_BASE_RANGE, known, || {

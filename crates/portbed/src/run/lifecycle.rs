@@ -3,12 +3,13 @@
 use std::io;
 
 use super::namespace::{Findings, Namespace};
+use super::storage::{Outside, Storage};
 use super::{CannotRun, Setup, Work};
-use crate::disk::{Backing, Unit};
+use crate::controller::NvmeClient;
+use crate::disk::Unit;
 use crate::journal::{Journal, Who};
 use crate::machine::{LogicalUnit, Machine, MachineError, PowerAction};
 use crate::timeline::Bytes;
-use crate::workload::Tools;
 
 /// All disks together are read wholly up to this size; beyond, what was never written is sampled.
 const VERIFY_BYTES: u64 = 4 << 30;
@@ -29,13 +30,13 @@ impl<'s> Job<'s> {
         setup: &'s Setup,
         machine: Machine,
         journal: Journal,
-        backings: Vec<Backing>,
+        storage: Vec<Storage>,
     ) -> io::Result<Self> {
-        let share = VERIFY_BYTES / backings.len().max(1) as u64;
-        let namespaces = backings
+        let share = VERIFY_BYTES / storage.len().max(1) as u64;
+        let namespaces = storage
             .into_iter()
             .zip(setup.seed..)
-            .map(|(backing, seed)| Namespace::new(backing, setup.device.block_bytes, share, seed))
+            .map(|(storage, seed)| Namespace::new(storage, setup.device.block_bytes, share, seed))
             .collect::<io::Result<_>>()?;
         Ok(Self {
             setup,
@@ -134,11 +135,26 @@ impl<'s> Job<'s> {
         }
     }
 
-    /// Checks the files behind the namespaces, now that nothing else uses them.
-    pub fn check_outside(&mut self, tools: &Tools) -> Result<(), CannotRun> {
-        for index in 0..self.namespaces.len() {
-            let found = self.namespaces[index].check_outside(tools)?;
-            self.take(index, found);
+    /// Checks what is behind the namespaces, now that nothing else uses it.
+    pub fn check_outside(&mut self, outside: &Outside) -> Result<(), CannotRun> {
+        match outside {
+            Outside::Files(tools) => {
+                for index in 0..self.namespaces.len() {
+                    let found = self.namespaces[index].check_file(tools)?;
+                    self.take(index, found);
+                }
+            }
+            Outside::Device(function) => match NvmeClient::start(function) {
+                Ok(mut client) => {
+                    for index in 0..self.namespaces.len() {
+                        let namespace = &mut self.namespaces[index];
+                        let found = namespace.check_device(&mut client);
+                        let found = found.unwrap_or_else(|error| namespace.failed(&error));
+                        self.take(index, found);
+                    }
+                }
+                Err(why) => self.fail(why.to_string()),
+            },
         }
         Ok(())
     }

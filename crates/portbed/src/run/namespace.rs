@@ -3,14 +3,19 @@
 use std::io;
 
 use super::CannotRun;
-use crate::disk::{Backing, Disk, Geometry, Unit};
+use super::storage::{Device, Storage};
+use crate::controller::NvmeClient;
+use crate::disk::{Disk, Geometry, Shadow, Unit};
 use crate::report::Io;
 use crate::timeline::Bytes;
 use crate::workload::{self, Content, Stream, Tools};
 
+/// Of a device no more than this is read where nothing was written: nothing is known of it, and all that is read is kept.
+const DEVICE_BYTES: u64 = 256 << 20;
+
 /// A namespace, and what is known of it.
 pub struct Namespace {
-    backing: Backing,
+    storage: Storage,
     disk: Disk,
     content: Option<Content>,
     verify_bytes: u64,
@@ -29,16 +34,23 @@ pub struct Findings {
 }
 
 impl Namespace {
-    /// A namespace that holds what is in `backing`. Never written blocks are read up to `verify_bytes`.
+    /// A namespace that holds what is in `storage`. Never written blocks are read up to `verify_bytes`.
     pub fn new(
-        backing: Backing,
+        storage: Storage,
         block_bytes: u32,
         verify_bytes: u64,
         seed: u64,
     ) -> io::Result<Self> {
-        let disk = Disk::new(backing.shadow(block_bytes)?, seed);
+        let (shadow, verify_bytes) = match &storage {
+            Storage::File(backing) => (backing.shadow(block_bytes)?, verify_bytes),
+            Storage::Device(device) => (
+                Shadow::unknown(device.namespace.geometry),
+                verify_bytes.min(DEVICE_BYTES),
+            ),
+        };
+        let disk = Disk::new(shadow, seed);
         Ok(Self {
-            backing,
+            storage,
             disk,
             content: None,
             verify_bytes,
@@ -83,10 +95,22 @@ impl Namespace {
 
     /// Partitions, formats and fills a blank disk, and flushes it. One that holds something is left alone.
     pub fn fill(&mut self, unit: &mut Unit<'_>) -> io::Result<Findings> {
-        if self.backing.is_preserved() {
-            return Ok(self.findings(
-                "the image is not blank: it is read, and nothing is written to it".to_owned(),
-            ));
+        match &self.storage {
+            Storage::File(backing) if backing.is_preserved() => {
+                return Ok(self.findings(
+                    "the image is not blank: it is read, and nothing is written to it".to_owned(),
+                ));
+            }
+            Storage::Device(Device {
+                writable: false, ..
+            }) => {
+                let read = self.disk.verify(unit, self.verify_bytes)?;
+                return Ok(self.findings(format!(
+                    "nothing is written: {} of the disk read for the first time",
+                    Bytes(read)
+                )));
+            }
+            _ => {}
         }
         let seed = self.next_seed();
         let content = workload::fill(&mut self.disk, unit, seed)?;
@@ -123,6 +147,16 @@ impl Namespace {
 
     /// Reads every block through the driver.
     pub fn verify(&mut self, unit: &mut Unit<'_>) -> io::Result<Findings> {
+        if let Storage::Device(Device {
+            writable: false, ..
+        }) = self.storage
+        {
+            let read = self.disk.verify(unit, 0)?;
+            return Ok(self.findings(format!(
+                "{} read again through the driver and compared with the first time",
+                Bytes(read)
+            )));
+        }
         let read = self.disk.verify(unit, self.verify_bytes)?;
         let part = if read == self.geometry().bytes() {
             "every block"
@@ -138,16 +172,33 @@ impl Namespace {
     /// Sends a stream of requests.
     pub fn stream(&mut self, unit: &mut Unit<'_>, stream: &Stream) -> io::Result<Findings> {
         let seed = self.next_seed();
-        let throughput = stream.run(&mut self.disk, unit, !self.backing.is_preserved(), seed)?;
+        let throughput = stream.run(&mut self.disk, unit, self.storage.is_writable(), seed)?;
         self.disk.flush(unit)?;
         Ok(self.findings(throughput.to_string()))
     }
 
+    /// Reads what is known of the device without the driver, and compares it.
+    pub fn check_device(&mut self, client: &mut NvmeClient) -> io::Result<Findings> {
+        let Storage::Device(Device { namespace, .. }) = self.storage else {
+            return Ok(Findings::default());
+        };
+        let compared = self
+            .disk
+            .verify_known(|lba, into| client.read(namespace, lba, into))?;
+        Ok(self.findings(format!(
+            "from outside: {} read without the driver and compared",
+            Bytes(compared)
+        )))
+    }
+
     /// Compares the file behind the namespace with the shadow copy, and has the volume checked.
-    pub fn check_outside(&mut self, tools: &Tools) -> Result<Findings, CannotRun> {
-        self.backing.release()?;
-        if self.backing.is_preserved() {
-            return Ok(if self.backing.was_disturbed()? {
+    pub fn check_file(&mut self, tools: &Tools) -> Result<Findings, CannotRun> {
+        let Storage::File(backing) = &self.storage else {
+            return Ok(Findings::default());
+        };
+        backing.release()?;
+        if backing.is_preserved() {
+            return Ok(if backing.was_disturbed()? {
                 Findings {
                     said: Vec::new(),
                     wrong: vec!["the image has changed, and must not have".to_owned()],
@@ -159,13 +210,14 @@ impl Namespace {
                 }
             });
         }
-        self.disk.verify_outside(&self.backing)?;
+        self.disk.verify_outside(backing)?;
+        let content = self.content.as_ref();
+        let checked = content.map(|content| workload::check_outside(backing, content, tools));
         let mut found = self.findings(format!(
             "from outside: {} of the disk file compared with the shadow copy",
             Bytes(self.geometry().bytes())
         ));
-        if let Some(content) = &self.content {
-            let wrong = workload::check_outside(&self.backing, content, tools)?;
+        if let Some(wrong) = checked.transpose()? {
             if wrong.is_empty() {
                 found.said.push(
                     "from outside: fsck.fat, mdir and mcopy find what was written".to_owned(),

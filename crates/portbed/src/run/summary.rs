@@ -1,6 +1,6 @@
 //! The end of the transcript.
 
-use crate::report::{Controller, Hmb, Report, Verdict};
+use crate::report::{Controller, Cost, Hmb, Report, Verdict};
 use crate::timeline::{Bytes, Timeline};
 
 /// Prints what the run has shown, and the verdict.
@@ -35,15 +35,8 @@ pub fn print(timeline: &Timeline, report: &Report, failures: &[String]) {
             io.failed
         ),
     );
-    if let (Some(writes), Some(reads), Some(calls)) = (
-        cost.mmio_writes_per_io,
-        cost.mmio_reads_per_io,
-        cost.port_calls_per_io,
-    ) {
-        timeline.entry(
-            "a request",
-            format_args!("{writes:.2} register writes, {reads:.2} register reads, {calls:.2} calls of the port driver"),
-        );
+    if let Some(cost) = price(cost) {
+        timeline.entry("a request", cost);
     }
     timeline.entry(
         "rules",
@@ -69,6 +62,20 @@ pub fn print(timeline: &Timeline, report: &Report, failures: &[String]) {
         timeline.wrong("failed", failure);
     }
     timeline.verdict(report.result == Verdict::Pass, &reason(report, failures));
+}
+
+/// What was counted of the cost of a request.
+fn price(cost: &Cost) -> Option<String> {
+    let counted = [
+        (cost.mmio_writes_per_io, "register writes"),
+        (cost.mmio_reads_per_io, "register reads"),
+        (cost.port_calls_per_io, "calls of the port driver"),
+    ];
+    let counted = counted
+        .into_iter()
+        .filter_map(|(average, what)| Some(format!("{:.2} {what}", average?)));
+    let told = counted.collect::<Vec<_>>().join(", ");
+    (!told.is_empty()).then_some(told)
 }
 
 fn wanted(controller: &Controller) -> String {

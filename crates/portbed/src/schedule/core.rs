@@ -83,7 +83,8 @@ impl Core {
     ) -> std::io::Result<Arc<Self>> {
         let slots = controllers.into_iter().enumerate();
         let slots = slots.map(|(adapter, controller)| {
-            let port = Port::new(adapter, controller.bar_bytes(), options.interrupts);
+            let mut port = Port::new(adapter, controller.bar_bytes(), options.interrupts);
+            port.dma.enforce_by(controller.iommu());
             Slot::new(controller, port)
         });
         let slots = slots.collect();

@@ -211,12 +211,23 @@ impl fmt::Display for Throughput {
         write!(
             f,
             "{requests} requests of {bytes} bytes, depth {depth}: {real:.0} a second here ({:.1} MB/s), {:.0} a second of \
-             virtual time; {:.2} register writes, {:.2} register reads, {:.2} port driver calls a request",
+             virtual time; ",
             real * f64::from(bytes) / 1e6,
             rate(Duration::from_nanos(self.virtual_ns).as_secs_f64()),
-            each(self.cost.mmio_writes),
-            each(self.cost.mmio_reads),
-            each(self.cost.port_calls),
+        )?;
+        // Registers that are mapped straight tell of no access, and no request goes without one.
+        if self.cost.mmio_writes > 0 {
+            write!(
+                f,
+                "{:.2} register writes, {:.2} register reads, ",
+                each(self.cost.mmio_writes),
+                each(self.cost.mmio_reads),
+            )?;
+        }
+        write!(
+            f,
+            "{:.2} port driver calls a request",
+            each(self.cost.port_calls)
         )
     }
 }
