@@ -219,3 +219,76 @@ fn bytes(text: &str) -> Result<u32, String> {
         .filter(|bytes| (512..=16 << 20).contains(bytes))
         .ok_or("512 to 16M are possible".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        run: RunOptions,
+    }
+
+    /// What is set up, or why not.
+    fn setup(options: &str) -> Result<ControllerKind, String> {
+        let words = ["portbed"].into_iter().chain(options.split_whitespace());
+        let line = Line::try_parse_from(words).map_err(|error| error.to_string())?;
+        let setup = line.run.setup(Work::MainJob);
+        setup
+            .map(|setup| setup.controller)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_real_controller_is_written_to_only_where_that_was_said() {
+        let address = "0000:01:00.0".parse().unwrap();
+        for (options, writable) in [
+            ("--controller vfio:0000:01:00.0 --read-only", false),
+            ("--controller vfio:01:00.0 --yes-destroy-data", true),
+            (
+                "--controller vfio:01:00.0 --read-only --profile vfio:grant=half",
+                false,
+            ),
+        ] {
+            let expected = ControllerKind::Vfio { address, writable };
+            assert_eq!(setup(options), Ok(expected), "{options}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_with_a_real_controller_is_refused() {
+        for (options, told) in [
+            ("--controller vfio:01:00.0", "--yes-destroy-data"),
+            (
+                "--controller vfio:01:00.0 --read-only --yes-destroy-data",
+                "cannot be used with",
+            ),
+            ("--controller vfio:nvme0 --read-only", "no address"),
+            (
+                "--controller vfio:01:00.0 --read-only --disk x",
+                "disks of its own",
+            ),
+            (
+                "--controller vfio:01:00.0 --read-only --profile vfio:interrupts=line",
+                "interrupts=line",
+            ),
+            (
+                "--controller vfio:01:00.0 --read-only --profile 4k",
+                "begins with vfio:",
+            ),
+            ("--profile vfio:grant=half", "is for those"),
+            ("--read-only", "are for --controller vfio:ADDRESS"),
+            (
+                "--controller qemu --yes-destroy-data",
+                "are for --controller vfio:ADDRESS",
+            ),
+            ("--controller pci:01:00.0", "vfio:ADDRESS"),
+        ] {
+            let refused = setup(options).unwrap_err();
+            assert!(refused.contains(told), "{options}: {refused}");
+        }
+    }
+}

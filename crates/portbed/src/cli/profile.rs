@@ -250,6 +250,19 @@ mod tests {
     }
 
     #[test]
+    fn of_a_real_controller_only_its_surroundings_can_be_chosen() {
+        let selection = Selection::parse("vfio:grant=half, reg.X=2,stop=dirql").unwrap();
+        assert_eq!(selection.port.grant, Grant::Half);
+        assert_eq!(selection.registry["X"], 2);
+        assert!(selection.qemu.is_none());
+        assert!(Selection::parse("vfio:").is_ok());
+        for given in ["vfio:hmpre=32M", "vfio:4k", "vfio:mdts=5"] {
+            let error = Selection::parse(given).unwrap_err().to_string();
+            assert!(error.contains("real controller"), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_not_understood_is_told_in_one_line_with_what_comes_nearest() {
         let refused = |text| Selection::parse(text).unwrap_err().to_string();
         assert!(refused("hmpref=1M").contains("'hmpre'"));

@@ -355,4 +355,45 @@ mod tests {
         assert!(shadow.wrote_within(0..4096));
         assert!(!shadow.wrote_within(1 << 20..2 << 20));
     }
+
+    #[test]
+    fn a_disk_that_nobody_knows_is_learnt_as_it_is_read() {
+        let sectors = Geometry {
+            blocks: 1024,
+            block_bytes: 512,
+        };
+        let mut shadow = Shadow::unknown(sectors);
+        let first = vec![3; 512 * 2];
+        // Across the end of a chunk.
+        assert!(shadow.compare("read", 127, &first).unwrap().is_empty());
+        assert_eq!(shadow.learn(127, &first), 0);
+        assert_eq!(shadow.take_learnt(), 1024);
+        shadow.write(200, &[4; 512]).unwrap();
+        let mut second = vec![3; 512 * 4];
+        second[512] = 9;
+        let found = shadow.compare("read", 126, &second).unwrap();
+        let lbas: Vec<u64> = found.iter().map(|difference| difference.lba).collect();
+        assert_eq!(lbas, [127], "what was not read before cannot differ");
+        assert_eq!(shadow.learn(126, &second), 1024);
+        assert_eq!(shadow.take_learnt(), 1024);
+        let third = vec![9; 512];
+        assert_eq!(shadow.compare("read", 200, &third).unwrap().len(), 1);
+        assert_eq!(shadow.compare("read", 201, &third).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn blocks_of_4096_bytes_are_learnt_as_a_whole() {
+        let mut shadow = Shadow::unknown(GEOMETRY);
+        shadow.learn(15, &vec![1; 4096 * 2]);
+        let found = shadow.compare("read", 14, &vec![2; 4096 * 4]).unwrap();
+        let lbas: Vec<u64> = found.iter().map(|difference| difference.lba).collect();
+        assert_eq!(lbas, [15, 16]);
+    }
+
+    #[test]
+    fn what_is_learnt_of_a_known_disk_changes_nothing() {
+        let mut shadow = Shadow::zero(GEOMETRY);
+        assert_eq!(shadow.learn(0, &[7; 4096]), 4096);
+        assert_eq!(shadow.compare("read", 0, &[7; 4096]).unwrap().len(), 1);
+    }
 }

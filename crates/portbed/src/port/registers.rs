@@ -61,16 +61,15 @@ pub(super) extern "win64" fn get_device_base(
     }
     let offset = address - bar;
     let straight = cpu.state().controller.mapped_registers();
-    let window = match straight {
-        Some(base) => Window::Straight(base + offset),
-        None => {
-            let adapter = cpu.adapter();
-            let window = MmioWindow::reserve(u64::from(bytes), move |access| {
-                access_register(adapter, offset, access)
-            });
-            let Ok(mapping) = window else { return 0 };
-            Window::Trapped(mapping)
-        }
+    let window = if let Some(base) = straight {
+        Window::Straight(base + offset)
+    } else {
+        let adapter = cpu.adapter();
+        let window = MmioWindow::reserve(u64::from(bytes), move |access| {
+            access_register(adapter, offset, access)
+        });
+        let Ok(mapping) = window else { return 0 };
+        Window::Trapped(mapping)
     };
     let mapped = window.address();
     cpu.state().port.windows.push(window);

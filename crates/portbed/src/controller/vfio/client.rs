@@ -22,6 +22,7 @@ use nvme_spec::registers::{
 use nvme_spec::status::Status;
 use zerocopy::{FromBytes, IntoBytes};
 
+use super::dma::Tables;
 use super::error::VfioError;
 use super::function::VfioFunction;
 use crate::controller::Identity;
@@ -96,7 +97,7 @@ impl NvmeClient {
         let file = pages::memory_file(bytes)?;
         let memory = Pages::of_file(&file, bytes)?;
         // SAFETY: the pages stay mapped until the client unmaps them in `drop`, and are only copied from and to.
-        unsafe { function.map(IOVA, bytes, memory.address(), true) }.map_err(locked)?;
+        unsafe { function.map(IOVA, bytes, memory.address(), true) }.map_err(|why| locked(&why))?;
         let mut client = Self {
             function: Arc::clone(function),
             memory,
@@ -404,7 +405,7 @@ impl Drop for NvmeClient {
 }
 
 /// What a refused mapping means.
-pub(super) fn locked(error: io::Error) -> io::Error {
+pub(super) fn locked(error: &io::Error) -> io::Error {
     if error.raw_os_error() == Some(libc::ENOMEM) {
         io::Error::other(
             "the system does not let so much memory be locked: run as root, or raise the limit (`ulimit -l`)",

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::arena::Arena;
 use super::client::locked;
 use super::contents::Contents;
-use super::function::VfioFunction;
 use crate::controller::{DmaUse, Iommu};
 use crate::journal::{Journal, Who};
 use crate::memory::PAGE_BYTES;
@@ -48,10 +47,21 @@ impl fmt::Debug for Notes {
     }
 }
 
+/// The tables of an IOMMU for one device.
+pub(super) trait Tables: fmt::Debug + Send + Sync {
+    /// Lets the device use the `bytes` at `address` of this process, whole pages, as `iova`. The pages are locked.
+    ///
+    /// # Safety
+    /// Until [`Tables::unmap`], the pages stay mapped and no reference into them is made: the device writes there.
+    unsafe fn map(&self, iova: u64, bytes: u64, address: u64, writable: bool) -> io::Result<()>;
+    /// Takes from the device what was mapped at `iova`.
+    fn unmap(&self, iova: u64, bytes: u64) -> io::Result<()>;
+}
+
 /// What the device may use at this moment.
 #[derive(Debug)]
 pub(super) struct Dma {
-    function: Arc<VfioFunction>,
+    tables: Arc<dyn Tables>,
     arena: Arena,
     notes: Notes,
     state: Mutex<State>,
@@ -75,9 +85,9 @@ struct Watched {
 
 impl Dma {
     /// No memory of `arena` is given to the device yet.
-    pub(super) fn new(function: Arc<VfioFunction>, arena: Arena, notes: Notes) -> Self {
+    pub(super) fn new(tables: Arc<dyn Tables>, arena: Arena, notes: Notes) -> Self {
         Self {
-            function,
+            tables,
             arena,
             notes,
             state: Mutex::default(),
@@ -98,7 +108,7 @@ impl Dma {
     pub(super) fn take_back(&self) {
         let mapped = std::mem::take(&mut self.state().mapped);
         for (start, bytes) in mapped {
-            self.note_failure(self.function.unmap(start, bytes));
+            self.note_failure(self.tables.unmap(start, bytes));
         }
     }
 
@@ -140,10 +150,10 @@ impl Dma {
         // SAFETY: the arena stays mapped as long as this value, which takes everything from the device when it is dropped, and
         // is only copied from; a driver that is given the memory knows that a device writes there.
         unsafe {
-            self.function
+            self.tables
                 .map(first, length, address, use_ != DmaUse::Read)
         }
-        .map_err(locked)?;
+        .map_err(|why| locked(&why))?;
         self.state().mapped.insert(first, length);
         if use_ == DmaUse::Hmb {
             self.watch(first, length)?;
@@ -156,7 +166,7 @@ impl Dma {
         let Some(bytes) = self.state().mapped.remove(&first) else {
             return Ok(());
         };
-        self.function.unmap(first, bytes)?;
+        self.tables.unmap(first, bytes)?;
         let watched = self.state().host_memory.remove(&first);
         if let Some(Watched { bytes, granted, .. }) = watched {
             let now = Contents::of(&self.arena, first, bytes)?;
@@ -233,13 +243,4 @@ fn whole_pages(start: u64, bytes: u64) -> (u64, u64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::whole_pages;
-
-    #[test]
-    fn a_range_is_mapped_by_the_pages_that_it_touches() {
-        assert_eq!(whole_pages(0x1000, 0x1000), (0x1000, 0x1000));
-        assert_eq!(whole_pages(0x1FFF, 2), (0x1000, 0x2000));
-        assert_eq!(whole_pages(0x1010, 0x10), (0x1000, 0x1000));
-    }
-}
+mod tests;

@@ -15,6 +15,7 @@ use vfio_ioctls::{VfioContainer, VfioDevice, VfioError as Refusal, VfioRegionInf
 use vmm_sys_util::eventfd::EventFd;
 
 use super::address::PciAddress;
+use super::dma::Tables;
 use super::error::VfioError;
 use super::host::Host;
 use crate::pages::{Access, Pages};
@@ -135,18 +136,10 @@ impl VfioFunction {
         // One that has none connected refuses, and needs not.
         let _ = self.device.disable_irq(VFIO_PCI_MSIX_IRQ_INDEX);
     }
+}
 
-    /// Lets the device use the `bytes` at `address` of this process, whole pages, as `iova`. The pages are locked.
-    ///
-    /// # Safety
-    /// Until [`VfioFunction::unmap`], the pages stay mapped and no reference into them is made: the device writes there.
-    pub(super) unsafe fn map(
-        &self,
-        iova: u64,
-        bytes: u64,
-        address: u64,
-        writable: bool,
-    ) -> io::Result<()> {
+impl Tables for VfioFunction {
+    unsafe fn map(&self, iova: u64, bytes: u64, address: u64, writable: bool) -> io::Result<()> {
         let write = if writable { VFIO_DMA_MAP_FLAG_WRITE } else { 0 };
         let map = vfio_iommu_type1_dma_map {
             argsz: size_of::<vfio_iommu_type1_dma_map>() as u32,
@@ -159,8 +152,7 @@ impl VfioFunction {
         succeeded(unsafe { libc::ioctl(self.container.as_raw_fd(), MAP_DMA, &raw const map) })
     }
 
-    /// Takes from the device what was mapped at `iova`.
-    pub(super) fn unmap(&self, iova: u64, bytes: u64) -> io::Result<()> {
+    fn unmap(&self, iova: u64, bytes: u64) -> io::Result<()> {
         self.container
             .vfio_dma_unmap(iova, bytes as usize)
             .map_err(io::Error::other)

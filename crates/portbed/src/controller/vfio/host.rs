@@ -78,7 +78,7 @@ impl Host {
     /// What uses a disk of the function, if anything does.
     fn in_use(&self, folder: &Path) -> Option<String> {
         let disks = self.disks(folder);
-        let parts: Vec<Part> = disks.iter().flat_map(|disk| self.parts(disk)).collect();
+        let parts: Vec<Part> = disks.iter().flat_map(|disk| parts(disk)).collect();
         let held = parts.iter().find_map(|part| {
             let holder = entries(&part.folder.join("holders")).into_iter().next()?;
             Some(format!("{} is a part of {}", part.name, file_name(&holder)))
@@ -99,23 +99,6 @@ impl Host {
         names
             .into_iter()
             .map(|name| self.sys.join("block").join(name))
-            .collect()
-    }
-
-    /// A disk and its partitions.
-    fn parts(&self, disk: &Path) -> Vec<Part> {
-        let name = file_name(disk);
-        let partitions = entries(disk)
-            .into_iter()
-            .filter(|entry| file_name(entry).starts_with(&name));
-        [disk.to_path_buf()]
-            .into_iter()
-            .chain(partitions)
-            .map(|folder| Part {
-                name: file_name(&folder),
-                number: text(&folder.join("dev")),
-                folder,
-            })
             .collect()
     }
 
@@ -155,6 +138,23 @@ impl Part {
     fn is_called(&self, source: &str) -> bool {
         source.strip_prefix("/dev/") == Some(&self.name)
     }
+}
+
+/// A disk and its partitions.
+fn parts(disk: &Path) -> Vec<Part> {
+    let name = file_name(disk);
+    let partitions = entries(disk)
+        .into_iter()
+        .filter(|entry| file_name(entry).starts_with(&name));
+    [disk.to_path_buf()]
+        .into_iter()
+        .chain(partitions)
+        .map(|folder| Part {
+            name: file_name(&folder),
+            number: text(&folder.join("dev")),
+            folder,
+        })
+        .collect()
 }
 
 /// The block device of an entry below a controller: `nvme0n1`, also where several ways lead to it and this is one, `nvme0c1n1`.

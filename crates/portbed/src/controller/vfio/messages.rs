@@ -33,21 +33,14 @@ pub(super) struct Messages {
 impl Messages {
     /// The messages of `function`, none of them connected.
     pub(super) fn new(function: &VfioFunction) -> Self {
-        let at = capability(function, CAPABILITY).unwrap_or_default();
-        let (vectors, table) = match at {
-            0 => (0, 0),
-            at => (
-                u64::from(function.config_read(at + 2, 2) & 0x7FF) + 1,
-                function.config_read(at + 4, 4),
-            ),
+        let Some(at) = capability(function, CAPABILITY) else {
+            return Self::at(0, 0..0, 0);
         };
+        let vectors = u64::from(function.config_read(at + 2, 2) & 0x7FF) + 1;
+        let table = function.config_read(at + 4, 4);
+        let (bar, start) = (table & 7, u64::from(table & !7));
         // A table in another BAR is not one that a write to BAR0 could hit.
-        let start = if table & 7 == 0 { u64::from(table) } else { 0 };
-        let bytes = if table & 7 == 0 {
-            vectors * ENTRY_BYTES
-        } else {
-            0
-        };
+        let bytes = if bar == 0 { vectors * ENTRY_BYTES } else { 0 };
         Self::at(at, start..start + bytes, vectors)
     }
 

@@ -6,6 +6,10 @@ use super::*;
 
 const BDF: &str = "0000:01:00.0";
 
+fn device(bdf: &str) -> String {
+    format!("sys/bus/pci/devices/{bdf}")
+}
+
 /// A host with one NVMe controller, whose disk `nvme0n1` has a partition, and that is bound to vfio-pci and isolated.
 struct Tree {
     folder: TempDir,
@@ -34,7 +38,7 @@ impl Tree {
 
     /// A function of the group 7.
     fn function(&self, bdf: &str, class: &str, driver: Option<&str>) {
-        let folder = self.device(bdf);
+        let folder = device(bdf);
         self.put(&format!("{folder}/class"), class);
         self.put("sys/kernel/iommu_groups/7/type", "DMA");
         self.link(
@@ -47,14 +51,10 @@ impl Tree {
         }
     }
 
-    fn device(&self, bdf: &str) -> String {
-        format!("sys/bus/pci/devices/{bdf}")
-    }
-
     fn bind(&self, bdf: &str, driver: &str) {
         let at = format!("sys/bus/pci/drivers/{driver}");
         self.put(&format!("{at}/new_id"), "");
-        let link = format!("{}/driver", self.device(bdf));
+        let link = format!("{}/driver", device(bdf));
         let _ = fs::remove_file(self.folder.path().join(&link));
         self.link(&at, &link);
     }
@@ -62,10 +62,7 @@ impl Tree {
     /// Has Linux's own driver show `nvme0n1` and a partition of it; `entry` is what stands below the controller.
     fn disk(&self, entry: &str) {
         self.bind(BDF, "nvme");
-        self.put(
-            &format!("{}/nvme/nvme0/{entry}/dev", self.device(BDF)),
-            "259:0",
-        );
+        self.put(&format!("{}/nvme/nvme0/{entry}/dev", device(BDF)), "259:0");
         self.put("sys/block/nvme0n1/dev", "259:0\n");
         self.put("sys/block/nvme0n1/nvme0n1p1/dev", "259:1\n");
         self.put("sys/block/nvme0n1/queue/rotational", "0");
@@ -110,7 +107,7 @@ fn what_is_not_there_or_no_nvme_controller_is_refused() {
     let tree = Tree::new();
     let absent = tree.host.check("0000:02:00.0".parse().unwrap());
     assert!(absent.unwrap_err().to_string().contains("lspci"));
-    tree.put(&format!("{}/class", tree.device(BDF)), "0x030000\n");
+    tree.put(&format!("{}/class", device(BDF)), "0x030000\n");
     assert!(tree.refused().contains("its class is 0x030000"));
 }
 
@@ -178,7 +175,7 @@ fn another_driver_is_told_with_what_binds_the_right_one() {
     ] {
         assert!(told.contains(part), "{told}");
     }
-    tree.remove(&format!("{}/driver", tree.device(BDF)));
+    tree.remove(&format!("{}/driver", device(BDF)));
     let told = tree.refused();
     assert!(
         told.contains("no driver") && !told.contains("unbind"),
@@ -189,7 +186,7 @@ fn another_driver_is_told_with_what_binds_the_right_one() {
 #[test]
 fn without_isolation_nothing_is_taken() {
     let tree = Tree::new();
-    tree.remove(&format!("{}/iommu_group", tree.device(BDF)));
+    tree.remove(&format!("{}/iommu_group", device(BDF)));
     assert!(tree.refused().contains("intel_iommu=on"));
 }
 
