@@ -106,13 +106,13 @@ impl VfioController {
 
     /// Passes on what the device has signalled within `wait`; whether it was anything.
     fn deliver(&mut self, wait: Duration, bus: &mut dyn Bus) -> bool {
-        let arrived = match self.messages.take(wait) {
-            Ok(arrived) => arrived,
-            Err(why) => {
-                self.failure.get_or_insert(why.to_string());
-                Vec::new()
-            }
-        };
+        let connected = self.messages.connect(&self.function);
+        let arrived = connected.and_then(|()| self.messages.take(wait));
+        let arrived = arrived.unwrap_or_else(|why| {
+            self.failure
+                .get_or_insert(format!("messages do not arrive: {why}"));
+            Vec::new()
+        });
         self.look();
         for (address, bytes) in self.admin.get_mut().take_lists() {
             // The port driver judges what was lent when a list was read: here it is read for that.
@@ -189,12 +189,7 @@ impl Controller for VfioController {
             return;
         }
         match self.messages.config_write(offset, bytes, value) {
-            Some(enable) => {
-                if let Err(why) = self.messages.connect(&self.function, enable) {
-                    self.failure
-                        .get_or_insert(format!("messages cannot be connected: {why}"));
-                }
-            }
+            Some(enable) => self.messages.enable(enable),
             None => self.function.config_write(offset, bytes, value),
         }
         self.deliver(Duration::ZERO, bus);

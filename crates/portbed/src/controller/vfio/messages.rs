@@ -1,5 +1,6 @@
 //! MSI-X messages: each is an event file that the system signals.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
@@ -25,9 +26,14 @@ pub(super) struct Messages {
     capability: u16,
     /// Where in BAR0 the message table lies.
     table: Range<u64>,
-    /// Which messages system software wants.
+    /// Which messages system software has not masked.
     wanted: Vec<bool>,
+    /// Whether messages are switched on, and whether what is connected is not what is wanted any more.
+    enabled: bool,
+    stale: bool,
     connected: Vec<EventFd>,
+    /// Messages that came while they were masked.
+    pending: BTreeSet<u16>,
 }
 
 impl Messages {
@@ -49,7 +55,10 @@ impl Messages {
             capability,
             table,
             wanted: vec![false; vectors.min(MOST_MESSAGES) as usize],
+            enabled: false,
+            stale: false,
             connected: Vec::new(),
+            pending: BTreeSet::new(),
         }
     }
 
@@ -66,6 +75,7 @@ impl Messages {
         let wanted = self.wanted.get_mut((at / ENTRY_BYTES) as usize);
         if let Some(wanted) = wanted.filter(|_| at % ENTRY_BYTES == ENTRY_CONTROL) {
             *wanted = value & 1 == 0;
+            self.stale = true;
         }
     }
 
@@ -78,16 +88,24 @@ impl Messages {
         covered.then(|| value >> (shift * 8) & 0x80 != 0)
     }
 
-    /// Has every message that is wanted signalled, or none any more.
-    pub(super) fn connect(&mut self, function: &VfioFunction, enable: bool) -> io::Result<()> {
+    /// Switches messages on or off.
+    pub(super) fn enable(&mut self, enable: bool) {
+        self.enabled = enable;
+        self.stale = true;
+    }
+
+    /// Has the messages that are wanted signalled, if that has changed since.
+    pub(super) fn connect(&mut self, function: &VfioFunction) -> io::Result<()> {
+        if !std::mem::take(&mut self.stale) {
+            return Ok(());
+        }
+        let count = self.count();
+        if count == self.connected.len() {
+            return Ok(());
+        }
         function.disconnect();
         self.connected.clear();
-        let count = self
-            .wanted
-            .iter()
-            .rposition(|&wanted| wanted)
-            .map_or(0, |last| last + 1);
-        if enable && count > 0 {
+        if count > 0 {
             let events = (0..count)
                 .map(|_| EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC))
                 .collect::<io::Result<Vec<_>>>()?;
@@ -97,8 +115,14 @@ impl Messages {
         Ok(())
     }
 
-    /// Takes the messages that have arrived; waits up to `wait` for the first.
-    pub(super) fn take(&self, wait: Duration) -> io::Result<Vec<u16>> {
+    /// How many messages have to be connected: all up to the last that is wanted.
+    fn count(&self) -> usize {
+        let last = self.wanted.iter().rposition(|&wanted| wanted);
+        last.filter(|_| self.enabled).map_or(0, |last| last + 1)
+    }
+
+    /// Takes the messages that have arrived and are not masked; waits up to `wait` for the first.
+    pub(super) fn take(&mut self, wait: Duration) -> io::Result<Vec<u16>> {
         let mut polled: Vec<libc::pollfd> = self
             .connected
             .iter()
@@ -129,12 +153,14 @@ impl Messages {
                 _ => Err(error),
             };
         }
-        let mut arrived = Vec::new();
         for (message, (event, polled)) in (0..).zip(self.connected.iter().zip(&polled)) {
             if polled.revents & libc::POLLIN != 0 && event.read().is_ok() {
-                arrived.push(message);
+                self.pending.insert(message);
             }
         }
+        let wanted = |message: &u16| self.wanted.get(usize::from(*message)) == Some(&true);
+        let arrived: Vec<u16> = self.pending.iter().copied().filter(wanted).collect();
+        self.pending.retain(|message| !arrived.contains(message));
         Ok(arrived)
     }
 }
@@ -149,6 +175,7 @@ mod tests {
         messages.connected = (0..3)
             .map(|_| EventFd::new(libc::EFD_NONBLOCK).unwrap())
             .collect();
+        messages.wanted = vec![true; 3];
         assert_eq!(messages.take(Duration::ZERO).unwrap(), [0; 0]);
         messages.connected[2].write(1).unwrap();
         messages.connected[0].write(5).unwrap();
@@ -158,6 +185,33 @@ mod tests {
         let later = std::thread::spawn(move || event.write(1).unwrap());
         assert_eq!(messages.take(Duration::from_mins(1)).unwrap(), [1]);
         later.join().unwrap();
+    }
+
+    #[test]
+    fn a_message_that_is_masked_comes_when_it_is_not_masked_any_more() {
+        let mut messages = Messages::at(0x40, 0x2000..0x2020, 2);
+        messages.connected = (0..2)
+            .map(|_| EventFd::new(libc::EFD_NONBLOCK).unwrap())
+            .collect();
+        messages.table_write(0x200C, 0);
+        messages.connected[1].write(1).unwrap();
+        assert_eq!(messages.take(Duration::ZERO).unwrap(), [0; 0]);
+        messages.table_write(0x201C, 0);
+        assert_eq!(messages.take(Duration::ZERO).unwrap(), [1]);
+        assert_eq!(messages.take(Duration::ZERO).unwrap(), [0; 0]);
+    }
+
+    #[test]
+    fn as_many_are_connected_as_are_wanted_while_they_are_switched_on() {
+        let mut messages = Messages::at(0x40, 0x2000..0x2040, 4);
+        messages.table_write(0x202C, 0);
+        assert_eq!(messages.count(), 0);
+        messages.enable(true);
+        assert_eq!(messages.count(), 3);
+        messages.table_write(0x203C, 0);
+        assert_eq!(messages.count(), 4);
+        messages.enable(false);
+        assert_eq!(messages.count(), 0);
     }
 
     #[test]
