@@ -43,6 +43,8 @@ const POWER_STATE: u32 = 0x3;
 /// Steps of virtual time while the machine waits: short after something happened, longer as nothing does.
 const SHORT_STEP_NS: u64 = 20_000;
 const LONG_STEP_NS: u64 = 500_000;
+/// Where time is real by itself, messages are looked for this often.
+const GLANCE_NS: u64 = 50_000;
 /// A jump of virtual time is waited for at most this long.
 const LONGEST_WAIT: Duration = Duration::from_millis(10);
 /// After so long without an interrupt nothing more is expected: longer than any controller may take to become ready.
@@ -63,6 +65,7 @@ pub struct VfioController {
     /// When it was looked at last, in virtual and in real time.
     seen: (u64, Instant),
     step_ns: u64,
+    real_time: bool,
     /// When it interrupted last.
     active: Instant,
 }
@@ -86,6 +89,7 @@ impl VfioController {
             failure: None,
             seen: (0, now),
             step_ns: SHORT_STEP_NS,
+            real_time: false,
             active: now,
         }
     }
@@ -153,6 +157,10 @@ impl Controller for VfioController {
             self.function.address()
         ));
         Ok(())
+    }
+
+    fn run_in_real_time(&mut self) {
+        self.real_time = true;
     }
 
     fn failure(&self) -> Option<String> {
@@ -224,8 +232,13 @@ impl Controller for VfioController {
     fn run(&mut self, now_ns: u64, bus: &mut dyn Bus) {
         self.notes.tick(now_ns);
         let (seen_ns, seen) = self.seen;
-        let passed = Duration::from_nanos(now_ns.saturating_sub(seen_ns)).min(LONGEST_WAIT);
-        self.step_ns = (self.step_ns * 2).min(LONG_STEP_NS);
+        let (passed, longest_ns) = if self.real_time {
+            (Duration::ZERO, GLANCE_NS)
+        } else {
+            let passed = Duration::from_nanos(now_ns.saturating_sub(seen_ns));
+            (passed.min(LONGEST_WAIT), LONG_STEP_NS)
+        };
+        self.step_ns = (self.step_ns * 2).min(longest_ns);
         self.deliver(passed.saturating_sub(seen.elapsed()), bus);
         self.seen = (now_ns, Instant::now());
     }
