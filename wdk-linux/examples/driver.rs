@@ -1,10 +1,13 @@
-//! Builds or checks the driver for its own target: `cargo run -p wdk-linux --example driver -- build|clippy|doc`.
+//! Builds or checks the driver for its own target: `cargo run -p wdk-linux --example driver -- build|clippy|doc [FOLDER]`, of another
+//! working copy if its folder is named.
+use std::path::Path;
 use std::process::ExitCode;
 
 use wdk_linux::Task;
 
 fn main() -> ExitCode {
-    let task = match std::env::args().nth(1).as_deref() {
+    let mut arguments = std::env::args().skip(1);
+    let task = match arguments.next().as_deref() {
         Some("build") | None => Task::Build,
         Some("clippy") => Task::Clippy,
         Some("doc") => Task::Doc,
@@ -13,7 +16,18 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match wdk_linux::run(task) {
+    let done = match arguments.next() {
+        None => wdk_linux::run(task),
+        // cargo works in that folder: a relative path would name another one there.
+        Some(folder) => match Path::new(&folder).canonicalize() {
+            Ok(folder) => wdk_linux::run_in(&folder, task),
+            Err(error) => {
+                eprintln!("cannot find the folder {folder}: {error}");
+                return ExitCode::from(2);
+            }
+        },
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

@@ -1,6 +1,6 @@
 //! The miniport that breaks rules, built with the same tools as the driver.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::driver::{cargo_missing, data_folder, lock, plain_cargo, target_folder, workspace};
 use crate::toolchain::{TARGET, Toolchain};
@@ -11,15 +11,34 @@ use crate::{Error, wdk_root};
 /// It is no member of the workspace and depends on nothing, so that cargo, which is asked each time, is done in seconds.
 pub fn breaker() -> Result<PathBuf, Error> {
     let workspace = workspace();
-    let target = target_folder(&workspace);
     let _lock = lock(&workspace)?;
+    cargo(&workspace, false)?;
+    let built = target_folder(&workspace).join(TARGET);
+    Ok(built.join("release/breaker.dll"))
+}
+
+/// Checks its sources with clippy, warnings denied.
+pub fn lint_breaker() -> Result<(), Error> {
+    let workspace = workspace();
+    let _lock = lock(&workspace)?;
+    cargo(&workspace, true)
+}
+
+/// Runs cargo on the sources, which builds them, or has clippy check them.
+fn cargo(workspace: &Path, lint: bool) -> Result<(), Error> {
+    let target = target_folder(workspace);
     let toolchain = Toolchain::set_up()?;
     let root = target.join("wdk");
-    wdk_root::assemble(&root, &data_folder(&workspace), &toolchain)?;
-    let mut command = plain_cargo(&workspace);
+    wdk_root::assemble(&root, &data_folder(workspace), &toolchain)?;
+    let (name, subcommand) = if lint {
+        ("clippy", "check")
+    } else {
+        ("build", "build")
+    };
+    let mut command = plain_cargo(workspace);
     command
         .args([
-            "build",
+            subcommand,
             "--release",
             "--locked",
             "--quiet",
@@ -31,10 +50,13 @@ pub fn breaker() -> Result<PathBuf, Error> {
         .env("WDKContentRoot", &root)
         .env("Version_Number", wdk_root::VERSION);
     toolchain.equip(&mut command);
+    if lint {
+        toolchain.lint(&mut command);
+    }
     let status = command.status().map_err(cargo_missing)?;
     if status.success() {
-        Ok(target.join(TARGET).join("release/breaker.dll"))
+        Ok(())
     } else {
-        Err(Error::Cargo("build"))
+        Err(Error::Cargo(name))
     }
 }

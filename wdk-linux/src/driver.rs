@@ -51,11 +51,15 @@ pub fn image() -> Result<Image, Error> {
 
 /// Does one task on the driver, whether or not anything has changed.
 pub fn run(task: Task) -> Result<(), Error> {
-    let workspace = workspace();
-    let _lock = lock(&workspace)?;
-    let began = cargo(task, &workspace)?;
+    run_in(&workspace(), task)
+}
+
+/// Does one task on the driver of another working copy, in a `target` folder of its own.
+pub fn run_in(workspace: &Path, task: Task) -> Result<(), Error> {
+    let _lock = lock(workspace)?;
+    let began = cargo(task, workspace)?;
     match task {
-        Task::Build => Image::of(&workspace).collect(&workspace, began),
+        Task::Build => Image::of(workspace).collect(workspace, began),
         Task::Clippy | Task::Doc => Ok(()),
     }
 }
@@ -190,12 +194,7 @@ fn cargo(task: Task, workspace: &Path) -> Result<SystemTime, Error> {
     command.env("CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_LINKER", linker);
     match task {
         Task::Build => {}
-        Task::Clippy => {
-            command
-                .env("RUSTC_WORKSPACE_WRAPPER", toolchain.clippy_driver())
-                // How `cargo clippy -- -D warnings` reaches clippy's driver.
-                .env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
-        }
+        Task::Clippy => toolchain.lint(&mut command),
         Task::Doc => {
             // A driver has no public items.
             command.args(["--no-deps", "--document-private-items"]).env(

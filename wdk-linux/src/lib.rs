@@ -17,6 +17,6 @@ mod storport_headers;
 mod toolchain;
 mod wdk_root;
 
-pub use breaker::breaker;
-pub use driver::{Image, Task, image, run};
+pub use breaker::{breaker, lint_breaker};
+pub use driver::{Image, Task, image, run, run_in};
 pub use error::Error;

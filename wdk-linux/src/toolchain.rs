@@ -94,8 +94,16 @@ impl Toolchain {
         }
     }
 
+    /// Has `cargo check` run clippy, warnings denied.
+    pub(crate) fn lint(&self, command: &mut Command) {
+        command
+            .env("RUSTC_WORKSPACE_WRAPPER", self.clippy_driver())
+            // How `cargo clippy -- -D warnings` reaches clippy's driver.
+            .env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
+    }
+
     /// The driver of clippy that belongs to the compiler.
-    pub(crate) fn clippy_driver(&self) -> PathBuf {
+    fn clippy_driver(&self) -> PathBuf {
         match self.compiler {
             Compiler::Installed => "clippy-driver".into(),
             Compiler::Unpacked => self.root.join("usr/bin/clippy-driver"),
