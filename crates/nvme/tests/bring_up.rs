@@ -2,33 +2,16 @@
 
 mod device;
 
-use device::{Answer, Device, Host, identify, well_behaved};
+use device::{Answer, Device, Host, configurations, failed, identify, well_behaved};
 use nvme::identify::Usability;
 use nvme::lifecycle::{Failure, Goal, Impossible, Progress, Unsupported};
 use nvme_spec::command::AdminOpcode;
 use nvme_spec::identify::LbaFormat;
-use nvme_spec::registers::{AQA, ASQ, CC, ControllerConfiguration, Version};
+use nvme_spec::registers::{AQA, ASQ, ControllerConfiguration, Version};
 use nvme_spec::status::Status;
 use zerocopy::IntoBytes;
 
 const SECOND_US: u64 = 1_000_000;
-
-fn failed(progress: Progress) -> Failure {
-    match progress {
-        Progress::Failed(failure) => failure,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Values written to CC, in order.
-fn configurations(device: &Device) -> Vec<ControllerConfiguration> {
-    let writes = device.writes.borrow();
-    writes
-        .iter()
-        .filter(|write| write.0 == CC)
-        .map(|write| (write.1 as u32).into())
-        .collect()
-}
 
 #[test]
 fn identifies_controller_and_namespaces() {

@@ -2,7 +2,7 @@
 
 mod device;
 
-use device::{Answer, Device, Host, last, well_behaved};
+use device::{Answer, Device, Host, failed, last, well_behaved};
 use nvme::lifecycle::{Event, Failure, Goal, Impossible, NotNow, Progress, WriteCache};
 use nvme_spec::async_event::AsyncEvent;
 use nvme_spec::command::AdminOpcode;
@@ -11,13 +11,6 @@ use nvme_spec::status::Status;
 use zerocopy::IntoBytes;
 
 const SECOND_US: u64 = 1_000_000;
-
-fn failed(progress: Progress) -> Failure {
-    match progress {
-        Progress::Failed(failure) => failure,
-        other => panic!("{other:?}"),
-    }
-}
 
 #[test]
 fn queue_pairs_are_created_completion_queue_first() {

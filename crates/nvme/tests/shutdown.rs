@@ -2,28 +2,11 @@
 
 mod device;
 
-use device::{Answer, Device, Host, well_behaved};
+use device::{Answer, Device, Host, configurations, failed, well_behaved};
 use nvme::lifecycle::{Failure, Goal, Progress, Shutdown};
 use nvme_spec::command::AdminOpcode;
-use nvme_spec::registers::{CC, ControllerConfiguration, ShutdownNotification};
+use nvme_spec::registers::ShutdownNotification;
 use zerocopy::IntoBytes;
-
-fn failed(progress: Progress) -> Failure {
-    match progress {
-        Progress::Failed(failure) => failure,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Values written to CC, in order.
-fn configurations(device: &Device) -> Vec<ControllerConfiguration> {
-    let writes = device.writes.borrow();
-    writes
-        .iter()
-        .filter(|write| write.0 == CC)
-        .map(|write| (write.1 as u32).into())
-        .collect()
-}
 
 #[test]
 fn a_normal_shutdown_deletes_queues_then_notifies_then_disables() {

@@ -2,104 +2,29 @@
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::rc::Rc;
+mod answers;
+mod host;
+mod memory;
 
-use nvme::identify::NamespaceInfo;
-use nvme::lifecycle::{AdminMemory, Controller, Goal, Inventory, Progress, QueueMemory, Settings};
-use nvme::{DmaMemory, Instant, Registers};
+use std::cell::{Cell, RefCell};
+
+use nvme::lifecycle::AdminMemory;
+use nvme::{Instant, Registers};
 use nvme_spec::command::{AdminOpcode, Command};
 use nvme_spec::completion::Completion;
-use nvme_spec::identify::{Cns, IdentifyController, IdentifyNamespace, LbaFormat, QueueEntrySize};
 use nvme_spec::registers::{
     ACQ, AQA, ASQ, CAP, CC, CSTS, Capabilities, ControllerConfiguration, ControllerStatus,
     DOORBELLS, ShutdownNotification, ShutdownStatus, VS, Version,
 };
 use nvme_spec::status::Status;
-use nvme_spec::text::Ascii;
-use zerocopy::{FromBytes, FromZeros, IntoBytes};
+use zerocopy::IntoBytes;
 
-/// Where the shared memory begins for the controller.
-pub const BASE: u64 = 0x4_0000_0000;
-const PAGE: usize = 4096;
-
-/// Memory that driver and controller share.
-#[derive(Clone, Debug)]
-pub struct Memory {
-    bytes: Rc<RefCell<Vec<u8>>>,
-    start: usize,
-    len: usize,
-}
-
-impl Memory {
-    pub fn pages(count: usize) -> Self {
-        let bytes = Rc::new(RefCell::new(vec![0xA5; count * PAGE]));
-        Self {
-            bytes,
-            start: 0,
-            len: count * PAGE,
-        }
-    }
-
-    pub fn part(&self, start: usize, len: usize) -> Self {
-        Self {
-            bytes: Rc::clone(&self.bytes),
-            start: self.start + start,
-            len,
-        }
-    }
-
-    pub fn page(&self, index: usize) -> Self {
-        self.part(index * PAGE, PAGE)
-    }
-
-    /// Reads what is at a device address.
-    pub fn get<T: FromBytes + IntoBytes>(&self, address: u64) -> T {
-        let mut value = T::new_zeroed();
-        self.read(
-            usize::try_from(address - BASE).unwrap(),
-            value.as_mut_bytes(),
-        );
-        value
-    }
-
-    /// Writes to a device address.
-    pub fn put(&self, address: u64, bytes: &[u8]) {
-        self.write(usize::try_from(address - BASE).unwrap(), bytes);
-    }
-}
-
-impl DmaMemory for Memory {
-    fn address(&self) -> u64 {
-        BASE + self.start as u64
-    }
-
-    fn len(&self) -> usize {
-        self.len
-    }
-
-    fn read(&self, offset: usize, into: &mut [u8]) {
-        let bytes = self.bytes.borrow();
-        for (index, byte) in into.iter_mut().enumerate() {
-            let at = offset + index;
-            *byte = if at < self.len {
-                bytes[self.start + at]
-            } else {
-                0
-            };
-        }
-    }
-
-    fn write(&self, offset: usize, from: &[u8]) {
-        let mut bytes = self.bytes.borrow_mut();
-        for (index, byte) in from.iter().enumerate() {
-            if offset + index < self.len {
-                bytes[self.start + offset + index] = *byte;
-            }
-        }
-    }
-}
+#[allow(unused_imports, reason = "each test program uses a part")]
+pub use self::{
+    answers::{controller, identify, namespace, well_behaved},
+    host::{Host, configurations, failed, last},
+    memory::{BASE, Memory},
+};
 
 /// How the controller answers a command.
 #[derive(Clone, Debug)]
@@ -361,147 +286,4 @@ impl Registers for Device {
             _ => panic!("write of register {offset:#x}"),
         }
     }
-}
-
-/// Answers as a plain controller with one namespace does.
-pub fn well_behaved(command: &Command) -> Answer {
-    match AdminOpcode(command.cdw0.opcode()) {
-        AdminOpcode::IDENTIFY => identify(command, &[1]),
-        AdminOpcode::ASYNC_EVENT_REQUEST => Answer::Never,
-        AdminOpcode::SET_FEATURES if command.cdw10 == 0x07 => Answer::Success(0x0007_0003),
-        _ => Answer::Success(0),
-    }
-}
-
-/// Answers Identify with [`controller`] and, for each of `active`, [`namespace`].
-pub fn identify(command: &Command, active: &[u32]) -> Answer {
-    match Cns(command.cdw10 as u8) {
-        Cns::CONTROLLER => Answer::Data(controller().as_bytes().to_vec()),
-        Cns::ACTIVE_NAMESPACES => {
-            let above = active.iter().filter(|&&nsid| nsid > command.nsid);
-            let mut data: Vec<u8> = above.flat_map(|nsid| nsid.to_le_bytes()).collect();
-            data.resize(PAGE, 0);
-            Answer::Data(data)
-        }
-        Cns::NAMESPACE if active.contains(&command.nsid) => {
-            Answer::Data(namespace().as_bytes().to_vec())
-        }
-        Cns::NAMESPACE => Answer::Data(vec![0; PAGE]),
-        Cns::NAMESPACE_DESCRIPTORS => {
-            let mut data = vec![3, 16, 0, 0];
-            data.extend([command.nsid as u8; 16]);
-            data.resize(PAGE, 0);
-            Answer::Data(data)
-        }
-        _ => Answer::Fail(Status::INVALID_FIELD),
-    }
-}
-
-/// Identify Controller data.
-pub fn controller() -> Box<IdentifyController> {
-    let mut data = Box::new(IdentifyController::new_zeroed());
-    data.vid = 0x1234;
-    data.sn = Ascii::padded("SERIAL");
-    data.mn = Ascii::padded("MODEL");
-    data.fr = Ascii::padded("1.0");
-    data.mdts = 5;
-    data.aerl_z = 3;
-    data.sqes = QueueEntrySize::new().with_required(6).with_maximum(6);
-    data.cqes = QueueEntrySize::new().with_required(4).with_maximum(4);
-    data.nn = 8;
-    data.vwc.set_present(true);
-    data.hmpre = 16384;
-    data.hmmin = 4096;
-    data.rtd3e_us = 2_000_000;
-    data
-}
-
-/// Identify Namespace data: 1 GiB of 512-byte blocks, half of them in use.
-pub fn namespace() -> Box<IdentifyNamespace> {
-    let mut data = Box::new(IdentifyNamespace::new_zeroed());
-    data.nsze = 1 << 21;
-    data.ncap = 1 << 21;
-    data.nuse = 1 << 20;
-    data.eui64 = [7; 8];
-    data.lbaf[0] = LbaFormat::new().with_lbads(9);
-    data
-}
-
-/// A driver for the controller: steps in virtual time.
-pub struct Host {
-    pub controller: Controller<Memory>,
-    pub inventory: Box<Inventory>,
-    pub device: Device,
-}
-
-impl Host {
-    pub fn new(device: Device) -> Self {
-        let mut inventory = Box::new(Inventory::new());
-        for (index, queue) in inventory.queues.iter_mut().enumerate().take(8) {
-            let offset = 0x1_0000 + 0x2000 * index as u64;
-            *queue = QueueMemory {
-                submission_address: BASE + offset,
-                completion_address: BASE + offset + 0x1000,
-                submission_entries: 64,
-                completion_entries: 64,
-                vector: u16::try_from(index).unwrap(),
-            };
-        }
-        let controller = Controller::new(device.admin_memory(), Settings::default()).unwrap();
-        Self {
-            controller,
-            inventory,
-            device,
-        }
-    }
-
-    /// A controller that is enabled, identified, and has one I/O queue pair.
-    pub fn started() -> Self {
-        let mut host = Self::new(Device::new());
-        assert_eq!(host.reach(Goal::Identify), Progress::Done);
-        assert_eq!(host.reach(Goal::Start { pairs: 1 }), Progress::Done);
-        host
-    }
-
-    pub fn step(&mut self) -> Progress {
-        let now = self.device.now();
-        self.controller.step(&self.device, &mut self.inventory, now)
-    }
-
-    /// Begins a goal and steps to its end.
-    pub fn reach(&mut self, goal: Goal) -> Progress {
-        self.controller
-            .begin(goal, self.device.now())
-            .expect("a goal that can be begun now");
-        self.settle()
-    }
-
-    /// Steps until something is reached or missed. Every wait inside has a deadline, so the number of steps is bounded.
-    pub fn settle(&mut self) -> Progress {
-        for _ in 0..1_000_000 {
-            match self.step() {
-                Progress::Again { after_us } => {
-                    self.device
-                        .now_us
-                        .set(self.device.now_us.get() + u64::from(after_us));
-                }
-                end => return end,
-            }
-        }
-        panic!("an endless goal");
-    }
-
-    pub fn namespaces(&self) -> &[NamespaceInfo] {
-        self.inventory.namespaces.as_slice()
-    }
-}
-
-/// The last commands, newest first, that have this opcode.
-pub fn last(device: &Device, opcode: AdminOpcode) -> Command {
-    let commands: VecDeque<Command> = device.commands.borrow().iter().copied().collect();
-    *commands
-        .iter()
-        .rev()
-        .find(|command| command.cdw0.opcode() == opcode.0)
-        .expect("such a command")
 }
