@@ -129,10 +129,23 @@ fn inputs(workspace: &Path) -> Option<Vec<PathBuf>> {
         ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"].map(|name| workspace.join(name)),
     );
     for folder in ["def", "overlay", "facts", "src"] {
-        let entries = fs::read_dir(data_folder(workspace).join(folder)).ok()?;
-        inputs.extend(entries.flatten().map(|entry| entry.path()));
+        inputs.extend(files_below(&data_folder(workspace).join(folder))?);
     }
     Some(inputs)
+}
+
+/// The files in a folder and in those inside it.
+fn files_below(folder: &Path) -> Option<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).ok()? {
+        let path = entry.ok()?.path();
+        if path.is_dir() {
+            files.extend(files_below(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    Some(files)
 }
 
 /// The words of a make rule, in which a space in a path is written `\ `.
@@ -323,7 +336,7 @@ mod tests {
 
     const SOURCE: &str = "a crate/src/lib.rs";
 
-    const INPUTS: [&str; 10] = [
+    const INPUTS: [&str; 11] = [
         SOURCE,
         "driver/lib.rs",
         "a crate/Cargo.toml",
@@ -334,6 +347,7 @@ mod tests {
         "wdk-linux/overlay/wdm.h",
         "wdk-linux/facts/abi.json",
         "wdk-linux/src/lib.rs",
+        "wdk-linux/src/headers/facts.rs",
     ];
 
     /// A workspace in which cargo has just built; the image is not collected yet.

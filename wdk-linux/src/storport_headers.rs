@@ -6,10 +6,15 @@
 //! Nobody edits these headers: they are written into the stand-in WDK whenever it is assembled. Each carries assertions of every size,
 //! alignment and offset that was measured, so that no binding is generated from a header that disagrees with the facts.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod facts;
+mod spelling;
+
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use serde::Deserialize;
+pub(crate) use facts::Facts;
+use facts::{Field, Record, leaves, placed};
+use spelling::{declare, names_first, tagged, without_bounds, words};
 
 /// The headers, in the order in which they include one another.
 const CHAIN: [&str; 3] = ["ntddstor.h", "ntddscsi.h", "storport.h"];
@@ -45,63 +50,6 @@ const PRESENT: [&str; 3] = [
     "SRB_TYPE_STORAGE_REQUEST_BLOCK",
     "STORAGE_ADDRESS_TYPE_BTL8",
 ];
-
-/// What `facts/storport-abi.json` holds.
-#[derive(Deserialize)]
-pub(crate) struct Facts {
-    pub(crate) constants: BTreeMap<String, Constant>,
-    pub(crate) enums: BTreeMap<String, Enum>,
-    pub(crate) records: BTreeMap<String, Record>,
-    typedefs: BTreeMap<String, String>,
-    pub(crate) functions: BTreeMap<String, Function>,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Constant {
-    pub(crate) value: i64,
-    /// The type under which wdk-sys exposes it, when it does.
-    pub(crate) bindgen: Option<String>,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Enum {
-    header: String,
-    pub(crate) values: BTreeMap<String, i64>,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Record {
-    #[serde(default)]
-    header: String,
-    /// `struct` or `union`.
-    pub(crate) kind: String,
-    pub(crate) size: u64,
-    pub(crate) align: u64,
-    pub(crate) fields: Vec<Field>,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Field {
-    /// None for an anonymous member.
-    pub(crate) name: Option<String>,
-    pub(crate) offset_bits: u64,
-    /// The width of a bit field.
-    pub(crate) bits: Option<u64>,
-    #[serde(rename = "type")]
-    type_: String,
-    pub(crate) size: u64,
-    /// The contents of a record that is defined in place.
-    pub(crate) record: Option<Record>,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Function {
-    /// An inline function has no export.
-    pub(crate) inline: bool,
-    returns: String,
-    variadic: bool,
-    params: Vec<(String, String)>,
-}
 
 /// The headers that the facts describe: file name and contents.
 pub(crate) fn generate(facts: &Facts) -> Vec<(&'static str, String)> {
@@ -473,88 +421,6 @@ impl Generator<'_> {
             .product();
         (field.size / count.max(1)).clamp(1, 8)
     }
-}
-
-/// The fields of a record, those of records inside it included.
-fn leaves(record: &Record) -> Vec<&Field> {
-    record
-        .fields
-        .iter()
-        .flat_map(|field| match &field.record {
-            Some(inner) => leaves(inner),
-            None => vec![field],
-        })
-        .collect()
-}
-
-/// The members of a record that have an address, those of records inside it included: the path and the offset in bits of each.
-fn placed(record: &Record, prefix: &str, base_bits: u64) -> Vec<(String, u64)> {
-    let mut places = Vec::new();
-    for field in record.fields.iter().filter(|field| field.bits.is_none()) {
-        let offset_bits = base_bits + field.offset_bits;
-        let path = field.name.as_ref().map(|name| format!("{prefix}{name}"));
-        if let Some(inner) = &field.record {
-            let prefix = path
-                .as_ref()
-                .map_or(prefix.to_owned(), |path| format!("{path}."));
-            places.extend(placed(inner, &prefix, offset_bits));
-        }
-        places.extend(path.map(|path| (path, offset_bits)));
-    }
-    places
-}
-
-/// The C declaration of `name` with a type as the facts spell it.
-fn declare(type_: &str, name: &str) -> String {
-    if type_.contains("__ptr32") {
-        return format!("void * __ptr32 {name}");
-    }
-    if type_.contains("(*)") {
-        return type_.replacen("(*)", &format!("(*{name})"), 1);
-    }
-    let (element, bounds) = without_bounds(type_);
-    if !bounds.is_empty() {
-        return format!("{element} {name}{bounds}");
-    }
-    if type_.ends_with(')')
-        && let Some(open) = type_.find('(')
-    {
-        let (returned, parameters) = type_.split_at(open);
-        return format!("{} {name}{parameters}", returned.trim_end());
-    }
-    format!("{type_} {name}")
-}
-
-/// Splits the array bounds off a type's spelling: `UCHAR[2][4]` is `UCHAR` and `[2][4]`.
-fn without_bounds(type_: &str) -> (&str, &str) {
-    let mut element = type_;
-    while let Some(open) = element.strip_suffix(']').and_then(|rest| rest.rfind('['))
-        && element[open + 1..element.len() - 1]
-            .bytes()
-            .all(|byte| byte.is_ascii_digit())
-    {
-        element = &element[..open];
-    }
-    (element, &type_[element.len()..])
-}
-
-/// `struct X` as its kind and its tag, if that is the whole spelling.
-fn tagged(type_: &str) -> Option<(&str, &str)> {
-    let (kind, tag) = type_.split_once(' ')?;
-    (matches!(kind, "struct" | "union" | "enum") && words(tag).next() == Some(tag))
-        .then_some((kind, tag))
-}
-
-/// Does the spelling begin with `key` as a whole word?
-fn names_first(type_: &str, key: &str) -> bool {
-    type_
-        .strip_prefix(key)
-        .is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_'))
-}
-
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
-        .filter(|word| !word.is_empty())
 }
 
 fn spaced(name: &str) -> String {
