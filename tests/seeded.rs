@@ -1,0 +1,86 @@
+//! The faults of `tests/seeded/*.patch` can be put into the driver as it is now, and name what has to catch them. Whether they are
+//! caught is for `scripts/seeded`, which builds a driver for each.
+#![cfg(target_os = "linux")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use portbed::cli::profile::Selection;
+use portbed::rules::catalog;
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn patches() -> Vec<PathBuf> {
+    let folder = workspace().join("tests/seeded");
+    let entries = fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let patches: Vec<PathBuf> = paths
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "patch")
+        })
+        .collect();
+    assert!(!patches.is_empty());
+    patches
+}
+
+/// A line of a patch's header: before the first file.
+fn header(patch: &Path, name: &str) -> String {
+    let text = fs::read_to_string(patch).unwrap();
+    let (header, _) = text.split_once("\n--- a/").unwrap();
+    let mut lines = header.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    value
+        .unwrap_or_else(|| panic!("{} says no {name}", patch.display()))
+        .to_owned()
+}
+
+/// A driver that has moved on takes its faults along: whoever moves the place of one mends its patch.
+#[test]
+fn every_fault_fits_the_driver() {
+    let misfits: Vec<String> = patches()
+        .iter()
+        .filter_map(|patch| {
+            let git = Command::new("git")
+                .args(["apply", "--check"])
+                .arg(patch)
+                .current_dir(workspace())
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&git.stderr).into_owned();
+            (!git.status.success()).then_some(said)
+        })
+        .collect();
+    assert_eq!(misfits, [""; 0]);
+}
+
+#[test]
+fn every_fault_names_a_rule_and_a_run() {
+    let rules: BTreeSet<&str> = catalog().iter().map(|rule| rule.id).collect();
+    for patch in patches() {
+        let rule = header(&patch, "Caught by");
+        assert!(
+            rule == "data" || rules.contains(rule.as_str()),
+            "{}: no rule is called {rule}",
+            patch.display()
+        );
+        let profile = Selection::parse(&header(&patch, "Profile"));
+        assert!(profile.is_ok(), "{}: {profile:?}", patch.display());
+    }
+}
+
+#[test]
+fn the_faults_that_the_script_picks_are_there() {
+    let script = fs::read_to_string(workspace().join("scripts/seeded")).unwrap();
+    let (_, few) = script.split_once("\nfew=(").unwrap();
+    let names: Vec<&str> = few.split(')').next().unwrap().split(' ').collect();
+    let patches = patches();
+    for name in names {
+        let file = format!("{name}.patch");
+        assert!(patches.iter().any(|patch| patch.ends_with(&file)), "{name}");
+    }
+}
