@@ -74,7 +74,7 @@ impl Place {
                 "capacity=64M,{rule}.event=none,{rule}.iotype={what},{rule}.errno={errno},{rule}.sector={block}"
             ),
         };
-        self.start_with(&self.profile(512, &keys), Some(bad))
+        start_with(&self.profile(512, &keys), Some(bad))
     }
 
     /// As [`start`](Self::start), of a whole profile.

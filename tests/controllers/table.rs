@@ -67,7 +67,7 @@ pub fn agree(results: &Results, absent: Option<&str>) {
         let guests = found[3..].iter();
         let told = ["passed", "n/a: ", "skipped: "];
         let sound = |cell: &&str| told.iter().any(|start| cell.starts_with(start));
-        assert!(guests.clone().all(|cell| sound(cell)), "{found:?}");
+        assert!(guests.clone().all(sound), "{found:?}");
         assert_eq!(guests.count(), GUESTS.len(), "{found:?}");
     }
 }

@@ -6,6 +6,7 @@
 mod list;
 mod options;
 pub mod profile;
+mod seeds;
 mod serve;
 
 use std::ffi::OsString;
@@ -16,10 +17,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::report::Verdict;
-use crate::run::{self, Setup, Work};
+use crate::run::{self, Work};
 use crate::timeline::Timeline;
 use options::{RunOptions, StreamOptions};
-use profile::SelectionError;
+use seeds::Sweep;
 use serve::ServeOptions;
 
 /// Executes a Storport miniport image on Linux, holds it to the rules that a miniport must obey, and verifies its I/O.
@@ -57,26 +58,39 @@ enum Command {
 
 /// Runs the command line and gives the exit status.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let given: Vec<OsString> = arguments.into_iter().collect();
+    let arguments = match Arguments::try_parse_from(&given) {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => return refuse(one_line(&error)),
         // Help and version are answers.
         Err(answer) => return print(&answer.render().ansi().to_string()),
     };
     match arguments.command {
-        None => run(arguments.run.setup(Work::MainJob)),
-        Some(Command::Run(options)) => run(options.setup(Work::MainJob)),
-        Some(Command::Io(options)) => run(options.setup()),
+        None => run(&given, &arguments.run, Work::MainJob),
+        Some(Command::Run(options)) => run(&given, &options, Work::MainJob),
+        Some(Command::Io(options)) => run(&given, options.run(), Work::Stream(options.stream())),
         Some(Command::Serve(options)) => conclude(options.serve()),
         Some(Command::Rules) => print(&list::rules()),
         Some(Command::Profiles) => print(&list::profiles()),
     }
 }
 
-fn run(setup: Result<Setup, SelectionError>) -> ExitCode {
-    let verdict = setup
+fn run(given: &[OsString], options: &RunOptions, work: Work) -> ExitCode {
+    let timeline = Timeline::stdout();
+    let (first, count) = options.seeds();
+    if let Some(count) = count {
+        return match seeds::sweep(given, first, count, &timeline) {
+            Ok(Sweep::Pass) => ExitCode::SUCCESS,
+            Ok(Sweep::Fail) => ExitCode::from(1),
+            Ok(Sweep::CannotRun(why)) => refuse(why),
+            Err(why) => refuse(why),
+        };
+    }
+    let replay = seeds::command_line(&seeds::with_seed(given, first));
+    let verdict = options
+        .setup(work, replay)
         .map_err(|why| why.to_string())
-        .and_then(|setup| run::run(&setup, &Timeline::stdout()).map_err(|why| why.to_string()));
+        .and_then(|setup| run::run(&setup, &timeline).map_err(|why| why.to_string()));
     conclude(verdict)
 }
 

@@ -82,6 +82,8 @@ pub struct Setup {
     pub clock: Clock,
     /// Decides everything that is not decided otherwise.
     pub seed: u64,
+    /// The command that does the same again, told when a run fails.
+    pub replay: String,
     /// Where the report goes.
     pub report: Option<PathBuf>,
 }
@@ -169,7 +171,7 @@ pub fn run(setup: &Setup, timeline: &Timeline) -> Result<Verdict, CannotRun> {
     job.run(entered);
     job.check_outside(&outside)?;
     let report = job.judge(&driver);
-    summary::print(timeline, &report, &job.failures);
+    summary::print(timeline, &report, &job.failures, &setup.replay);
     if let Some(file) = report_file {
         file.write(&report)?;
     }

@@ -14,6 +14,7 @@ mod arithmetic;
 mod emulate;
 mod registers;
 mod signal;
+pub(crate) mod step;
 mod window;
 
 use std::io;

@@ -169,6 +169,10 @@ fn a_report_that_could_not_be_written_is_refused_before_the_run() {
 fn an_option_that_is_not_understood_is_refused() {
     let place = Place::new();
     place.refuses(&["--cpus", "0"], "1..=64");
+    place.refuses(&["--clock", "wall"], "threaded");
+    place.refuses(&["--clock", "threaded", "--preempt", "9"], "--preempt");
+    place.refuses(&["--preempt", "0"], "--preempt");
+    place.refuses(&["--seeds", "2", "--report", "x"], "--seeds");
     place.refuses(&["run", "--cpus", "65"], "1..=64");
     place.refuses(&["run", "--seed", "lots"], "--seed");
     place.refuses(&["run", "--sed", "1"], "--seed");
@@ -289,6 +293,46 @@ fn the_same_seed_gives_the_same_run() {
     assert_eq!(
         report(&Place::new(), &profile),
         report(&Place::new(), &profile)
+    );
+}
+
+#[test]
+fn the_same_seed_pre_empts_at_the_same_instructions() {
+    let profile = ["--profile", "capacity=8M", "--preempt", "64", "--seed"];
+    let run = |seed| report(&Place::new(), &[&profile[..], &[seed]].concat());
+    let first = run("5");
+    assert_eq!(first, run("5"));
+    assert_ne!(first["events"], run("6")["events"]);
+}
+
+#[test]
+fn a_failing_seed_is_told_and_replays() {
+    let place = Place::new();
+    // The controller is gone under I/O: requests fail.
+    let profile = "capacity=8M,death=gone,dies=command:900";
+    let failing = ["run", "--profile", profile, "--cpus", "3"];
+    let first = place.run(&failing);
+    let said = String::from_utf8(first.stdout).unwrap();
+    assert_eq!(first.status.code(), Some(1), "{said}");
+    let replay = said
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("replay"));
+    let replay = replay.expect("the command is told").trim();
+    assert!(replay.ends_with("--seed 1"), "{replay}");
+    let again = Command::new("sh").args(["-c", replay]).output().unwrap();
+    assert_eq!(again.status.code(), Some(1));
+    assert_eq!(String::from_utf8(again.stdout).unwrap(), said);
+
+    let swept = place.run(&[&failing[..], &["--seeds", "2"]].concat());
+    let told = String::from_utf8(swept.stdout).unwrap();
+    assert_eq!(swept.status.code(), Some(1), "{told}");
+    assert!(told.contains(replay), "{told}");
+    assert!(told.contains("seeds [1, 2] of 2"), "{told}");
+    let held = place.run(&["run", "--profile", "capacity=8M", "--seeds", "3"]);
+    assert!(
+        held.status.success(),
+        "{}",
+        String::from_utf8_lossy(&held.stdout)
     );
 }
 

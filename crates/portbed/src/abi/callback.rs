@@ -6,6 +6,7 @@ use std::ptr;
 use zerocopy::FromBytes;
 
 use crate::memory::PAGE_BYTES;
+use crate::trap::step;
 
 type Routine = unsafe extern "win64" fn(u64, u64, u64, u64, u64, u64) -> u64;
 
@@ -17,8 +18,11 @@ pub(crate) fn call(address: u64, arguments: [u64; 6]) -> u64 {
     // slots that a routine does not read do no harm.
     let routine = unsafe { std::mem::transmute::<*const (), Routine>(address) };
     let [first, second, third, fourth, fifth, sixth] = arguments;
+    step::go_inside();
     // SAFETY: the arguments are those that the port driver documents for this routine.
-    unsafe { routine(first, second, third, fourth, fifth, sixth) }
+    let result = unsafe { routine(first, second, third, fourth, fifth, sixth) };
+    step::go_outside();
+    result
 }
 
 /// Reads what a miniport points to.

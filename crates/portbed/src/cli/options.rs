@@ -1,5 +1,6 @@
 //! The options of `portbed run` and `portbed io`.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -51,9 +52,16 @@ pub struct RunOptions {
     /// all in parallel, in real time
     #[arg(long, value_name = "CLOCK", default_value = "deterministic", value_parser = clock)]
     clock: Clock,
+    /// Under the deterministic clock: after one in N calls and register accesses of the driver, let another processor go
+    /// on at an instruction that the seed chooses
+    #[arg(long, value_name = "N", conflicts_with = "clock")]
+    preempt: Option<NonZeroU32>,
     /// Decides the order of events and the data: under the deterministic clock, the same seed gives the same run
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Run once with each of N seeds, from --seed on, and tell which fail and how each is replayed
+    #[arg(long, value_name = "N", conflicts_with_all = ["report", "disk"], value_parser = clap::value_parser!(u32).range(1..))]
+    seeds: Option<u32>,
     /// Write a report in JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -87,15 +95,19 @@ pub struct StreamOptions {
 }
 
 impl StreamOptions {
-    /// What the options ask for.
-    pub fn setup(&self) -> Result<Setup, SelectionError> {
-        let stream = Stream {
+    /// The options of the run itself.
+    pub fn run(&self) -> &RunOptions {
+        &self.run
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> Stream {
+        Stream {
             pattern: self.rw,
             bytes: self.bs,
             depth: self.qd,
             requests: self.ios,
-        };
-        self.run.setup(Work::Stream(stream))
+        }
     }
 }
 
@@ -135,8 +147,13 @@ impl RunOptions {
         }
     }
 
-    /// What the options ask for.
-    pub fn setup(&self, work: Work) -> Result<Setup, SelectionError> {
+    /// The first seed, and how many if they are to be run one after the other.
+    pub fn seeds(&self) -> (u64, Option<u32>) {
+        (self.seed, self.seeds)
+    }
+
+    /// What the options ask for; `replay` is the command that asks for it again.
+    pub fn setup(&self, work: Work, replay: String) -> Result<Setup, SelectionError> {
         let Selection {
             device,
             qemu,
@@ -164,8 +181,9 @@ impl RunOptions {
             registry,
             disk: self.disk.clone(),
             cpus: self.cpus,
-            clock: self.clock,
+            clock: self.preempt.map_or(self.clock, Clock::Preemptive),
             seed: self.seed,
+            replay,
             report: self.report.clone(),
         })
     }
@@ -236,7 +254,7 @@ mod tests {
     fn setup(options: &str) -> Result<ControllerKind, String> {
         let words = ["portbed"].into_iter().chain(options.split_whitespace());
         let line = Line::try_parse_from(words).map_err(|error| error.to_string())?;
-        let setup = line.run.setup(Work::MainJob);
+        let setup = line.run.setup(Work::MainJob, String::new());
         setup
             .map(|setup| setup.controller)
             .map_err(|error| error.to_string())

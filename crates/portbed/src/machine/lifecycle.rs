@@ -25,7 +25,7 @@ impl Machine {
     }
 
     /// Calls `entry` as the `DriverEntry` of a miniport that is linked into this process. Such a miniport calls the port
-    /// driver through [`resolve`]; its faults are the process's own.
+    /// driver through [`resolve`](super::resolve); its faults are the process's own.
     pub fn load_entry(&mut self, entry: DriverEntry) -> Result<(), MachineError> {
         let status = self
             .core

@@ -1,6 +1,7 @@
 //! What a machine is made of.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use crate::controller::Controller;
 use crate::journal::Journal;
@@ -29,6 +30,9 @@ pub enum Clock {
     /// One processor runs at a time, as the seed decides, and time is virtual: the same seed gives the same run.
     #[default]
     Deterministic,
+    /// The same, and one in so many calls and register accesses is followed, some instructions later, by a pre-emption of
+    /// the driver code: at an instruction that the seed chooses.
+    Preemptive(NonZeroU32),
     /// Every processor is a thread that runs in parallel with the others, in real time.
     Threaded,
 }

@@ -6,6 +6,7 @@ use crate::abi::callback;
 use crate::rules::port as rules;
 use crate::schedule::irql::{self, Irql};
 use crate::schedule::{Callback, Cpu};
+use crate::trap::step;
 
 /// Virtual time that a call takes.
 const CALL_NS: u64 = 150;
@@ -38,6 +39,7 @@ impl Call {
 
     /// The same for a call that names no adapter.
     pub(super) fn enter_without_adapter(name: &'static str, highest: Irql) -> Self {
+        step::go_outside();
         let cpu = Cpu::current();
         {
             let mut state = cpu.state();
@@ -149,5 +151,6 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.cpu.point(CALL_NS);
+        step::go_inside();
     }
 }

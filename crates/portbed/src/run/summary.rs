@@ -3,8 +3,8 @@
 use crate::report::{Controller, Cost, Hmb, Report, Verdict};
 use crate::timeline::{Bytes, Timeline};
 
-/// Prints what the run has shown, and the verdict.
-pub fn print(timeline: &Timeline, report: &Report, failures: &[String]) {
+/// Prints what the run has shown, and the verdict; where that is bad, `replay` too, the command for the same run.
+pub fn print(timeline: &Timeline, report: &Report, failures: &[String], replay: &str) {
     timeline.heading("Summary");
     let Report {
         controller,
@@ -60,6 +60,9 @@ pub fn print(timeline: &Timeline, report: &Report, failures: &[String]) {
     }
     for failure in failures {
         timeline.wrong("failed", failure);
+    }
+    if report.result == Verdict::Fail {
+        timeline.entry("replay", replay);
     }
     timeline.verdict(report.result == Verdict::Pass, &reason(report, failures));
 }

@@ -35,6 +35,14 @@ impl Baton {
         self.seat(to).notify_one();
     }
 
+    /// The processor that holds it, if one does.
+    pub(super) fn processor(&self) -> Option<usize> {
+        match *self.lock() {
+            Seat::Processor(index) => Some(index),
+            Seat::Outside => None,
+        }
+    }
+
     /// Waits for the baton.
     pub(super) fn wait(&self, seat: Seat) {
         let holder = self.lock();

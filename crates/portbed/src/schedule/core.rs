@@ -1,6 +1,7 @@
 //! The machine behind its processors: shared by their threads and by the thread that drives it from outside.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -53,6 +54,8 @@ pub(crate) struct Core {
     pub(crate) options: PortOptions,
     pub(crate) registry: BTreeMap<String, u32>,
     pub(super) pace: Pace,
+    /// One in so many points is followed by a pre-emption at an instruction that the seed chooses.
+    pub(super) preempt_one_in: Option<NonZeroU32>,
     pub(super) state: Mutex<State>,
     pub(super) switched_off: AtomicBool,
 }
@@ -95,8 +98,12 @@ impl Core {
             options,
             registry,
             pace: match clock {
-                Clock::Deterministic => Pace::Turns(Turns::new(cpus)),
+                Clock::Deterministic | Clock::Preemptive(_) => Pace::Turns(Turns::new(cpus)),
                 Clock::Threaded => Pace::Threads(Threads::new(cpus)),
+            },
+            preempt_one_in: match clock {
+                Clock::Preemptive(one_in) => Some(one_in),
+                Clock::Deterministic | Clock::Threaded => None,
             },
             state: Mutex::new(State::new(cpus, clock, seed, slots)),
             switched_off: AtomicBool::new(false),

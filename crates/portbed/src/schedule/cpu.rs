@@ -10,6 +10,7 @@ use super::processor::{Activity, Callback, Dispatch, Frame, Task};
 use super::state::Service;
 use crate::abi::callback;
 use crate::rules::{Rule, port as rules};
+use crate::trap::step;
 
 /// One in so many points hands the baton to a processor that the seed chooses.
 const SWITCH_ONE_IN: u32 = 6;
@@ -28,6 +29,8 @@ thread_local! {
 
 /// Makes this thread the one of a processor.
 pub(super) fn enter(cpu: Cpu) {
+    let thread = step::enter_thread(super::preemption::preempt);
+    cpu.state().processors[cpu.index].thread = Some(thread);
     CURRENT.with(|current| current.set(cpu).ok());
 }
 
@@ -157,11 +160,14 @@ impl Cpu {
                 irql: processor.irql,
                 entered_ns,
                 stalled_ns: 0,
+                interrupted: 0,
             });
-            Mark {
+            let mark = Mark {
                 irql: processor.irql,
                 held: processor.held.len(),
-            }
+            };
+            self.count_out(&mut state);
+            mark
         };
         let before = ADAPTER.replace(self.adapter);
         let result = callback::call(routine, arguments);
@@ -211,6 +217,7 @@ impl Cpu {
             state.pass(cost_ns);
             state.processors[self.index].moved_ns = state.now_ns;
             self.core.run_due(&mut state);
+            self.count_out(&mut state);
             state.random.u32(..SWITCH_ONE_IN) == 0
         };
         self.serve();

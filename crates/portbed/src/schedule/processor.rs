@@ -6,6 +6,7 @@ use std::fmt;
 use super::cpu::Cpu;
 use super::irql::{self, Irql};
 use super::lock::LockId;
+use crate::trap::step;
 
 /// A routine of the miniport.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -99,6 +100,8 @@ pub(super) struct Frame {
     pub(super) irql: Irql,
     pub(super) entered_ns: u64,
     pub(super) stalled_ns: u64,
+    /// How often it was interrupted because it ran on.
+    pub(super) interrupted: u32,
 }
 
 /// A lock that is held.
@@ -123,6 +126,8 @@ pub(crate) struct Processor {
     pub(super) parked: bool,
     /// When it came to a point last.
     pub(super) moved_ns: u64,
+    /// The thread that it runs on, once that has started.
+    pub(super) thread: Option<step::Thread>,
 }
 
 impl Processor {
@@ -136,6 +141,7 @@ impl Processor {
             serving: Vec::new(),
             parked: false,
             moved_ns: 0,
+            thread: None,
         }
     }
 
@@ -158,5 +164,12 @@ impl Processor {
         self.held
             .iter()
             .any(|held| matches!(held.lock, LockId::Interrupt(_) | LockId::Message(..)))
+    }
+
+    /// Interrupts the driver code that it is in.
+    pub(super) fn interrupt(&self) {
+        if let Some(thread) = &self.thread {
+            thread.interrupt();
+        }
     }
 }

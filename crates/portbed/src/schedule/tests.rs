@@ -2,9 +2,11 @@
 
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 
+use iced_x86::code_asm::*;
 use nvme_model::Profile;
 
 use super::*;
@@ -12,6 +14,8 @@ use crate::controller::ModelController;
 use crate::journal::Journal;
 use crate::machine::{Clock, PortOptions};
 use crate::memory::PhysicalMemory;
+use crate::pages::{Access, PAGE_BYTES, Pages};
+use crate::trap;
 
 const CLOCKS: [Clock; 2] = [Clock::Deterministic, Clock::Threaded];
 
@@ -155,4 +159,91 @@ fn a_sleep_lasts_as_long_as_it_should_and_a_raised_processor_serves_nothing() {
         assert!(queued, "{clock:?}");
         assert!(core.switch_off());
     }
+}
+
+/// Code in a page of its own that counts as an image.
+fn image(code: &mut CodeAssembler) -> u64 {
+    let pages = Box::leak(Box::new(Pages::reserve(PAGE_BYTES).unwrap()));
+    let at = pages.address();
+    let bytes = code.assemble(at).unwrap();
+    pages.protect(0, PAGE_BYTES, Access::ReadWrite).unwrap();
+    pages.write(0, &bytes).unwrap();
+    pages.protect(0, PAGE_BYTES, Access::ReadExecute).unwrap();
+    trap::install(at..at + PAGE_BYTES, |_| trap::Resolution::End).unwrap();
+    at
+}
+
+/// Adds 1 to the number at RCX, RDX times, without a lock.
+fn adder() -> u64 {
+    let mut code = CodeAssembler::new(64).unwrap();
+    let mut again = code.create_label();
+    code.set_label(&mut again).unwrap();
+    code.mov(rax, qword_ptr(rcx)).unwrap();
+    code.inc(rax).unwrap();
+    code.mov(qword_ptr(rcx), rax).unwrap();
+    code.dec(rdx).unwrap();
+    code.jne(again).unwrap();
+    code.ret().unwrap();
+    image(&mut code)
+}
+
+/// What two processors make of a number that each adds 1 to, 4 times in each of 50 callbacks.
+fn sum(clock: Clock, seed: u64, adder: u64) -> u64 {
+    let core = core(2, clock, seed);
+    let number = Box::leak(Box::new(AtomicU64::new(0)));
+    let left = Arc::new(AtomicU32::new(2));
+    let at = (&raw const *number).expose_provenance() as u64;
+    for _ in 0..2 {
+        let left = Arc::clone(&left);
+        core.state().tasks.push_back(Box::new(move |cpu: &Cpu| {
+            for _ in 0..50 {
+                cpu.call(Callback::TimerEx, adder, [at, 4, 0, 0, 0, 0]);
+            }
+            left.fetch_sub(1, Ordering::Relaxed);
+        }));
+    }
+    let done = core.run_until(move |_| left.load(Ordering::Relaxed) == 0);
+    assert_eq!(done, Ok(Outcome::Satisfied));
+    assert!(core.switch_off());
+    number.load(Ordering::Relaxed)
+}
+
+#[test]
+fn pre_emption_inside_code_loses_what_no_lock_protects_and_the_seed_decides_what() {
+    let adder = adder();
+    let preemptive = Clock::Preemptive(NonZeroU32::MIN);
+    let sums = |clock| {
+        (1..6)
+            .map(|seed| sum(clock, seed, adder))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(sums(Clock::Deterministic), [400; 5]);
+    let lost = sums(preemptive);
+    assert!(lost.iter().any(|&sum| sum < 400), "{lost:?}");
+    assert_eq!(sums(preemptive), lost);
+}
+
+#[test]
+fn code_that_waits_for_another_processor_lets_it_go_on() {
+    let mut code = CodeAssembler::new(64).unwrap();
+    let mut again = code.create_label();
+    code.mov(qword_ptr(rcx), 1).unwrap();
+    code.set_label(&mut again).unwrap();
+    code.cmp(qword_ptr(rcx), 2).unwrap();
+    code.jne(again).unwrap();
+    code.ret().unwrap();
+    let waits = image(&mut code);
+    let machine = core(2, Clock::Deterministic, 1);
+    let word: &AtomicU64 = Box::leak(Box::new(AtomicU64::new(0)));
+    let at = (&raw const *word).expose_provenance() as u64;
+    machine.state().tasks.push_back(Box::new(move |cpu: &Cpu| {
+        while word.load(Ordering::Relaxed) == 0 {
+            cpu.sleep(1000);
+        }
+        word.store(2, Ordering::Relaxed);
+    }));
+    machine
+        .run(0, move |cpu| cpu.call(Callback::TimerEx, waits, [at, 0, 0, 0, 0, 0]))
+        .unwrap();
+    assert!(machine.switch_off());
 }

@@ -117,6 +117,7 @@ impl Core {
                 );
                 return;
             }
+            Self::interrupt_for_service(&state);
             state.outside_waits = true;
             state = wait(&threads.outside, state, GLANCE);
             state.outside_waits = false;

@@ -64,7 +64,12 @@ impl Core {
             if now != seen {
                 seen = now;
                 since = Instant::now();
-            } else if since.elapsed() > PATIENCE {
+            } else if since.elapsed() <= PATIENCE {
+                // Driver code that waits for another processor has to let it go on.
+                if let Some(index) = turns.baton.processor() {
+                    self.state().processors[index].interrupt();
+                }
+            } else {
                 let callback = self.running_callback();
                 self.fatal(
                     callback.clone(),

@@ -9,17 +9,19 @@ use libc::{c_int, c_void, siginfo_t, ucontext_t};
 
 use super::emulate::emulate;
 use super::registers::Registers;
+use super::step::Reason;
 use super::window::{self, Devices};
-use super::{Cause, Fault, Resolution};
+use super::{Cause, Fault, Resolution, step};
 use crate::ntoskrnl;
 use crate::pages::PAGE_BYTES;
 
-const SIGNALS: [c_int; 5] = [
+const SIGNALS: [c_int; 6] = [
     libc::SIGSEGV,
     libc::SIGBUS,
     libc::SIGILL,
     libc::SIGTRAP,
     libc::SIGFPE,
+    step::INTERRUPT,
 ];
 
 /// Exception vector of a page fault (Intel SDM volume 3, section 6.15).
@@ -90,7 +92,7 @@ fn replace(signal: c_int) -> io::Result<libc::sigaction> {
     // SAFETY: the structure is plain data, for which zero is valid.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = handler as usize;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER | libc::SA_RESTART;
     let mut before = action;
     // SAFETY: both structures are valid, and the handler has the signature that SA_SIGINFO asks for.
     if unsafe { libc::sigaction(signal, &raw const action, &raw mut before) } == 0 {
@@ -109,10 +111,12 @@ fn give_back(signal: c_int) {
     }
 }
 
-extern "C" fn on_signal(signal: c_int, _: *mut siginfo_t, context: *mut c_void) {
+extern "C" fn on_signal(signal: c_int, information: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: with SA_SIGINFO the second argument is what the system says about the signal.
+    let code = unsafe { (*information).si_code };
     // SAFETY: with SA_SIGINFO the third argument is the interrupted context, which nobody else refers to.
     let context = unsafe { &mut *context.cast::<ucontext_t>() };
-    if !resolve(signal, context) {
+    if !preempts(signal, code, context) && !resolve(signal, context) {
         give_back(signal);
     }
 }
@@ -127,6 +131,10 @@ fn resolve(signal: c_int, context: &mut ucontext_t) -> bool {
         let instruction = instruction_at(fault.rip);
         let before = registers.vector;
         if emulate(&instruction, &mut registers, &mut Devices).is_some() {
+            // What a register access let happen may have been that counting starts.
+            if step::counts() {
+                registers.flags |= step::TRAP_FLAG;
+            }
             set_registers(context, &registers, before != registers.vector);
             return true;
         }
@@ -149,6 +157,33 @@ fn resolve(signal: c_int, context: &mut ucontext_t) -> bool {
         Resolution::Retry => true,
         Resolution::End => std::process::exit(1),
     }
+}
+
+/// Pre-empts the interrupted code if that is what the signal is for; whether it was.
+fn preempts(signal: c_int, code: c_int, context: &mut ucontext_t) -> bool {
+    let steps = signal == libc::SIGTRAP && code == libc::TRAP_TRACE;
+    if !steps && signal != step::INTERRUPT {
+        return false;
+    }
+    let rip = context.uc_mcontext.gregs[index(libc::REG_RIP)].cast_unsigned();
+    let in_image = is_watched(rip);
+    if steps {
+        step::stepped(in_image);
+    } else if in_image {
+        step::preempt(Reason::Interrupted);
+    }
+    let flags = &mut context.uc_mcontext.gregs[index(libc::REG_EFL)];
+    if step::counts() && (steps || in_image) {
+        *flags |= step::TRAP_FLAG.cast_signed();
+    } else if steps {
+        *flags &= !step::TRAP_FLAG.cast_signed();
+    }
+    true
+}
+
+fn is_watched(rip: u64) -> bool {
+    let watched = WATCHED.read().unwrap_or_else(PoisonError::into_inner);
+    watched.iter().any(|watch| watch.image.contains(&rip))
 }
 
 /// What happened, whoever did it.

@@ -1,0 +1,133 @@
+//! Pre-emption of the code under test: at an instruction that was counted out, or wherever it is found.
+//!
+//! Counting sets the trap flag, so that the processor traps after each instruction. Only instructions of watched images
+//! count; the flag is off while the test bed works. Code that runs on is interrupted by a signal to its thread.
+
+use std::arch::asm;
+use std::cell::{Cell, OnceCell};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use libc::{c_int, pthread_t};
+
+/// The signal that interrupts code that runs on. By default it is ignored.
+pub(super) const INTERRUPT: c_int = libc::SIGURG;
+/// The trap flag (Intel SDM volume 1, section 3.4.3.3).
+pub(super) const TRAP_FLAG: u64 = 1 << 8;
+/// So many instructions outside of images, such as those of a memory function, end the counting.
+const MOST_OUTSIDE: u32 = 256;
+
+/// Why code is pre-empted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reason {
+    /// The instruction that was counted out is reached.
+    Counted,
+    /// It was interrupted.
+    Interrupted,
+}
+
+/// What is called on a thread whose code under test is pre-empted.
+type Hook = fn(Reason);
+
+/// A thread that runs code under test.
+#[derive(Clone, Debug)]
+pub(crate) struct Thread {
+    thread: pthread_t,
+    inside: Arc<AtomicBool>,
+}
+
+thread_local! {
+    static THREAD: OnceCell<(Thread, Hook)> = const { OnceCell::new() };
+    /// Instructions in images until the code is pre-empted; 0 while nothing is counted.
+    static LEFT: Cell<u32> = const { Cell::new(0) };
+    static OUTSIDE: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Makes this thread one that runs code under test, which calls `hook` when it is pre-empted.
+pub(crate) fn enter_thread(hook: Hook) -> Thread {
+    // SAFETY: the call has no preconditions.
+    let thread = unsafe { libc::pthread_self() };
+    let entered = Thread {
+        thread,
+        inside: Arc::new(AtomicBool::new(false)),
+    };
+    THREAD.with(|current| current.set((entered.clone(), hook)).ok());
+    entered
+}
+
+impl Thread {
+    /// Interrupts the code under test if that is what the thread is in.
+    pub(crate) fn interrupt(&self) {
+        if self.inside.load(Ordering::Relaxed) {
+            // SAFETY: a thread that is inside code under test has not ended.
+            unsafe { libc::pthread_kill(self.thread, INTERRUPT) };
+        }
+    }
+}
+
+/// Pre-empts the code under test on this thread after so many instructions, unless an earlier call still counts.
+pub(crate) fn preempt_after(instructions: u32) {
+    if LEFT.get() == 0 {
+        LEFT.set(instructions);
+        OUTSIDE.set(MOST_OUTSIDE);
+    }
+}
+
+/// Whether instructions are being counted out on this thread.
+pub(crate) fn counts() -> bool {
+    LEFT.get() > 0
+}
+
+/// The thread goes on with code under test.
+pub(crate) fn go_inside() {
+    set_inside(true);
+    if LEFT.get() > 0 {
+        // SAFETY: the trap flag changes nothing but that each instruction is followed by a signal, which is handled.
+        unsafe {
+            asm!("pushfq", "or qword ptr [rsp], {flag}", "popfq", flag = const TRAP_FLAG);
+        }
+    }
+}
+
+/// The thread leaves code under test.
+pub(crate) fn go_outside() {
+    if LEFT.get() > 0 {
+        // SAFETY: as above.
+        unsafe {
+            asm!("pushfq", "and qword ptr [rsp], {flags}", "popfq", flags = const !(TRAP_FLAG.cast_signed()));
+        };
+    }
+    set_inside(false);
+}
+
+fn set_inside(inside: bool) {
+    THREAD.with(|current| {
+        if let Some((thread, _)) = current.get() {
+            thread.inside.store(inside, Ordering::Relaxed);
+        }
+    });
+}
+
+/// An instruction was carried out with the trap flag set, in an image or elsewhere: pre-empts the code if it was the one.
+pub(super) fn stepped(in_image: bool) {
+    let counter = if in_image { &LEFT } else { &OUTSIDE };
+    let left = counter.get().saturating_sub(1);
+    counter.set(left);
+    if left > 0 || LEFT.get() == 0 && !in_image {
+        return;
+    }
+    LEFT.set(0);
+    if in_image {
+        preempt(Reason::Counted);
+    }
+}
+
+/// Pre-empts the code under test on this thread.
+pub(super) fn preempt(reason: Reason) {
+    let hook = THREAD.with(|current| current.get().map(|&(_, hook)| hook));
+    if let Some(hook) = hook {
+        set_inside(false);
+        hook(reason);
+        set_inside(true);
+    }
+}
