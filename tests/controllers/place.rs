@@ -53,12 +53,12 @@ impl Place {
 
     /// A disk of blocks of 512 bytes, with these keys.
     pub fn start(self, keys: &str) -> Stand {
-        self.start_with(&self.profile(512, keys), None)
+        Self::start_with(&self.profile(512, keys), None)
     }
 
     /// As [`start`](Self::start), in blocks of this size.
     pub fn start_in_blocks(self, block_bytes: u32, keys: &str) -> Stand {
-        self.start_with(&self.profile(block_bytes, keys), None)
+        Self::start_with(&self.profile(block_bytes, keys), None)
     }
 
     /// As [`start`](Self::start), with a block of 512 bytes that is bad.
@@ -74,11 +74,11 @@ impl Place {
                 "capacity=64M,{rule}.event=none,{rule}.iotype={what},{rule}.errno={errno},{rule}.sector={block}"
             ),
         };
-        start_with(&self.profile(512, &keys), Some(bad))
+        Self::start_with(&self.profile(512, &keys), Some(bad))
     }
 
-    /// As [`start`](Self::start), of a whole profile.
-    pub fn start_with(self, profile: &str, bad: Option<Bad>) -> Stand {
+    /// As [`start`](Self::start), of a whole profile, which says which controller it is for.
+    pub fn start_with(profile: &str, bad: Option<Bad>) -> Stand {
         let selection = Selection::parse(profile).expect("a profile");
         selection.device.check().expect("a possible controller");
         let geometry = &selection.device;

@@ -378,8 +378,8 @@ fn health_warnings(place: Place) {
     stand.bed.finish();
 }
 
-fn host_memory(place: Place) {
-    let mut stand = place.start_with("hmb,capacity=64M", None);
+fn host_memory(_: Place) {
+    let mut stand = Place::start_with("hmb,capacity=64M", None);
     assert!(stand.write(0, 64, 1).succeeded());
     cycle(&mut stand, PowerAction::None);
     assert!(stand.read(0, 64).data.iter().all(|&byte| byte == 1));

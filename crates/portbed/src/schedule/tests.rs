@@ -243,7 +243,9 @@ fn code_that_waits_for_another_processor_lets_it_go_on() {
         word.store(2, Ordering::Relaxed);
     }));
     machine
-        .run(0, move |cpu| cpu.call(Callback::TimerEx, waits, [at, 0, 0, 0, 0, 0]))
+        .run(0, move |cpu| {
+            cpu.call(Callback::TimerEx, waits, [at, 0, 0, 0, 0, 0])
+        })
         .unwrap();
     assert!(machine.switch_off());
 }
