@@ -101,17 +101,23 @@ fn an_entry_that_registers_nothing_has_failed() {
 }
 
 #[test]
-fn a_miniport_of_others_that_keeps_the_rules_passes() {
+fn a_command_that_a_miniport_does_not_know_is_no_broken_rule_but_a_failed_request() {
+    // The breaker knows WRITE (10) only.
     let run = broken(Fault::None);
-    assert_eq!(run.status, Some(0), "{}{}", run.said, run.complaint);
+    assert_eq!(run.status, Some(1), "{}{}", run.said, run.complaint);
+    let told = "WRITE of 1 blocks at 0 failed: SRB status 04h, SCSI status 02h, sense 5h/20h/00h";
+    assert!(run.said.contains(told), "{}", run.said);
     let report = run.report.expect("a report");
-    assert_eq!(report["result"], "pass");
-    assert!(report["io"]["verified_bytes"].as_u64() >= Some(16 << 20));
+    assert_eq!(report["result"], "fail");
+    assert_eq!(report["io"]["failed"], 1);
+    assert_eq!(report["rules"]["violations"], Value::Array(Vec::new()));
+    assert!(report["rules"]["checked"].as_u64() >= Some(50));
 }
 
 #[test]
 fn a_rule_that_is_broken_is_named() {
-    names(Fault::CompletedTwice, "srb-once");
+    names(Fault::OddAlignment, "find-adapter-alignment");
+    names(Fault::IrqlKept, "callback-irql");
 }
 
 #[test]
