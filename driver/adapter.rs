@@ -27,6 +27,7 @@ pub(crate) struct Adapter {
     dpc_initialized: AtomicBool,
     messages: AtomicU16,
     line_masked: AtomicBool,
+    stopping: AtomicBool,
     downgrade: [AtomicU64; DOWNGRADE_WORDS],
 }
 
@@ -50,6 +51,7 @@ impl Adapter {
         dpc_initialized: AtomicBool::new(false),
         messages: AtomicU16::new(0),
         line_masked: AtomicBool::new(false),
+        stopping: AtomicBool::new(false),
         downgrade: [const { AtomicU64::new(0) }; DOWNGRADE_WORDS],
     };
 
@@ -83,6 +85,15 @@ impl Adapter {
         for (to, from) in self.downgrade.iter().zip(words) {
             to.store(u64::from_le_bytes(*from), Ordering::Release);
         }
+    }
+
+    /// Whether a stop was cut short by the IRQL that it came at, so that the DPC has to end it.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_stopping(&self, stopping: bool) {
+        self.stopping.store(stopping, Ordering::Release);
     }
 
     /// The line interrupt is masked until somebody has seen what it is about.

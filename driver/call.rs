@@ -1,7 +1,8 @@
 //! A callback of the port driver, and the steps that one takes which may wait.
 
 use crate::adapter::Adapter;
-use crate::storport::{Irql, Port, SrbList};
+use crate::state::State;
+use crate::storport::{Entered, Irql, Port, SrbList};
 
 /// In which callback a step is taken.
 #[derive(Clone, Copy)]
@@ -14,7 +15,32 @@ pub(crate) struct Call<'a> {
     pub(crate) irql: Irql,
 }
 
-impl Call<'_> {
+/// How long a callback on another processor may have the state, in microseconds. It has it for a few steps.
+const ENTER_BUDGET_US: u64 = 8_000;
+/// As above, for a callback at DIRQL, which may lie above the one that has the state.
+const ENTER_BUDGET_DEVICE_US: u64 = 1_000;
+
+impl<'a> Call<'a> {
+    /// The state, where it must be had: waits until a callback on another processor has done with it.
+    pub(crate) fn enter(self) -> Option<Entered<'a, State>> {
+        let budget_us = match self.irql {
+            Irql::Device => ENTER_BUDGET_DEVICE_US,
+            Irql::Passive | Irql::Dispatch => ENTER_BUDGET_US,
+        };
+        let mut end = None;
+        loop {
+            let entered = self.adapter.state.enter();
+            if entered.is_some() {
+                return entered;
+            }
+            let now = self.port.now();
+            if now >= *end.get_or_insert_with(|| now.after_us(budget_us)) {
+                return None;
+            }
+            self.port.pause(1, self.irql);
+        }
+    }
+
     /// Takes steps until there is nothing to wait for: every wait has a deadline, so this ends.
     pub(crate) fn advance_to_end(self) {
         while let Some(after_us) = self.step() {

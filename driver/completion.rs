@@ -5,6 +5,7 @@ use nvme_spec::registers::{INTMC, INTMS};
 
 use crate::adapter::Adapter;
 use crate::call::Call;
+use crate::power;
 use crate::state::{Life, State};
 use crate::storport::{Irql, Port, SrbList};
 
@@ -52,6 +53,7 @@ pub(crate) fn deferred(adapter: &Adapter, port: Port) {
         done
     });
     done.complete(port);
+    power::end_stop(call);
 }
 
 /// One visit of the state, in a callback at `DISPATCH_LEVEL` under the StartIo lock. What is not finished is left to the

@@ -1,6 +1,6 @@
 //! `HwFindAdapter`: the registers, the queues' memory, and what the controller is.
 
-use nvme::lifecycle::{ADMIN_ENTRIES, AdminMemory, Controller, Goal, Progress, Settings};
+use nvme::lifecycle::{ADMIN_ENTRIES, AdminMemory, Controller, Failure, Goal, Progress, Settings};
 use nvme::queue::{CompletionQueue, SubmissionQueue};
 use nvme::{PAGE_BYTES, Registers, prp};
 use nvme_spec::command::COMMAND_BYTES;
@@ -8,11 +8,13 @@ use nvme_spec::completion::COMPLETION_BYTES;
 use nvme_spec::registers::INTMS;
 
 use crate::adapter::Adapter;
+use crate::call::Call;
 use crate::io::{IoQueue, MAX_ENTRIES};
+use crate::report;
 use crate::state::{Life, State};
 use crate::storport::{
     Configuration, DmaBlock, Finding, Irql, Limits, MAX_TRANSFER_BYTES, MessageRoutine, Port,
-    RegisterWindow,
+    RegisterWindow, SrbStatus,
 };
 
 /// Why there is no adapter.
@@ -56,11 +58,18 @@ pub(crate) fn find(
         .uncached_extension(configuration, MEMORY_BYTES as u32)
         .ok_or(FindError::Configuration)?;
     let mut state = adapter.state.enter().ok_or(FindError::Configuration)?;
+    adapter.set_stopping(false);
     adapter.admin_lookout.turn_to(None);
     adapter.io_lookout.turn_to(None);
     prepare(&mut state, registers, memory).ok_or(FindError::Configuration)?;
     let masked = !port.msi_x_enabled(configuration);
-    identify(&mut state, port, masked)?;
+    let call = Call {
+        adapter,
+        port,
+        // Where the call is not implemented the system is older, and the IRQL is either: a stall suits both.
+        irql: port.current_irql().unwrap_or(Irql::Dispatch),
+    };
+    identify(&mut state, call, masked)?;
     if masked {
         adapter.mark_line_masked();
     }
@@ -105,18 +114,20 @@ fn prepare(state: &mut State, registers: RegisterWindow, mut memory: DmaBlock) -
     ));
     state.life = Life::Empty;
     state.removed = false;
+    state.unfinished = SrbStatus::NO_HBA;
     state.hmb.start_anew();
     Some(())
 }
 
 /// Brings the controller up as far as Identify goes, and makes its I/O queues of the size that it takes. A controller that
-/// fails is stopped: the port driver takes its memory back. `masked` says that its line interrupt has to be held down.
-fn identify(state: &mut State, port: Port, masked: bool) -> Result<(), FindError> {
-    let identified = reach(state, port, Goal::Identify, masked);
-    if identified.is_err() {
-        let _stopped = reach(state, port, Goal::Disable, masked);
+/// fails is told of and stopped: the port driver takes its memory back. `masked` says that its line interrupt has to be
+/// held down.
+fn identify(state: &mut State, call: Call<'_>, masked: bool) -> Result<(), FindError> {
+    if let Err(failure) = reach(state, call, Goal::Identify, masked) {
+        report::failed(call, failure);
+        let _stopped = reach(state, call, Goal::Disable, masked);
+        return Err(FindError::Controller);
     }
-    identified?;
     let controller = state.controller.as_ref().ok_or(FindError::Controller)?;
     let entries = controller.max_queue_entries().min(MAX_ENTRIES);
     let dstrd = controller.capabilities().dstrd();
@@ -131,25 +142,24 @@ fn identify(state: &mut State, port: Port, masked: bool) -> Result<(), FindError
 }
 
 /// Steps the controller to a goal. Every wait inside has a deadline, so this ends.
-fn reach(state: &mut State, port: Port, goal: Goal, masked: bool) -> Result<(), FindError> {
-    // Where the call is not implemented the system is older, and the IRQL is either: a stall suits both.
-    let irql = port.current_irql().unwrap_or(Irql::Dispatch);
+fn reach(state: &mut State, call: Call<'_>, goal: Goal, masked: bool) -> Result<(), Failure> {
     let (Some(controller), Some(registers)) = (&mut state.controller, &state.registers) else {
-        return Err(FindError::Controller);
+        return Err(Failure::Removed);
     };
+    let now = || call.port.now();
     controller
-        .begin(goal, port.now())
-        .map_err(|_| FindError::Controller)?;
+        .begin(goal, now())
+        .map_err(|_| Failure::QueueMemory)?;
     loop {
         if masked {
             // A reset clears the mask, and nobody handles the interrupt yet.
             registers.write32(INTMS, u32::MAX);
         }
-        match controller.step(registers, &mut state.inventory, port.now()) {
+        match controller.step(registers, &mut state.inventory, now()) {
             Progress::Again { after_us: 0 } => {}
-            Progress::Again { after_us } => port.pause(after_us, irql),
+            Progress::Again { after_us } => call.port.pause(after_us, call.irql),
             Progress::Done => return Ok(()),
-            Progress::Failed(_) => return Err(FindError::Controller),
+            Progress::Failed(failure) => return Err(failure),
         }
     }
 }

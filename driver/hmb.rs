@@ -296,6 +296,11 @@ impl Hmb {
         }
     }
 
+    /// The controller has answered requests.
+    pub(crate) fn answered(&mut self, port: Port) {
+        self.probation.answer(|| port.now());
+    }
+
     /// The controller stopped working. If the memory that it was lent is to blame, it gets less from now on.
     pub(crate) fn suspect(
         &mut self,

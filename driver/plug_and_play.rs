@@ -9,7 +9,13 @@ impl State {
     /// back.
     pub(crate) fn plug_and_play(&mut self, call: Call<'_>, srb: Srb, done: &mut SrbList) {
         match srb.plug_and_play() {
-            Some((PnpAction::Stop | PnpAction::Remove, true)) => {
+            Some((action @ (PnpAction::Stop | PnpAction::Remove), true)) => {
+                // A stopped adapter is found again, and the class driver sends such requests once more.
+                self.unfinished = if action == PnpAction::Stop {
+                    SrbStatus::BUS_RESET
+                } else {
+                    SrbStatus::NO_HBA
+                };
                 self.then_complete.push(srb, SrbStatus::SUCCESS);
                 self.rest(call, Life::Stopped);
                 if !self.is_busy() {
@@ -30,6 +36,7 @@ impl State {
     /// The system says that the device is gone. One that still answers is stopped first: it may still write.
     pub(crate) fn surprise_removal(&mut self, call: Call<'_>, done: &mut SrbList) {
         self.removed = true;
+        self.unfinished = SrbStatus::NO_HBA;
         self.life = Life::Stopped;
         self.confirm_removal(call);
         let in_use = self.hmb.is_lent() || self.outstanding.outstanding() > 0;

@@ -28,8 +28,10 @@ pub(crate) enum AdapterControl {
 
 /// How long a callback that must not sleep waits for the controller, in microseconds.
 const DISPATCH_BUDGET_US: u32 = 500_000;
-/// As above, at DIRQL.
-const DEVICE_BUDGET_US: u32 = 8_000;
+/// As above, at DIRQL. With the wait for the state and the force below it stays under 10 ms.
+const DEVICE_BUDGET_US: u32 = 6_000;
+/// How long a controller that is disabled by force is waited for, in microseconds.
+const FORCE_BUDGET_US: u32 = 2_000;
 
 /// Does what is asked for. What may take longer than the IRQL allows goes on from the timer.
 pub(crate) fn control(adapter: &Adapter, port: Port, control: AdapterControl) {
@@ -44,7 +46,7 @@ pub(crate) fn control(adapter: &Adapter, port: Port, control: AdapterControl) {
     };
     match control {
         AdapterControl::PowerDown { hibernate } => {
-            if let Some(mut state) = adapter.state.enter() {
+            if let Some(mut state) = call.enter() {
                 if hibernate {
                     state.hmb.contents = Contents::Lost;
                 }
@@ -53,23 +55,24 @@ pub(crate) fn control(adapter: &Adapter, port: Port, control: AdapterControl) {
             settle(call);
         }
         AdapterControl::Stop => {
-            if let Some(mut state) = adapter.state.enter() {
-                state.rest(call, Life::Stopped);
+            stop(call);
+            if call.irql == Irql::Device && !is_over(call) {
+                adapter.set_stopping(true);
+                adapter.dpc.issue(port);
             }
-            settle(call);
-            leave_to_dpc(call);
         }
         AdapterControl::SurpriseRemoval => {
             let mut done = SrbList::new();
-            if let Some(mut state) = adapter.state.enter() {
+            if let Some(mut state) = call.enter() {
                 state.surprise_removal(call, &mut done);
             }
             done.complete(port);
             settle(call);
         }
         AdapterControl::PowerUp | AdapterControl::Restart => {
+            adapter.set_stopping(false);
             let mut done = SrbList::new();
-            if let Some(mut state) = adapter.state.enter() {
+            if let Some(mut state) = call.enter() {
                 state.wake(call);
                 if call.irql == Irql::Device {
                     port.tick_after(1);
@@ -90,21 +93,34 @@ fn settle(call: Call<'_>) {
         Irql::Device => DEVICE_BUDGET_US,
     };
     if !call.advance_within(budget_us) {
-        if let Some(mut state) = call.adapter.state.enter() {
+        if let Some(mut state) = call.enter() {
             state.disable(call);
         }
-        call.advance_within(DEVICE_BUDGET_US);
+        call.advance_within(FORCE_BUDGET_US);
     }
 }
 
-/// Memory that is safe to free, but not at this IRQL, is freed by the DPC, if the port driver still runs it.
-fn leave_to_dpc(call: Call<'_>) {
-    let left = call
-        .adapter
-        .state
-        .enter()
-        .is_some_and(|state| state.hmb.is_granted());
-    if left && call.irql == Irql::Device {
-        call.adapter.dpc.issue(call.port);
+/// Brings the adapter to rest for good. What is left of its memory is freed or told where the IRQL allows it.
+fn stop(call: Call<'_>) {
+    if let Some(mut state) = call.enter() {
+        state.rest(call, Life::Stopped);
+    }
+    settle(call);
+    if let Some(mut state) = call.enter() {
+        state.hmb.release(call, Life::Stopped);
+    }
+}
+
+/// Whether a stop has nothing left to do.
+fn is_over(call: Call<'_>) -> bool {
+    call.enter()
+        .is_some_and(|state| !state.is_busy() && !state.hmb.is_granted() && !state.hmb.is_lent())
+}
+
+/// Ends a stop that came at DIRQL and was cut short there, if the port driver still runs DPCs.
+pub(crate) fn end_stop(call: Call<'_>) {
+    if call.adapter.is_stopping() {
+        call.adapter.set_stopping(false);
+        stop(call);
     }
 }

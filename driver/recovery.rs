@@ -21,18 +21,21 @@ pub(crate) fn tick(adapter: &Adapter, port: Port) {
 
 /// `HwStorResetBus`, with the StartIo lock: resets the controller. Requests that it never got come back at once, for the port
 /// driver has waited for them long enough; those that it has come back once it has stopped, not
-/// before: until then it may still read or write their buffers.
-pub(crate) fn reset(adapter: &Adapter, port: Port) {
+/// before: until then it may still read or write their buffers. False when another callback has the adapter for too long.
+pub(crate) fn reset(adapter: &Adapter, port: Port) -> bool {
     let call = Call {
         adapter,
         port,
         irql: Irql::Dispatch,
     };
     let mut done = SrbList::new();
-    if let Some(mut state) = adapter.state.enter() {
+    let entered = call.enter();
+    let reset = entered.is_some();
+    if let Some(mut state) = entered {
         state.return_waiting(&mut done, SrbStatus::BUS_RESET);
         state.recover(call);
         visit(&mut state, call, &mut done);
     }
     done.complete(port);
+    reset
 }

@@ -71,6 +71,8 @@ pub(crate) struct State {
     resets: u8,
     /// The system has announced that the device is gone.
     pub(crate) removed: bool,
+    /// How requests come back that are not finished when the controller comes to rest for good.
+    pub(crate) unfinished: SrbStatus,
     /// Requests that wait until the controller runs.
     waiting: SrbList,
     /// Requests that are completed when the controller has come to rest or runs again.
@@ -91,6 +93,7 @@ impl State {
         stage: Stage::Idle,
         resets: 0,
         removed: false,
+        unfinished: SrbStatus::NO_HBA,
         waiting: SrbList::new(),
         then_complete: SrbList::new(),
     };
@@ -127,7 +130,8 @@ impl State {
                 }
             }
             Life::Waking | Life::Asleep => self.waiting.push(srb, SrbStatus::SUCCESS),
-            Life::Empty | Life::Stopped | Life::Dead => done.push(srb, SrbStatus::NO_HBA),
+            Life::Stopped => done.push(srb, self.unfinished),
+            Life::Empty | Life::Dead => done.push(srb, SrbStatus::NO_HBA),
         }
     }
 
@@ -150,7 +154,11 @@ impl State {
         let (Some(io), Some(registers)) = (&mut self.io, &self.registers) else {
             return false;
         };
+        let before = self.outstanding.outstanding();
         let drained = io.drain(&mut self.outstanding, registers, done);
+        if self.outstanding.outstanding() < before {
+            self.hmb.answered(call.port);
+        }
         self.turn_lookouts(call.adapter);
         match drained {
             Drained::All => {}
@@ -390,6 +398,9 @@ impl State {
             }
             Stage::ShuttingDown | Stage::Disabling => {
                 self.confirm_removal(call);
+                if failure != Failure::Removed {
+                    report::failed(call, failure);
+                }
                 self.at_rest(call, done);
             }
         }
@@ -419,8 +430,8 @@ impl State {
 
     /// Nothing more will come of any request.
     fn give_up(&mut self, done: &mut SrbList) {
-        self.return_outstanding(done, SrbStatus::NO_HBA);
-        self.return_waiting(done, SrbStatus::NO_HBA);
+        self.return_outstanding(done, self.unfinished);
+        self.return_waiting(done, self.unfinished);
         self.then_complete.move_to(done);
     }
 

@@ -16,10 +16,17 @@ fn comes_and_goes(profile: &str) -> HmbReport {
     bed.finish()
 }
 
-/// The adapter refuses to start, in one event or none, and leaves nothing behind.
-fn is_refused(profile: &str) {
-    let (error, report) = Bed::new(profile).start_fails();
+/// The adapter refuses to start, says why in one event, and leaves nothing behind.
+fn is_refused(profile: &str, why: &str) {
+    let mut bed = Bed::new(profile);
+    let error = bed.machine.start_adapter().expect_err("the start fails");
     assert!(matches!(error, MachineError::Start(_)), "{error}");
+    let logged = bed.logged("");
+    assert!(
+        matches!(&logged[..], [event] if event.contains(why)),
+        "{logged:?}"
+    );
+    let report = bed.unloaded();
     assert_eq!(report, HmbReport::default());
 }
 
@@ -58,12 +65,12 @@ rusty_fork_test! {
 
     #[test]
     fn controller_that_takes_longer_than_it_says_is_given_up() {
-        is_refused("hmb,ready=9000,timeout=500");
+        is_refused("hmb,ready=9000,timeout=500", "Controller failed, Reason=3,");
     }
 
     #[test]
     fn controller_with_larger_pages_is_refused() {
-        is_refused("hmb,mpsmin=8K");
+        is_refused("hmb,mpsmin=8K", "Controller failed, Reason=6,");
     }
 
     #[test]

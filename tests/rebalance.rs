@@ -47,6 +47,16 @@ rusty_fork_test! {
     }
 
     #[test]
+    fn announced_while_the_miniport_has_requests() {
+        moves("hmb", &[Interrupts::Messages; 3], true);
+    }
+
+    #[test]
+    fn announced_while_the_miniport_has_requests_with_a_stop_at_dirql() {
+        moves("hmb,stop=dirql", &[Interrupts::Messages], true);
+    }
+
+    #[test]
     fn with_a_stop_at_dirql() {
         moves("hmb,stop=dirql", &[Interrupts::Messages], false);
     }

@@ -288,8 +288,7 @@ unsafe extern "C" fn reset_bus(extension: PVOID, _path: ULONG) -> BOOLEAN {
     let Some((adapter, port)) = (unsafe { adapter(extension) }) else {
         return 0;
     };
-    recovery::reset(adapter, port);
-    1
+    BOOLEAN::from(recovery::reset(adapter, port))
 }
 
 /// `HwStorAdapterControl`. `PASSIVE_LEVEL` for the query, up to `DISPATCH_LEVEL` for power, DIRQL for stop and restart.

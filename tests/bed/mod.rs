@@ -8,8 +8,7 @@ use portbed::cli::profile::Selection;
 use portbed::controller::{Controller, ModelController};
 use portbed::journal::{Event, Journal, Who};
 use portbed::machine::{
-    Clock, Completed, Data, HmbReport, LogicalUnit, Machine, MachineError, MachineOptions, Request,
-    Token,
+    Clock, Completed, Data, HmbReport, LogicalUnit, Machine, MachineOptions, Request, Token,
 };
 
 use nvme_model::Media;
@@ -220,12 +219,6 @@ impl Bed {
     pub fn pulled(mut self) -> HmbReport {
         self.machine.surprise_remove().expect("the adapter goes");
         self.unloaded()
-    }
-
-    /// Unloads the driver after a start that failed.
-    pub fn start_fails(mut self) -> (MachineError, HmbReport) {
-        let error = self.machine.start_adapter().expect_err("the start fails");
-        (error, self.unloaded())
     }
 
     /// Unloads the driver after its adapter is gone, and holds it to every rule.

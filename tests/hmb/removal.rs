@@ -83,4 +83,20 @@ rusty_fork_test! {
         assert_eq!((report.disabled, report.freed), (0, 1));
         assert_all_returned(&report);
     }
+
+    #[test]
+    fn stop_at_dirql_goes_on_from_the_dpc_when_the_controller_is_slow() {
+        let (bed, _) = Bed::started("hmb,pnp=off,stop=dirql,disable=never,ready=100");
+        let report = bed.finish();
+        assert_eq!((report.disabled, report.freed), (0, 1));
+        assert_all_returned(&report);
+    }
+
+    #[test]
+    fn stop_at_dirql_tells_from_the_dpc_what_it_has_to_keep() {
+        let (mut bed, _) = Bed::started("hmb,pnp=off,stop=dirql,disable=never,reset=never");
+        bed.machine.stop_and_remove().expect("the stop comes to its end");
+        assert_eq!(number(&the_event(&bed, "HMB retained"), "Bytes"), 64 * MIB);
+        assert_all_retained(&bed.unloaded());
+    }
 }

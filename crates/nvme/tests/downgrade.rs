@@ -95,6 +95,32 @@ fn one_silence_is_an_accident() {
 }
 
 #[test]
+fn a_reset_of_a_controller_that_answers_is_no_silence() {
+    let mut probation = Probation::NONE;
+    for at in [0, 10, 20, 30] {
+        probation.begin(second(at));
+        for _ in 0..200 {
+            probation.answer(|| second(at + 5));
+        }
+        assert!(!probation.ends_with(Symptom::Silent, second(at + 5)));
+    }
+}
+
+#[test]
+fn the_last_answer_is_known_by_samples() {
+    let mut probation = Probation::NONE;
+    probation.begin(second(0));
+    let looked = core::cell::Cell::new(0);
+    for _ in 0..6400 {
+        probation.answer(|| {
+            looked.set(looked.get() + 1);
+            second(1)
+        });
+    }
+    assert_eq!(looked.get(), 64 + 99);
+}
+
+#[test]
 fn silences_far_from_each_other_are_accidents() {
     let mut probation = Probation::NONE;
     probation.begin(second(0));

@@ -74,7 +74,8 @@ impl Downgrade {
 pub enum Symptom {
     /// It says that it has failed, or does what no working controller does.
     Dead,
-    /// It was reset because requests did not come back. That may have other reasons, and somebody may have asked for it.
+    /// It was to be reset while it had requests. If it has answered none for a while, they did not come back; else somebody
+    /// just asked for it.
     Silent,
 }
 
@@ -82,6 +83,9 @@ pub enum Symptom {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Probation {
     since: Option<Instant>,
+    /// When it answered last, as far as that was looked at.
+    answered: Option<Instant>,
+    answers: u32,
     /// How often in a row it was silent soon after it was lent memory.
     silences: u8,
 }
@@ -89,29 +93,51 @@ pub struct Probation {
 impl Probation {
     /// How long it lasts, in microseconds.
     pub const US: u64 = 60_000_000;
+    /// How long a controller has to be silent, in microseconds.
+    pub const SILENCE_US: u64 = 1_000_000;
+    /// The time is looked at for the first answers, and then for one of so many: that is often enough, and costs little.
+    const SAMPLE: u32 = 64;
     /// So many silences in a row are no accident.
     const SILENCES: u8 = 2;
 
     /// No suspicion.
     pub const NONE: Self = Self {
         since: None,
+        answered: None,
+        answers: 0,
         silences: 0,
     };
 
     /// The controller was lent memory.
     pub const fn begin(&mut self, now: Instant) {
         self.since = Some(now);
+        self.answered = None;
+        self.answers = 0;
+    }
+
+    /// The controller has answered requests.
+    pub fn answer(&mut self, now: impl FnOnce() -> Instant) {
+        if self.since.is_some() {
+            let sampled = self.answers < Self::SAMPLE || self.answers.is_multiple_of(Self::SAMPLE);
+            self.answers = self.answers.wrapping_add(1);
+            if sampled {
+                self.answered = Some(now());
+            }
+        }
     }
 
     /// Ends it with a symptom. True when the memory is to blame.
     pub fn ends_with(&mut self, symptom: Symptom, now: Instant) -> bool {
-        let soon = self
-            .since
-            .take()
-            .is_some_and(|since| now.us_since(since) < Self::US);
-        self.silences = match symptom {
-            Symptom::Silent if soon => self.silences.saturating_add(1),
-            _ => 0,
+        let Some(since) = self.since.take() else {
+            return false;
+        };
+        let soon = now.us_since(since) < Self::US;
+        let heard = self.answered.unwrap_or(since);
+        let silent = symptom == Symptom::Silent && now.us_since(heard) >= Self::SILENCE_US;
+        self.silences = if silent && soon {
+            self.silences.saturating_add(1)
+        } else {
+            0
         };
         let blamed = soon && (symptom == Symptom::Dead || self.silences >= Self::SILENCES);
         if blamed {
