@@ -26,12 +26,11 @@ pub(crate) enum AdapterControl {
     SurpriseRemoval,
 }
 
-/// How long a callback that must not sleep waits for the controller, in microseconds.
-const DISPATCH_BUDGET_US: u32 = 500_000;
-/// As above, at DIRQL. With the wait for the state and the force below it stays under 10 ms.
-const DEVICE_BUDGET_US: u32 = 6_000;
-/// How long a controller that is disabled by force is waited for, in microseconds.
-const FORCE_BUDGET_US: u32 = 2_000;
+/// How long a callback that must not sleep waits for the controller, in microseconds: for an orderly rest, and then for one
+/// by force.
+const DISPATCH_BUDGETS_US: [u32; 2] = [500_000, 500_000];
+/// As above, at DIRQL. With the wait for the state it stays under 10 ms; what is left is the DPC's.
+const DEVICE_BUDGETS_US: [u32; 2] = [6_000, 2_000];
 
 /// Does what is asked for. What may take longer than the IRQL allows goes on from the timer.
 pub(crate) fn control(adapter: &Adapter, port: Port, control: AdapterControl) {
@@ -87,16 +86,16 @@ pub(crate) fn control(adapter: &Adapter, port: Port, control: AdapterControl) {
 
 /// Waits until the controller is at rest, within what the IRQL allows; then it is stopped by force.
 fn settle(call: Call<'_>) {
-    let budget_us = match call.irql {
+    let [orderly_us, forced_us] = match call.irql {
         Irql::Passive => return call.advance_to_end(),
-        Irql::Dispatch => DISPATCH_BUDGET_US,
-        Irql::Device => DEVICE_BUDGET_US,
+        Irql::Dispatch => DISPATCH_BUDGETS_US,
+        Irql::Device => DEVICE_BUDGETS_US,
     };
-    if !call.advance_within(budget_us) {
+    if !call.advance_within(orderly_us) {
         if let Some(mut state) = call.enter() {
             state.disable(call);
         }
-        call.advance_within(FORCE_BUDGET_US);
+        call.advance_within(forced_us);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use nvme::hmb::{Policy, Symptom};
 use nvme::lifecycle::{Controller, Failure, Goal, Inventory, Progress, QueueMemory, Shutdown};
-use nvme_spec::command::AdminOpcode;
 
 use crate::adapter::Adapter;
 use crate::call::Call;
@@ -31,7 +30,7 @@ pub(crate) enum Life {
 
 /// Where the controller is being taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Stage {
+pub(crate) enum Stage {
     /// Nowhere.
     Idle,
     /// Reset, on the way to running.
@@ -66,7 +65,7 @@ pub(crate) struct State {
     pub(crate) policy: Option<Policy>,
     pub(crate) life: Life,
     pub(crate) outstanding: Outstanding,
-    stage: Stage,
+    pub(crate) stage: Stage,
     /// Resets since the controller last ran.
     resets: u8,
     /// The system has announced that the device is gone.
@@ -200,46 +199,6 @@ impl State {
         }
     }
 
-    /// As somebody asks for it: resets the controller and brings it back. False where it is not in use: then there is
-    /// nothing to reset.
-    pub(crate) fn recover(&mut self, call: Call<'_>) -> bool {
-        let failed = match (&self.controller, &self.registers) {
-            (Some(controller), Some(registers)) => controller.has_failed(registers),
-            _ => false,
-        };
-        if failed {
-            self.suspect(call, Symptom::Dead);
-        } else if self.outstanding.outstanding() > 0 {
-            self.suspect(call, Symptom::Silent);
-        }
-        if self.stage == Stage::Lending {
-            // It is reset before it answered, or the next lending would hold its requests up as long.
-            let failure = Failure::TimedOut(AdminOpcode::SET_FEATURES);
-            self.hmb
-                .not_enabled(call, self.controller.as_ref(), failure);
-        }
-        self.reset(call)
-    }
-
-    /// The controller does not work: its Host Memory Buffer may be why.
-    fn suspect(&mut self, call: Call<'_>, symptom: Symptom) {
-        if self.life == Life::Running {
-            self.hmb.suspect(call, self.controller.as_ref(), symptom);
-        }
-    }
-
-    /// Resets the controller; what it had in hand comes back as reset.
-    fn reset(&mut self, call: Call<'_>) -> bool {
-        if !matches!(self.life, Life::Running | Life::Waking) {
-            return false;
-        }
-        self.life = Life::Waking;
-        if self.stage != Stage::Resetting {
-            self.begin(call, Goal::Reset, Stage::Resetting);
-        }
-        true
-    }
-
     /// Wakes a controller that lost its power or was disabled.
     pub(crate) fn wake(&mut self, call: Call<'_>) {
         if matches!(self.life, Life::Asleep | Life::Stopped) && !self.removed {
@@ -270,7 +229,7 @@ impl State {
         self.begin(call, Goal::Disable, Stage::Disabling)
     }
 
-    fn begin(&mut self, call: Call<'_>, goal: Goal, stage: Stage) -> bool {
+    pub(crate) fn begin(&mut self, call: Call<'_>, goal: Goal, stage: Stage) -> bool {
         let begun = self
             .controller
             .as_mut()

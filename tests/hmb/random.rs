@@ -151,6 +151,23 @@ fn lives_well(profile: &str) -> bool {
     .expect("a process")
 }
 
+/// Lives that went wrong once.
+const LESSONS: [&str; 3] = [
+    // The flush before D3 is given up when the controller dies of it, and was still the miniport's at D3.
+    "plain,dies=command:19,death=fatal,late=100",
+    // The power went before a controller that had been disabled by force was still.
+    "hmb,disable=never",
+    // Of a controller that cannot be stopped nothing can be asked when the power goes.
+    "hmb,disable=fails,reset=never",
+];
+
+#[test]
+fn lives_that_went_wrong_once_go_well() {
+    for profile in LESSONS {
+        assert!(lives_well(profile), "cargo run -- run --profile {profile}");
+    }
+}
+
 proptest! {
     #![proptest_config(Config { cases: CASES, failure_persistence: None, ..Config::default() })]
 

@@ -112,7 +112,9 @@ pub enum CannotRun {
     #[error(transparent)]
     Disk(#[from] BackingError),
     /// The stream would write over data.
-    #[error("{0} is not to be written to: only reads are possible, --rw read or randread")]
+    #[error(
+        "{0} is not blank, or is only to be read: only reads are possible, --rw read or randread"
+    )]
     WouldOverwrite(String),
     /// No controller of this profile takes such requests.
     #[error("--bs: whole blocks of {block_bytes} bytes are needed, and not more than mdts")]

@@ -182,10 +182,7 @@ fn an_option_that_is_not_understood_is_refused() {
     place.refuses(&["--profile", "qemu:mdts=4"], "qemu:");
     let qemu = ["--controller", "qemu", "--qemu", "/bin/true"];
     place.refuses(&qemu, "/bin/true is no qemu");
-    place.refuses(
-        &["--controller", "vfio:0000:01:00.0"],
-        "not available in this version",
-    );
+    place.refuses(&["--controller", "vfio:0000:01:00.0"], "--yes-destroy-data");
     place.refuses(&["--controller", "nvme"], "no such controller");
     place.refuses(&["faults"], "faults");
     place.refuses(&["io", "--rw", "trim"], "randrw");

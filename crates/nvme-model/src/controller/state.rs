@@ -215,9 +215,14 @@ impl Controller {
         bus.note("shutdown complete".to_owned());
     }
 
+    /// Whether the host can do anything: not behind a link that is down, and not where RDY never clears.
+    fn listens(&self) -> bool {
+        !self.mortality.is_gone() && self.profile.resets
+    }
+
     /// Power is about to go. Of a controller that does not listen nothing can be asked.
     pub(super) fn judge_power_off(&self, bus: &mut dyn Bus) {
-        if self.mortality.is_gone() || !self.profile.resets {
+        if !self.listens() {
             return;
         }
         let complete = self.registers.csts.shst() == ShutdownStatus::COMPLETE;
@@ -230,6 +235,9 @@ impl Controller {
 
     /// The function is about to enter D3.
     pub(super) fn judge_d3(&self, bus: &mut dyn Bus) {
+        if !self.listens() {
+            return;
+        }
         bus.judge(Rule::HmbBeforePowerOff, !self.hmb.is_enabled(), &|| {
             "the Host Memory Buffer is enabled".to_owned()
         });

@@ -231,6 +231,8 @@ impl Machine {
             .run_until(move |state| state.slots[adapter].port.queues.unanswered() == 0)?;
         let flushes = self.begin_flush()?;
         self.await_all(&flushes)?;
+        // One that was given up may still be the miniport's.
+        self.await_outstanding()?;
         self.core.run_until(move |state| state.quiet(adapter))?;
         Ok(())
     }
