@@ -14,6 +14,7 @@ pub mod machine;
 pub mod memory;
 pub mod ntoskrnl;
 mod pages;
+mod pci;
 mod port;
 pub mod report;
 pub mod rules;

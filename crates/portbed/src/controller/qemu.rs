@@ -31,11 +31,11 @@ use self::process::{GuestMemory, Parts, Process};
 use self::slot::Function;
 use super::{Controller, HmbView, Identity};
 use crate::memory::PhysicalMemory;
+use crate::pci;
 pub use profile::QemuProfile;
 pub use program::{Program, ProgramError};
 
 /// The power state in PMCSR, and where PMCSR is in its capability.
-const POWER_STATE: u32 = 0x3;
 const POWER_CONTROL: u16 = 4;
 
 /// Where BAR0 is put: QEMU has nothing else there, and no RAM between 2 and 4 GiB.
@@ -317,7 +317,7 @@ impl Controller for QemuController {
             (_, Power::D3Cold) => self.end(),
             (_, to) => {
                 if let Some(at) = self.power_capability {
-                    let state = if to == Power::D0 { 0 } else { POWER_STATE };
+                    let state = if to == Power::D0 { 0 } else { pci::POWER_STATE };
                     let at = at + POWER_CONTROL;
                     self.config(Function::Controller, at, 2, Some(state));
                 }

@@ -30,15 +30,11 @@ use self::messages::Messages;
 use super::{Controller, HmbView, Identity, Iommu};
 use crate::journal::Journal;
 use crate::memory::PhysicalMemory;
+use crate::pci;
 pub use address::PciAddress;
 pub use client::{NamespaceSize, NvmeClient};
 pub use error::VfioError;
 pub use function::VfioFunction;
-
-/// Offsets in configuration space, and identifiers of capabilities there.
-const CAPABILITIES: u16 = 0x34;
-const CAPABILITY_POWER: u32 = 0x01;
-const POWER_STATE: u32 = 0x3;
 
 /// Steps of virtual time while the machine waits: short after something happened, longer as nothing does.
 const SHORT_STEP_NS: u64 = 20_000;
@@ -74,7 +70,7 @@ impl VfioController {
     /// The controller of `function`, which identifies as `identity`; what happens to its memory is told in `journal`.
     pub fn new(function: Arc<VfioFunction>, identity: Identity, journal: Journal) -> Self {
         let now = Instant::now();
-        let power_capability = capability(&function, CAPABILITY_POWER);
+        let power_capability = function.capability(pci::POWER);
         let messages = Messages::new(&function);
         Self {
             function,
@@ -259,7 +255,7 @@ impl Controller for VfioController {
             dma.fall_asleep();
         }
         if let Some(at) = self.power_capability {
-            let state = if to == Power::D0 { 0 } else { POWER_STATE };
+            let state = if to == Power::D0 { 0 } else { pci::POWER_STATE };
             self.function.config_write(at + 4, 2, state);
         }
         if to == Power::D0 {
@@ -290,17 +286,4 @@ impl Controller for VfioController {
         self.look();
         self.admin.borrow().hmb().clone()
     }
-}
-
-/// Where the function has a capability.
-fn capability(function: &VfioFunction, id: u32) -> Option<u16> {
-    let mut at = function.config_read(CAPABILITIES, 1) as u16 & 0xFC;
-    for _ in 0..48 {
-        let header = function.config_read(at, 2);
-        if at == 0 || header & 0xFF == id {
-            break;
-        }
-        at = (header >> 8) as u16 & 0xFC;
-    }
-    (at != 0).then_some(at)
 }

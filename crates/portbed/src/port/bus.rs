@@ -4,16 +4,13 @@ use super::call::Call;
 use crate::abi::callback;
 use crate::controller::{Controller, Wiring};
 use crate::machine::Interrupts;
+use crate::pci;
 use crate::rules::port as rules;
 use crate::schedule::irql::DISPATCH;
 use crate::schedule::{Callback, Cpu};
 
 /// `BUS_DATA_TYPE`: PCI configuration space.
 const PCI_CONFIGURATION: u32 = 4;
-/// The pointer to the first capability.
-const CAPABILITIES: u16 = 0x34;
-/// The identifier of the MSI-X capability.
-const MSI_X: u32 = 0x11;
 /// MSI-X message control, enable bit, in the upper half of the first dword.
 const MSI_X_ENABLE: u32 = 1 << 31;
 /// Where interrupt messages go on x64.
@@ -29,23 +26,13 @@ struct MsiX {
 }
 
 fn msi_x(controller: &dyn Controller) -> Option<MsiX> {
-    let mut capability = controller.config_read(CAPABILITIES, 1) as u16 & 0xFC;
-    for _ in 0..48 {
-        if capability == 0 {
-            return None;
-        }
-        let header = controller.config_read(capability, 4);
-        if header & 0xFF == MSI_X {
-            let table = controller.config_read(capability + 4, 4);
-            return Some(MsiX {
-                capability,
-                vectors: (header >> 16 & 0x7FF) + 1,
-                table_offset: u64::from(table & !7),
-            });
-        }
-        capability = (header >> 8) as u16 & 0xFC;
-    }
-    None
+    let read = |offset, bytes| controller.config_read(offset, bytes);
+    let capability = pci::capability(read, pci::MSI_X)?;
+    Some(MsiX {
+        capability,
+        vectors: (read(capability, 4) >> 16 & 0x7FF) + 1,
+        table_offset: u64::from(read(capability + 4, 4) & !7),
+    })
 }
 
 /// Decides how many messages the adapter gets, as plug and play does before the adapter is found.

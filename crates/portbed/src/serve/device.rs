@@ -7,6 +7,7 @@ use super::client_memory::ClientMemory;
 use super::interrupts::{Change, Interrupts};
 use super::message::RegionInfo;
 use crate::journal::{Event, Who};
+use crate::pci;
 use crate::rules::{Judge, of_controller, port as rules};
 use crate::timeline::Timeline;
 
@@ -17,10 +18,7 @@ const CONFIG: u32 = 7;
 const CONFIG_BYTES: u64 = 4096;
 const READ_AND_WRITE: u32 = 3;
 
-/// In configuration space: where capabilities begin, and their identifiers.
-const CAPABILITIES: u16 = 0x34;
-const MSIX: u32 = 0x11;
-const EXPRESS: u32 = 0x10;
+/// In the capabilities of the function: MSI-X is switched on, and a reset is asked for.
 const MSIX_ENABLE: u32 = 1 << 15;
 const FUNCTION_RESET: u32 = 1 << 15;
 
@@ -141,7 +139,7 @@ impl Device {
 
     /// Resets the function.
     pub fn reset(&mut self) {
-        if let Some(express) = self.capability(EXPRESS) {
+        if let Some(express) = self.capability(pci::EXPRESS) {
             self.config_write(express + 8, 2, FUNCTION_RESET);
         }
     }
@@ -203,7 +201,7 @@ impl Device {
             Change::MessagesOn => Some(MSIX_ENABLE),
             Change::MessagesOff => Some(0),
         };
-        if let (Some(enable), Some(msix)) = (enable, self.capability(MSIX)) {
+        if let (Some(enable), Some(msix)) = (enable, self.capability(pci::MSI_X)) {
             let control = self.controller.config_read(msix + 2, 2);
             self.config_write(msix + 2, 2, control & !MSIX_ENABLE | enable);
         }
@@ -227,13 +225,10 @@ impl Device {
 
     /// Where a capability lies in configuration space.
     fn capability(&self, wanted: u32) -> Option<u16> {
-        let read = |offset| self.controller.config_read(offset, 1);
-        let next = |at: &u16| Some(read(at + 1) as u16);
-        // The space has no room for more of them.
-        std::iter::successors(Some(read(CAPABILITIES) as u16), next)
-            .take(48)
-            .take_while(|at| *at != 0)
-            .find(|at| read(*at) == wanted)
+        pci::capability(
+            |offset, bytes| self.controller.config_read(offset, bytes),
+            wanted,
+        )
     }
 }
 

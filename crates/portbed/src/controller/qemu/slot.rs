@@ -6,6 +6,7 @@ use nvme_model::Power;
 use serde_json::json;
 
 use super::{BAR_ADDRESS, QemuController};
+use crate::pci;
 
 /// Ports through which configuration space is reached.
 const CONFIG_ADDRESS: u16 = 0xCF8;
@@ -16,17 +17,11 @@ const ROOT_PORT: u32 = 0x8000_0000 | 4 << 11;
 const CONTROLLER_FUNCTION: u32 = 0x8000_0000 | 1 << 16;
 
 /// Offsets in configuration space, and what the registers there hold.
-const COMMAND: u16 = 0x04;
 const MEMORY_AND_BUS_MASTER: u32 = 0x6;
 const CLASS: u16 = 0x08;
-const CLASS_NVME: u32 = 0x01_0802;
 const BAR0: u16 = 0x10;
 const BUS_NUMBERS: u16 = 0x18;
 const MEMORY_WINDOW: u16 = 0x20;
-const CAPABILITIES: u16 = 0x34;
-const CAPABILITY_POWER: u32 = 0x01;
-const CAPABILITY_EXPRESS: u32 = 0x10;
-const CAPABILITY_MSI_X: u32 = 0x11;
 
 /// Message Control of the MSI-X capability, and in it the switches of all vectors.
 const MSI_X_CONTROL: u16 = 2;
@@ -78,15 +73,10 @@ impl QemuController {
     }
 
     fn capability(&self, function: Function, id: u32) -> Option<u16> {
-        let mut at = self.config(function, CAPABILITIES, 1, None) as u16 & 0xFC;
-        for _ in 0..48 {
-            let header = self.config(function, at, 2, None);
-            if at == 0 || header & 0xFF == id {
-                break;
-            }
-            at = (header >> 8) as u16 & 0xFC;
-        }
-        (at != 0).then_some(at)
+        pci::capability(
+            |offset, bytes| self.config(function, offset, bytes, None),
+            id,
+        )
     }
 
     /// Does what firmware does with the root port: numbers the bus behind it, and gives it the addresses of a BAR.
@@ -96,7 +86,7 @@ impl QemuController {
         // Base and limit of the window, the upper 12 bits of their lower halves: one mebibyte.
         let window = BAR_ADDRESS as u32 >> 16;
         self.config(port, MEMORY_WINDOW, 4, Some(window << 16 | window));
-        self.config(port, COMMAND, 2, Some(MEMORY_AND_BUS_MASTER));
+        self.config(port, pci::COMMAND, 2, Some(MEMORY_AND_BUS_MASTER));
     }
 
     /// Does what firmware does with the controller: places its BAR and enables it.
@@ -107,10 +97,10 @@ impl QemuController {
         let sizing = self.config(controller, BAR0, 4, None) & !0xF;
         self.config(controller, BAR0, 4, Some(BAR_ADDRESS as u32));
         self.config(controller, BAR0 + 4, 4, Some((BAR_ADDRESS >> 32) as u32));
-        self.config(controller, COMMAND, 2, Some(MEMORY_AND_BUS_MASTER));
+        self.config(controller, pci::COMMAND, 2, Some(MEMORY_AND_BUS_MASTER));
         self.bar_bytes = u64::from(sizing.wrapping_neg());
-        self.power_capability = self.capability(controller, CAPABILITY_POWER);
-        self.msi_x_capability = self.capability(controller, CAPABILITY_MSI_X);
+        self.power_capability = self.capability(controller, pci::POWER);
+        self.msi_x_capability = self.capability(controller, pci::MSI_X);
         if let (Some(at), Some(mut messages)) = (self.msi_x_capability, self.messages.take()) {
             let vectors = u64::from(self.config(controller, at + 2, 2, None) & 0x7FF) + 1;
             let table = u64::from(self.config(controller, at + 4, 4, None) & !7);
@@ -121,7 +111,7 @@ impl QemuController {
         self.commands.restart(capabilities);
         match self.failure.borrow().clone() {
             Some(failure) => Err(Error::other(failure)),
-            None if class == CLASS_NVME => Ok(()),
+            None if class == pci::CLASS_NVME => Ok(()),
             None => Err(Error::other("QEMU shows no NVMe controller")),
         }
     }
@@ -165,7 +155,7 @@ impl QemuController {
 
     fn set_slot(&self, power: u32) {
         let port = Function::RootPort;
-        let Some(express) = self.capability(port, CAPABILITY_EXPRESS) else {
+        let Some(express) = self.capability(port, pci::EXPRESS) else {
             return;
         };
         let at = express + SLOT_CONTROL;

@@ -19,6 +19,7 @@ use super::dma::Tables;
 use super::error::VfioError;
 use super::host::Host;
 use crate::pages::{Access, Pages};
+use crate::pci;
 
 /// Request numbers that carry no size (Linux, `linux/vfio.h`).
 const fn request(number: u32) -> libc::c_ulong {
@@ -27,8 +28,7 @@ const fn request(number: u32) -> libc::c_ulong {
 const DEVICE_RESET: libc::c_ulong = request(11);
 const MAP_DMA: libc::c_ulong = request(13);
 
-/// Offsets in configuration space, and what the register there holds.
-const COMMAND: u16 = 0x04;
+/// What the command register holds.
 const MEMORY_AND_BUS_MASTER: u16 = 0x6;
 
 /// An NVMe controller of this machine, out of the hands of its kernel.
@@ -98,8 +98,8 @@ impl VfioFunction {
     pub(super) fn reset(&self) -> io::Result<()> {
         // SAFETY: the request has no argument, and changes the device only.
         succeeded(unsafe { libc::ioctl(self.device.as_raw_fd(), DEVICE_RESET) })?;
-        let command = self.config_read(COMMAND, 2) as u16 | MEMORY_AND_BUS_MASTER;
-        self.config_write(COMMAND, 2, u32::from(command));
+        let command = self.config_read(pci::COMMAND, 2) as u16 | MEMORY_AND_BUS_MASTER;
+        self.config_write(pci::COMMAND, 2, u32::from(command));
         Ok(())
     }
 
@@ -115,6 +115,11 @@ impl VfioFunction {
             2 => value & 0xFFFF,
             _ => value,
         }
+    }
+
+    /// Where the function has a capability.
+    pub(super) fn capability(&self, id: u32) -> Option<u16> {
+        pci::capability(|offset, bytes| self.config_read(offset, bytes), id)
     }
 
     /// Writes 1, 2 or 4 bytes of configuration space, as far as the system lets it be written.

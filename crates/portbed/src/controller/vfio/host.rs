@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::address::PciAddress;
 use super::error::VfioError;
+use crate::pci;
 
-/// Class, subclass and programming interface of an NVMe controller.
-const CLASS_NVME: u32 = 0x01_0802;
 /// Class and subclass of a bridge between PCI buses.
 const CLASS_BRIDGE: u32 = 0x0604;
 /// The driver that a function has to be bound to.
@@ -48,7 +47,7 @@ impl Host {
             return Err(VfioError::Absent(address));
         }
         let class = class(&folder);
-        if class != Some(CLASS_NVME) {
+        if class != Some(pci::CLASS_NVME) {
             let class = class.unwrap_or_default();
             return Err(VfioError::OtherClass { address, class });
         }

@@ -8,11 +8,9 @@ use std::time::Duration;
 
 use vmm_sys_util::eventfd::EventFd;
 
-use super::capability;
 use super::function::VfioFunction;
+use crate::pci;
 
-/// The identifier of the capability.
-const CAPABILITY: u32 = 0x11;
 /// Bytes of an entry of the message table, and where in it the mask bit is.
 const ENTRY_BYTES: u64 = 16;
 const ENTRY_CONTROL: u64 = 12;
@@ -39,7 +37,7 @@ pub(super) struct Messages {
 impl Messages {
     /// The messages of `function`, none of them connected.
     pub(super) fn new(function: &VfioFunction) -> Self {
-        let Some(at) = capability(function, CAPABILITY) else {
+        let Some(at) = function.capability(pci::MSI_X) else {
             return Self::at(0, 0..0, 0);
         };
         let vectors = u64::from(function.config_read(at + 2, 2) & 0x7FF) + 1;
