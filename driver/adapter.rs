@@ -1,8 +1,6 @@
 //! One adapter: everything that lives in its device extension.
 
-use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
-
-use nvme::hmb::Downgrade;
+use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use crate::state::State;
 use crate::storport::{Dpc, Guarded, HmbStore, Lookout, Published, RegisterWindow};
@@ -28,11 +26,7 @@ pub(crate) struct Adapter {
     messages: AtomicU16,
     line_masked: AtomicBool,
     stopping: AtomicBool,
-    downgrade: [AtomicU64; DOWNGRADE_WORDS],
 }
-
-/// The words of a record.
-const DOWNGRADE_WORDS: usize = Downgrade::RECORD_BYTES / size_of::<u64>();
 
 impl Adapter {
     /// A new adapter. A constant: it is copied from the image, because it is far larger than a kernel stack.
@@ -52,7 +46,6 @@ impl Adapter {
         messages: AtomicU16::new(0),
         line_masked: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
-        downgrade: [const { AtomicU64::new(0) }; DOWNGRADE_WORDS],
     };
 
     /// True the first time: a DPC object is initialised once.
@@ -67,24 +60,6 @@ impl Adapter {
 
     pub(crate) fn set_messages(&self, messages: u16) {
         self.messages.store(messages, Ordering::Relaxed);
-    }
-
-    /// The record to write down. One that is put together from two is for a firmware that no controller has, or right.
-    pub(crate) fn downgrade(&self) -> [u8; Downgrade::RECORD_BYTES] {
-        let mut record = [0; Downgrade::RECORD_BYTES];
-        let words = self.downgrade.iter();
-        let bytes = words.flat_map(|word| word.load(Ordering::Acquire).to_le_bytes());
-        for (to, from) in record.iter_mut().zip(bytes) {
-            *to = from;
-        }
-        record
-    }
-
-    pub(crate) fn set_downgrade(&self, record: [u8; Downgrade::RECORD_BYTES]) {
-        let (words, _) = record.as_chunks();
-        for (to, from) in self.downgrade.iter().zip(words) {
-            to.store(u64::from_le_bytes(*from), Ordering::Release);
-        }
     }
 
     /// Whether a stop was cut short by the IRQL that it came at, so that the DPC has to end it.

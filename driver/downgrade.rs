@@ -19,16 +19,21 @@ pub(crate) fn read(port: Port, firmware: [u8; 8]) -> Option<Downgrade> {
         .find_map(|record| Downgrade::from_record(record, firmware))
 }
 
-/// Has a downgrade written down, at the IRQL that this needs. Where that cannot be had, it holds until the adapter starts
-/// anew.
-pub(crate) fn remember(call: Call<'_>, downgrade: &Downgrade) {
-    call.adapter.set_downgrade(downgrade.to_record());
-    if call.irql != Irql::Device {
-        let _not_now = call.port.write_down();
-    }
+/// Has the downgrade written down, at the IRQL that this needs. Where that cannot be had, it holds until the adapter starts
+/// anew. IRQL <= `DISPATCH_LEVEL`.
+pub(crate) fn remember(port: Port) {
+    let _not_now = port.write_down();
 }
 
 /// Writes down what is to be remembered. `PASSIVE_LEVEL`.
 pub(crate) fn write(adapter: &Adapter, port: Port) {
-    let _not_kept = port.set_adapter_record(NAME, adapter.downgrade());
+    let call = Call {
+        adapter,
+        port,
+        irql: Irql::Passive,
+    };
+    let downgrade = call.enter().and_then(|state| state.hmb.downgrade);
+    if let Some(downgrade) = downgrade {
+        let _not_kept = port.set_adapter_record(NAME, downgrade.to_record());
+    }
 }

@@ -279,8 +279,8 @@ impl Hmb {
             Memory::Lent(lent) => {
                 if over && !mem::replace(&mut self.retained, true) {
                     // Ranges that the controller was not offered are kept with the others: a grant is freed as a whole.
-                    let bytes = granted_bytes(lent.ranges());
-                    let ranges = granted_count(lent.ranges());
+                    let bytes = lent.ranges().bytes();
+                    let ranges = lent.ranges().count() as u64;
                     call.port.log(&Event {
                         id: event_id::RETAINED,
                         level: Level::Error,
@@ -324,10 +324,10 @@ impl Hmb {
             info.firmware.0,
         );
         self.downgrade = Some(downgrade);
-        downgrade::remember(call, &downgrade);
         if call.irql == Irql::Device {
             return;
         }
+        downgrade::remember(call.port);
         call.port.log(&Event {
             id: event_id::DOWNGRADED,
             level: Level::Warning,
@@ -365,7 +365,7 @@ impl Hmb {
             text: text!("HMB lent"),
             parameters: Parameters::Eight(&[
                 (text!("AskedBytes"), self.asked_bytes),
-                (text!("GrantedBytes"), granted_bytes(ranges)),
+                (text!("GrantedBytes"), ranges.bytes()),
                 (text!("LentBytes"), lent.offered_bytes()),
                 (text!("Ranges"), u64::from(lent.descriptors())),
                 (text!("MinimumBytes"), needs.minimum_bytes),
@@ -397,7 +397,7 @@ impl Hmb {
         let granted = match &self.memory {
             Memory::None => 0,
             Memory::Granted(granted) => granted.bytes(),
-            Memory::Lent(lent) => granted_bytes(lent.ranges()),
+            Memory::Lent(lent) => lent.ranges().bytes(),
         };
         self.not_lent(call, &needs, why, status, granted);
         self.release(call, Life::Running);
@@ -474,16 +474,6 @@ fn taken_back(call: Call<'_>, granted: &Granted<HmbRanges>) {
             (text!("Ranges"), granted.count() as u64),
         ]),
     });
-}
-
-fn granted_bytes(ranges: &HmbRanges) -> u64 {
-    (0..)
-        .map_while(|index| ranges.range(index))
-        .fold(0, |sum, range| sum.saturating_add(range.bytes))
-}
-
-fn granted_count(ranges: &HmbRanges) -> u64 {
-    (0..).map_while(|index| ranges.range(index)).count() as u64
 }
 
 /// What made the size that was asked for, as the event tells it.

@@ -235,6 +235,22 @@ pub struct Range {
 pub trait Ranges {
     /// The range at `index`, as it was granted; `None` after the last.
     fn range(&self, index: usize) -> Option<Range>;
+
+    /// Bytes granted, usable or not.
+    fn bytes(&self) -> u64 {
+        self.each()
+            .fold(0, |sum, range| sum.saturating_add(range.bytes))
+    }
+
+    /// Number of ranges granted.
+    fn count(&self) -> usize {
+        self.each().count()
+    }
+
+    /// The ranges one after the other.
+    fn each(&self) -> impl Iterator<Item = Range> {
+        (0..usize::from(u16::MAX)).map_while(|index| self.range(index))
+    }
 }
 
 /// Memory that the port driver granted and no controller knows of: it may be freed.
@@ -259,13 +275,12 @@ pub enum Unusable {
 impl<R: Ranges> Granted<R> {
     /// Bytes granted, usable or not.
     pub fn bytes(&self) -> u64 {
-        self.each()
-            .fold(0, |sum, range| sum.saturating_add(range.bytes))
+        self.ranges.bytes()
     }
 
     /// Number of ranges granted.
     pub fn count(&self) -> usize {
-        self.each().count()
+        self.ranges.count()
     }
 
     /// Chooses what the controller is offered: whole pages of ranges of at least HMMINDS, at most HMMAXD of them.
@@ -297,10 +312,6 @@ impl<R: Ranges> Granted<R> {
     /// The ranges as they were granted.
     pub const fn ranges(&self) -> &R {
         &self.ranges
-    }
-
-    fn each(&self) -> impl Iterator<Item = Range> {
-        (0..usize::from(u16::MAX)).map_while(|index| self.ranges.range(index))
     }
 }
 
