@@ -3,7 +3,7 @@
 
 mod bed;
 
-use bed::Bed;
+use bed::{Bed, transfer_16};
 use nvme_model::FileMedia;
 use portbed::cli::profile::Selection;
 use portbed::machine::{Completed, Data, LogicalUnit, Request, SrbKind};
@@ -21,14 +21,6 @@ fn read_16(lba: u64, blocks: u32) -> Vec<u8> {
 
 fn write_16(lba: u64, blocks: u32) -> Vec<u8> {
     transfer_16(0x8A, lba, blocks)
-}
-
-fn transfer_16(opcode: u8, lba: u64, blocks: u32) -> Vec<u8> {
-    let mut cdb = vec![opcode, 0];
-    cdb.extend(lba.to_be_bytes());
-    cdb.extend(blocks.to_be_bytes());
-    cdb.extend([0, 0]);
-    cdb
 }
 
 /// Data that says where it belongs: no two blocks of it are the same.

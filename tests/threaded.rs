@@ -5,7 +5,7 @@ mod bed;
 
 use std::io::Write as _;
 
-use bed::Bed;
+use bed::{Bed, transfer_16};
 use portbed::cli::profile::Selection;
 use portbed::controller::{Controller, ModelController, Qemu, QemuController};
 use portbed::disk::Backing;
@@ -57,14 +57,6 @@ fn started_on_qemu(profile: &str) -> Option<(Bed, Vec<LogicalUnit>, Backing)> {
     Some((bed, units, backing))
 }
 
-fn transfer_16(opcode: u8, request: u64) -> Vec<u8> {
-    let mut cdb = vec![opcode, 0];
-    cdb.extend((request * u64::from(BLOCKS)).to_be_bytes());
-    cdb.extend(BLOCKS.to_be_bytes());
-    cdb.extend([0, 0]);
-    cdb
-}
-
 /// What turn `turn` writes with its request `request`.
 fn content(turn: u8, request: u64) -> Vec<u8> {
     let bytes = BLOCKS as usize * 512;
@@ -89,7 +81,7 @@ fn submit(
 ) -> Result<portbed::machine::Token, MachineError> {
     bed.machine.submit(Request {
         unit: unit.address,
-        cdb: transfer_16(opcode, request),
+        cdb: transfer_16(opcode, request * u64::from(BLOCKS), BLOCKS),
         data,
         ..Request::default()
     })

@@ -20,11 +20,11 @@ const READ_16: u8 = 0x88;
 const FILLED_BLOCKS: u64 = 4096;
 const FILLED_AT_ONCE: u32 = 16;
 
-/// READ (16) or WRITE (16) of as many blocks as a disk is filled with at once.
-fn transfer(opcode: u8, lba: u64) -> Vec<u8> {
+/// READ (16), WRITE (16) and their like, of so many blocks.
+pub fn transfer_16(opcode: u8, lba: u64, blocks: u32) -> Vec<u8> {
     let mut cdb = vec![opcode, 0];
     cdb.extend(lba.to_be_bytes());
-    cdb.extend(FILLED_AT_ONCE.to_be_bytes());
+    cdb.extend(blocks.to_be_bytes());
     cdb.extend([0, 0]);
     cdb
 }
@@ -148,7 +148,7 @@ impl Bed {
         let starts = (0..FILLED_BLOCKS).step_by(FILLED_AT_ONCE as usize);
         let requests = starts.map(|lba| Request {
             unit: unit.address,
-            cdb: transfer(WRITE_16, lba),
+            cdb: transfer_16(WRITE_16, lba, FILLED_AT_ONCE),
             data: Data::Out(contents(unit, lba, salt)),
             ..Request::default()
         });
@@ -180,7 +180,11 @@ impl Bed {
     pub fn expect_filled(&mut self, unit: &LogicalUnit, salt: u64) {
         for lba in (0..FILLED_BLOCKS).step_by(FILLED_AT_ONCE as usize) {
             let expected = contents(unit, lba, salt);
-            let read = self.execute(unit, &transfer(READ_16, lba), Data::In(expected.len()));
+            let read = self.execute(
+                unit,
+                &transfer_16(READ_16, lba, FILLED_AT_ONCE),
+                Data::In(expected.len()),
+            );
             assert!(read.succeeded(), "{read:?}");
             assert!(read.data == expected, "blocks from {lba} on differ");
         }

@@ -9,7 +9,7 @@ use portbed::controller::{Controller, ModelController, Monitor, Qemu, QemuContro
 use portbed::disk::Backing;
 use portbed::machine::{Completed, Data, LogicalUnit, Request};
 
-use crate::bed::Bed;
+use crate::bed::{Bed, transfer_16};
 
 /// A controller that is at hand everywhere.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -148,14 +148,6 @@ impl Stand {
         self.bed
             .execute(&self.units[0], &transfer_16(0x88, lba, blocks), data)
     }
-}
-
-fn transfer_16(opcode: u8, lba: u64, blocks: u32) -> Vec<u8> {
-    let mut cdb = vec![opcode, 0];
-    cdb.extend(lba.to_be_bytes());
-    cdb.extend(blocks.to_be_bytes());
-    cdb.extend([0, 0]);
-    cdb
 }
 
 /// What is behind a namespace of the model.

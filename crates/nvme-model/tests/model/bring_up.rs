@@ -191,8 +191,7 @@ fn admin_queue_registers_and_page_size_stay_while_enabled() {
 #[test]
 fn a_normal_shutdown_completes() {
     let mut host = Host::ready(&[("ready", "8")]);
-    let cc = host.get(CC);
-    host.set(CC, cc | 1 << 14);
+    host.notify_shutdown();
     assert_eq!(csts(&mut host).shst(), ShutdownStatus::IN_PROGRESS);
     host.pass(8_000_000);
     assert_eq!(csts(&mut host).shst(), ShutdownStatus::COMPLETE);
@@ -233,9 +232,7 @@ fn power_off_without_shutdown_is_told() {
 #[test]
 fn d3hot_by_configuration_space_keeps_the_controller() {
     let mut host = Host::ready(&[]);
-    let cc = host.get(CC);
-    host.set(CC, cc | 1 << 14);
-    host.settle();
+    host.shut_down();
     let Host {
         controller,
         machine,

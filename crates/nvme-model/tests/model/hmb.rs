@@ -323,9 +323,7 @@ fn memory_comes_back_after_a_disable_or_a_reset() {
 fn memory_comes_back_after_d3() {
     let (mut host, loan) = lent(SMALL, &[16]);
     host.admin_ok(disable());
-    let cc = host.get(CC);
-    host.set(CC, cc | 1 << 14);
-    host.settle();
+    host.shut_down();
     for power in [Power::D3Cold, Power::D0] {
         host.controller.power(power, host.now_ns, &mut host.machine);
     }
@@ -337,9 +335,7 @@ fn memory_comes_back_after_d3() {
 #[test]
 fn memory_that_is_enabled_at_power_off_is_told() {
     let (mut host, _) = lent(SMALL, &[16]);
-    let cc = host.get(CC);
-    host.set(CC, cc | 1 << 14);
-    host.settle();
+    host.shut_down();
     host.controller
         .power(Power::D3Cold, host.now_ns, &mut host.machine);
     assert_eq!(host.broken(), [Rule::HmbBeforePowerOff]);
@@ -351,9 +347,7 @@ fn memory_is_the_hosts_again_once_the_controller_is_shut_down() {
     let mut host = Host::ready(SMALL);
     let loan = Loan::new(&mut host, &[16]);
     lend_ok(&mut host, &loan, EHM);
-    let cc = host.get(CC);
-    host.set(CC, cc | 1 << 14);
-    host.settle();
+    host.shut_down();
     host.machine.put(loan.list, &[0; 16]);
     host.machine.put(loan.entries[0].0, &[0; 4096]);
     host.set(CC, 0);
@@ -364,9 +358,7 @@ fn memory_is_the_hosts_again_once_the_controller_is_shut_down() {
     let loan = Loan::new(&mut host, &[16]);
     lend_ok(&mut host, &loan, EHM);
     host.machine.put(loan.entries[0].0, &[0; 4096]);
-    let cc = host.get(CC);
-    host.set(CC, cc | 1 << 14);
-    host.settle();
+    host.shut_down();
     assert_eq!(host.broken(), [Rule::HmbUntouched]);
 }
 
@@ -375,9 +367,7 @@ fn memory_may_stay_lent_when_a_machine_is_switched_off_after_a_shutdown() {
     let mut host = Host::ready(SMALL);
     let loan = Loan::new(&mut host, &[16]);
     lend_ok(&mut host, &loan, EHM);
-    let cc = host.get(CC);
-    host.set(CC, cc | 1 << 14);
-    host.settle();
+    host.shut_down();
     host.controller.switch_off(&mut host.machine);
     host.assert_clean();
     assert_eq!(host.controller.hmb().lent_bytes, 0);

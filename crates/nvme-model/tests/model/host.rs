@@ -188,6 +188,18 @@ impl Host {
         );
     }
 
+    /// Notifies the controller of a normal shutdown.
+    pub fn notify_shutdown(&mut self) {
+        let cc = self.get(registers::CC);
+        self.set(registers::CC, cc | 1 << 14);
+    }
+
+    /// Shuts the controller down, and waits until it has.
+    pub fn shut_down(&mut self) {
+        self.notify_shutdown();
+        self.settle();
+    }
+
     /// CC as [`Host::bring_up`] writes it.
     pub fn enabled() -> ControllerConfiguration {
         ControllerConfiguration::new()

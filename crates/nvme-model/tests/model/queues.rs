@@ -307,7 +307,6 @@ fn shutdown_with_commands_outstanding_is_told() {
     host.write(&mut pair, nvm(NvmOpcode::FLUSH, 1));
     host.commit(&pair);
     host.pass(2_000);
-    let cc = host.get(nvme_spec::registers::CC);
-    host.set(nvme_spec::registers::CC, cc | 1 << 14);
+    host.notify_shutdown();
     assert_eq!(host.broken(), [Rule::ShutdownQuiet]);
 }
