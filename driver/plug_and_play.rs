@@ -33,25 +33,26 @@ impl State {
         }
     }
 
-    /// The system says that the device is gone. One that still answers is stopped first: it may still write.
+    /// The system says that the device is gone. One that still answers is stopped first: it holds queues and event requests,
+    /// in memory that the port driver takes back.
     pub(crate) fn surprise_removal(&mut self, call: Call<'_>, done: &mut SrbList) {
         self.removed = true;
         self.unfinished = SrbStatus::NO_HBA;
         self.life = Life::Stopped;
-        self.confirm_removal(call);
-        let in_use = self.hmb.is_lent() || self.outstanding.outstanding() > 0;
-        if !in_use || !self.disable(call) {
+        if self.confirm_removal(call) || !self.disable(call) {
             self.at_rest(call, done);
         }
     }
 
-    /// The device is gone if the system said so and the registers agree: that is proof for the Host Memory Buffer.
-    pub(crate) fn confirm_removal(&mut self, call: Call<'_>) {
+    /// Whether the device is gone: the system said so and the registers agree. That is proof for the Host Memory Buffer.
+    pub(crate) fn confirm_removal(&mut self, call: Call<'_>) -> bool {
         let (Some(controller), Some(registers)) = (&mut self.controller, &self.registers) else {
-            return;
+            return false;
         };
-        if self.removed && controller.confirm_removal(registers) {
+        let gone = self.removed && controller.confirm_removal(registers);
+        if gone {
             self.hmb.settle(call, controller);
         }
+        gone
     }
 }

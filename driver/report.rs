@@ -26,6 +26,7 @@ pub(crate) fn failed(call: Call<'_>, failure: Failure) {
         Failure::Impossible(what) => (9, what as u64),
         Failure::Full => (10, 0),
         Failure::QueueMemory => (11, 0),
+        Failure::NoReset => (12, 0),
     };
     if call.irql == Irql::Device {
         return;

@@ -356,7 +356,7 @@ impl State {
                 self.disable(call);
             }
             Stage::ShuttingDown | Stage::Disabling => {
-                self.confirm_removal(call);
+                let _gone = self.confirm_removal(call);
                 if failure != Failure::Removed {
                     report::failed(call, failure);
                 }
@@ -382,7 +382,7 @@ impl State {
         }
         // Whatever it still does, it must not do it to memory that the port driver takes back.
         self.life = Life::Dead;
-        if failure == Failure::StillReady || !self.disable(call) {
+        if matches!(failure, Failure::StillReady | Failure::NoReset) || !self.disable(call) {
             self.at_rest(call, done);
         }
     }
@@ -459,5 +459,8 @@ impl State {
 /// Whether a reset is in vain: there is nobody to reset, or the controller had its time to stop and did not. Whatever waits
 /// for it should not wait for the same thing again.
 const fn is_final(failure: Failure) -> bool {
-    matches!(failure, Failure::Removed | Failure::StillReady)
+    matches!(
+        failure,
+        Failure::Removed | Failure::StillReady | Failure::NoReset
+    )
 }

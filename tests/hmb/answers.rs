@@ -139,6 +139,18 @@ rusty_fork_test! {
     }
 
     #[test]
+    fn controller_that_panicked_and_ignores_cc_keeps_its_buffer() {
+        let (mut bed, units) = Bed::started("hmb,dies=lent:0,death=panic");
+        assert_eq!(read_until_dead(&mut bed, &units[0]), 2);
+        bed.machine.reset_bus().expect("the bus is reset");
+        bed.machine.pass(60 * SECOND_NS).expect("time passes");
+        bed.machine.stop_and_remove().expect("the stop comes to its end");
+        // CSTS.RDY was 0 all the time: that it reads as 0 after CC.EN = 0 proves nothing.
+        assert_eq!(number(&the_event(&bed, "HMB retained"), "Bytes"), 64 * MIB);
+        assert_all_retained(&bed.unloaded());
+    }
+
+    #[test]
     fn all_ones_without_a_notice_prove_nothing() {
         let (mut bed, units) = Bed::started("hmb,dies=lent:0,death=gone");
         assert_eq!(read_until_dead(&mut bed, &units[0]), 2);

@@ -33,6 +33,7 @@ use crate::slots::Slots;
 use crate::{DmaMemory, Instant, PAGE_BYTES, Registers};
 
 use admin::AdminTask;
+use enable::ResetProof;
 use events::{EventLogs, Events};
 use lending::Lending;
 
@@ -75,6 +76,7 @@ pub struct Controller<D> {
     version: Version,
     /// RDY = 1 was seen after the last EN = 1: the admin queue is in use.
     live: bool,
+    reset: ResetProof,
     info: Option<ControllerInfo>,
     write_cache: WriteCache,
     /// I/O queue pairs created.
@@ -120,6 +122,7 @@ impl<D: DmaMemory> Controller<D> {
             capabilities: Capabilities::new(),
             version: Version::new(),
             live: false,
+            reset: ResetProof::default(),
             info: None,
             write_cache: WriteCache::Absent,
             pairs: 0,
@@ -269,10 +272,10 @@ impl<D: DmaMemory> Controller<D> {
         self.completions().is_some_and(CompletionQueue::is_pending)
     }
 
-    /// Whether the controller says that it has failed (CSTS.CFS). One that is gone says nothing.
+    /// Whether the controller says that it has failed: CSTS.CFS, or no RDY any more. One that is gone says nothing.
     pub fn has_failed(&self, registers: &impl Registers) -> bool {
         let status = registers.read32(CSTS);
-        self.live && status != u32::MAX && ControllerStatus::from(status).cfs()
+        self.live && status != u32::MAX && has_stopped(ControllerStatus::from(status))
     }
 
     /// The controller is enabled and no goal is going on.
@@ -306,7 +309,7 @@ impl<D: DmaMemory> Controller<D> {
         }
         let status = ControllerStatus::from(status);
         if self.live && self.uses_admin_queue() {
-            if status.cfs() {
+            if has_stopped(status) {
                 return self.fatal(now);
             }
             self.serve(registers)?;
@@ -316,7 +319,7 @@ impl<D: DmaMemory> Controller<D> {
             Task::Attach => self.attach(registers, now),
             Task::Stop => Ok(self.stop(registers, status, now)),
             Task::AwaitNotReady => self.await_not_ready(registers, status, now),
-            Task::AwaitReady => self.await_ready(status, now),
+            Task::AwaitReady => self.await_ready(registers, status, now),
             Task::Admin(task) => self.admin(task, registers, inventory, now),
             Task::NotifyShutdown => Ok(self.notify_shutdown(registers, now)),
             Task::AwaitShutdown => Ok(self.await_shutdown(status, now)),
@@ -347,4 +350,9 @@ impl<D: DmaMemory> Controller<D> {
         self.goal = None;
         Progress::Done
     }
+}
+
+/// Whether an enabled controller works no more: it says so, or is not ready any more, which only a failure leads to.
+const fn has_stopped(status: ControllerStatus) -> bool {
+    status.cfs() || !status.rdy()
 }

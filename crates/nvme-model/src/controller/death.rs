@@ -1,5 +1,7 @@
 //! How the controller dies where its profile says so, and what cures it.
 
+use nvme_spec::registers::ControllerStatus;
+
 use super::Controller;
 use crate::bus::Bus;
 use crate::profile::{Death, Dies};
@@ -18,14 +20,19 @@ pub(crate) struct Mortality {
 }
 
 impl Mortality {
-    /// Commands are carried out.
+    /// Commands are carried out. Firmware that panicked still does what it had begun.
     pub(super) fn works(&self) -> bool {
-        self.dead.is_none()
+        matches!(self.dead, None | Some(Death::Panic))
     }
 
     /// Nothing answers at all.
     pub(super) fn is_gone(&self) -> bool {
         self.dead == Some(Death::Gone)
+    }
+
+    /// The firmware does not look at CC any more.
+    pub(super) fn is_panicked(&self) -> bool {
+        self.dead == Some(Death::Panic)
     }
 
     /// The controller is reset: only a link that is down stays so.
@@ -60,6 +67,12 @@ impl Controller {
         self.mortality.dead = Some(death);
         match death {
             Death::Fatal => self.fail("as its profile says", bus),
+            Death::Panic => {
+                bus.note("the firmware panics: CC is ignored, memory is used as before".to_owned());
+                self.registers.csts = ControllerStatus::new().with_cfs(true);
+                self.registers.change = None;
+                self.registers.shutdown_ns = None;
+            }
             Death::Silent => {
                 bus.note("no command is carried out any more".to_owned());
                 self.outstanding.clear();

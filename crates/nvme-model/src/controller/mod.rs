@@ -407,7 +407,7 @@ impl Controller {
             .outstanding
             .iter()
             .enumerate()
-            .filter(|_| works && !self.registers.csts.cfs())
+            .filter(|_| works && (self.mortality.is_panicked() || !self.registers.csts.cfs()))
             .filter_map(|(index, command)| Some((command.stage.due_ns()?, Event::Command(index))));
         change
             .into_iter()

@@ -35,6 +35,9 @@ impl Controller {
                 .with_ams(old.ams());
         }
         self.registers.cc = new;
+        if self.mortality.is_panicked() {
+            return;
+        }
         match (old.en(), new.en()) {
             (false, true) => self.enable(now_ns, bus),
             (true, false) => self.disable(now_ns, bus),
@@ -57,7 +60,7 @@ impl Controller {
     /// Memory that queues lie in while the controller takes commands: bus address and bytes of each.
     #[must_use]
     pub fn queue_memory(&self) -> Vec<(u64, u64)> {
-        if !self.accepts_commands() || !self.responds() {
+        if !self.registers.csts.rdy() || !self.responds() {
             return Vec::new();
         }
         let submission = self.queues.submission.values();
@@ -79,6 +82,9 @@ impl Controller {
 
     fn enable(&mut self, now_ns: u64, bus: &mut dyn Bus) {
         let ready = self.registers.csts.rdy();
+        if self.registers.change.is_some() {
+            self.clear();
+        }
         bus.judge(Rule::EnableTransition, !ready, &|| {
             "CC.EN is set while CSTS.RDY = 1".to_owned()
         });
@@ -129,7 +135,8 @@ impl Controller {
         self.queues.completion.insert(0, completion);
     }
 
-    /// CC.EN goes from 1 to 0: a Controller Level Reset. Host memory is in use until CSTS.RDY = 0 tells otherwise.
+    /// CC.EN goes from 1 to 0: a Controller Level Reset. Until CSTS.RDY = 0 tells otherwise host memory is in use, and commands
+    /// that were fetched are carried out and completed (3.7.2).
     fn disable(&mut self, now_ns: u64, bus: &mut dyn Bus) {
         let waited = now_ns.saturating_sub(self.registers.enabled_ns) >= self.profile.timeout_ns;
         let allowed = self.registers.csts.rdy() || self.registers.csts.cfs() || waited;
@@ -138,8 +145,8 @@ impl Controller {
         });
         bus.note("CC.EN cleared: controller reset".to_owned());
         let ready = self.registers.csts.rdy();
-        self.clear();
         self.registers.csts = ControllerStatus::new().with_rdy(ready);
+        self.registers.shutdown_ns = None;
         let at = now_ns.saturating_add(self.profile.ready_ns);
         self.registers.change = self.profile.resets.then_some((at, Change::NotReady));
     }
@@ -168,6 +175,7 @@ impl Controller {
         self.registers.change = None;
         let ready = change == Change::Ready;
         if !ready {
+            self.clear();
             self.hmb.reset(bus);
         }
         self.registers.csts.set_rdy(ready);
@@ -215,9 +223,10 @@ impl Controller {
         bus.note("shutdown complete".to_owned());
     }
 
-    /// Whether the host can do anything: not behind a link that is down, and not where RDY never clears.
+    /// Whether the host can do anything: not behind a link that is down, not where RDY never clears, and
+    /// not where the firmware looks at nothing any more.
     fn listens(&self) -> bool {
-        !self.mortality.is_gone() && self.profile.resets
+        !self.mortality.is_gone() && !self.mortality.is_panicked() && self.profile.resets
     }
 
     /// Power is about to go. Of a controller that does not listen nothing can be asked.

@@ -56,6 +56,8 @@ pub enum Death {
     Silent,
     /// As behind a link that is down: everything reads as all ones. It has not said that it uses no memory.
     Gone,
+    /// With CSTS.CFS = 1 and CSTS.RDY = 0: its firmware ignores CC from then on, and goes on using memory.
+    Panic,
 }
 
 /// What the model is. [`Profile::default`] is a controller with a Host Memory Buffer and a namespace of 1 GiB.

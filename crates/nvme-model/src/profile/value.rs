@@ -79,6 +79,7 @@ pub(super) fn death(text: &str) -> Option<Death> {
         "fatal" => Some(Death::Fatal),
         "silent" => Some(Death::Silent),
         "gone" => Some(Death::Gone),
+        "panic" => Some(Death::Panic),
         _ => None,
     }
 }

@@ -124,3 +124,21 @@ fn new_firmware_runs_after_a_loss_of_power_and_does_not_die() {
     assert_eq!(revision(&mut host), b"B2");
     assert_eq!(flushes_until_dead(&mut host, &mut pair), 100);
 }
+
+#[test]
+fn firmware_that_panicked_ignores_cc_and_keeps_the_memory() {
+    let (mut host, mut pair) = lent(&[("dies", "lent:0"), ("death", "panic")]);
+    assert_eq!(flushes_until_dead(&mut host, &mut pair), 2);
+    assert_eq!(host.get(CSTS), CFS);
+    for configuration in [0, 0x0046_0001, 0] {
+        host.set(CC, configuration);
+        host.pass(60_000_000_000);
+        assert_eq!(host.get(CSTS), CFS);
+        assert_eq!(host.controller.hmb().lent_bytes, 64 << 10);
+    }
+    for power in [Power::D3Cold, Power::D0] {
+        host.controller.power(power, host.now_ns, &mut host.machine);
+    }
+    host.bring_up();
+    assert_eq!(host.controller.hmb().lent_bytes, 0);
+}

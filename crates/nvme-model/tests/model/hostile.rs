@@ -3,7 +3,7 @@
 use nvme_model::{Power, Width};
 use nvme_spec::command::{AdminOpcode, Command, NvmOpcode};
 use nvme_spec::feature::HostMemoryBufferDescriptor;
-use nvme_spec::registers::CC;
+use nvme_spec::registers::{CC, CSTS};
 use proptest::prelude::*;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -228,8 +228,16 @@ fn a_reset_in_the_middle_of_commands_ends_them() {
     host.machine.accesses.clear();
     host.settle();
     assert!(
+        !host.machine.accesses.is_empty(),
+        "commands are carried out until CSTS.RDY = 0"
+    );
+    host.pass(60_000_000_000);
+    assert_eq!(host.get(CSTS), 0);
+    host.machine.accesses.clear();
+    host.settle();
+    assert!(
         host.machine.accesses.is_empty(),
-        "nothing is posted after a reset"
+        "nothing is posted after CSTS.RDY = 0"
     );
     assert!(!host.machine.line);
     host.assert_clean();

@@ -70,6 +70,7 @@ fn the_line_stays_low_when_it_is_disabled() {
     config_write(&mut host, 4, 2, 6);
     assert!(host.machine.line);
     host.set(nvme_spec::registers::CC, 0);
+    host.pass(60_000_000_000);
     assert!(!host.machine.line, "a reset takes the completions away");
 }
 

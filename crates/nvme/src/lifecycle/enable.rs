@@ -17,6 +17,17 @@ const READY_UNIT_US: u64 = 500_000;
 /// The least time that shutdown processing is given, as 3.6.1 recommends.
 const SHUTDOWN_LEAST_US: u64 = 1_000_000;
 
+/// What is known of whether the controller was reset.
+#[derive(Debug, Default)]
+pub(super) struct ResetProof {
+    /// EN = 1 was written after the controller showed last that it was reset: it may use whatever it was told of.
+    exposed: bool,
+    /// It was `exposed` when EN = 1 was written last, so that RDY = 1 is the first sign of a reset.
+    unproven: bool,
+    /// RDY = 1 was seen since the present attempt to stop began.
+    was_ready: bool,
+}
+
 impl<D: DmaMemory> Controller<D> {
     /// Reads CAP and VS, which may have changed with a firmware activation.
     pub(super) fn attach(
@@ -49,11 +60,15 @@ impl<D: DmaMemory> Controller<D> {
             }
             registers.write32(CC, configuration.with_en(false).into());
         }
+        self.reset.was_ready = status.rdy();
         // Whether or not RDY follows: it takes no commands any more.
         self.live = false;
         self.then(Task::AwaitNotReady, now)
     }
 
+    /// Waits for CSTS.RDY = 0. It shows that the controller was reset where RDY was 1 before, and CFS went with it (3.1.3.6,
+    /// 3.7.2). Where RDY was 0 already it says nothing: firmware that does not look at CC any more reads the same. Then EN = 0
+    /// is held for as long as a reset may take, and RDY has to become 1 after the next EN = 1.
     pub(super) fn await_not_ready(
         &mut self,
         registers: &impl Registers,
@@ -61,10 +76,18 @@ impl<D: DmaMemory> Controller<D> {
         now: Instant,
     ) -> Result<Progress, Failure> {
         if status.rdy() {
+            self.reset.was_ready = true;
             return if now < self.deadline {
                 Ok(self.poll(now))
             } else {
                 Err(Failure::StillReady)
+            };
+        }
+        if self.reset.exposed && (!self.reset.was_ready || status.cfs()) {
+            return if now < self.deadline {
+                Ok(self.poll(now))
+            } else {
+                self.enable(registers, now)
             };
         }
         self.forget();
@@ -75,7 +98,7 @@ impl<D: DmaMemory> Controller<D> {
         }
     }
 
-    /// Configures and enables a controller that is not ready.
+    /// Configures and enables a controller that is not ready. One that has not shown that it was reset does so by RDY = 1.
     fn enable(&mut self, registers: &impl Registers, now: Instant) -> Result<Progress, Failure> {
         if self.capabilities.mpsmin() != 0 {
             return Err(Failure::Unsupported(Unsupported::PageSize));
@@ -99,6 +122,8 @@ impl<D: DmaMemory> Controller<D> {
             .with_iocqes(COMPLETION_SHIFT);
         // The fields may only change while EN is 0: they are set before it is.
         registers.write32(CC, configuration.into());
+        self.reset.unproven = self.reset.exposed;
+        self.reset.exposed = true;
         registers.write32(CC, configuration.with_en(true).into());
         self.enter(Task::AwaitReady, now);
         Ok(self.poll(now))
@@ -106,18 +131,35 @@ impl<D: DmaMemory> Controller<D> {
 
     pub(super) fn await_ready(
         &mut self,
+        registers: &impl Registers,
         status: ControllerStatus,
         now: Instant,
     ) -> Result<Progress, Failure> {
-        if status.cfs() {
-            return Err(Failure::Fatal);
+        let starts = matches!(self.goal, Some(Goal::Identify | Goal::Reset));
+        let failure = if status.cfs() {
+            Some(Failure::Fatal)
+        } else if status.rdy() {
+            None
+        } else if now < self.deadline {
+            return Ok(self.poll(now));
+        } else {
+            Some(Failure::NotReady)
+        };
+        if let Some(failure) = failure {
+            if !self.reset.unproven {
+                return Err(failure);
+            }
+            // Enabling it was to show that it was reset.
+            let configuration = ControllerConfiguration::from(registers.read32(CC));
+            registers.write32(CC, configuration.with_en(false).into());
+            return Err(Failure::NoReset);
         }
-        if !status.rdy() {
-            return if now < self.deadline {
-                Ok(self.poll(now))
-            } else {
-                Err(Failure::NotReady)
-            };
+        if self.reset.unproven {
+            self.forget();
+            self.reset.exposed = true;
+        }
+        if !starts {
+            return Ok(self.then(Task::Stop, now));
         }
         self.live = true;
         self.goal_deadline = now.after_us(self.settings.goal_us);
@@ -128,8 +170,10 @@ impl<D: DmaMemory> Controller<D> {
         Ok(self.finish(now))
     }
 
-    /// A controller with a fatal status only gets out of it by a reset, which a shutdown ends with.
+    /// A controller with a fatal status only gets out of it by a reset, which a shutdown ends with. Until then it is given no
+    /// command, whatever CSTS says later: firmware that starts again by itself would fetch the old ones.
     pub(super) fn fatal(&mut self, now: Instant) -> Result<Progress, Failure> {
+        self.live = false;
         if matches!(self.goal, Some(Goal::Shutdown(_))) {
             return Ok(self.then(Task::Attach, now));
         }
@@ -181,6 +225,7 @@ impl<D: DmaMemory> Controller<D> {
     /// The controller was reset or has gone: it has no queues, no commands, and uses no memory.
     pub(super) fn forget(&mut self) {
         self.live = false;
+        self.reset = ResetProof::default();
         self.pairs = 0;
         self.requests = 0;
         self.requests_wanted = 0;

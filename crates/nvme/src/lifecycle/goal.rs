@@ -22,7 +22,8 @@ pub enum Goal {
     /// Take the Host Memory Buffer back by command. The controller has to be enabled. When an enabling command was not
     /// answered there is no proof afterwards: it may have been executed last.
     DisableHmb,
-    /// Reset the controller (CC.EN = 0) and leave it so: it does not access memory any more.
+    /// Reset the controller (CC.EN = 0) and leave it so: it does not access memory any more. One whose CSTS.RDY is 0 already
+    /// is enabled once more, to see by RDY = 1 that it was reset, and disabled again.
     Disable,
     /// Delete the I/O queues, notify of a shutdown, wait for it, then disable the controller.
     Shutdown(Shutdown),
@@ -63,6 +64,9 @@ pub enum Failure {
     NotReady,
     /// CSTS.RDY did not become 0 within CAP.TO.
     StillReady,
+    /// CSTS.RDY was 0 before CC.EN was cleared, and did not become 1 after CC.EN was set again: nothing shows that the
+    /// controller was reset, and it may still use the memory that it was given.
+    NoReset,
     /// Shutdown processing did not complete in time. The controller was disabled all the same, and RDY = 0 was seen.
     NotShutDown,
     /// The controller cannot be used by this driver.

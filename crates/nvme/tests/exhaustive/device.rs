@@ -46,6 +46,8 @@ pub struct Condition {
     pub enabled: bool,
     pub ready: bool,
     pub fatal: bool,
+    /// Its firmware does not look at CC any more, and goes on using memory.
+    pub panicked: bool,
     pub shutting_down: bool,
     pub shut_down: bool,
     /// It was disabled behind the driver's back.
@@ -168,15 +170,49 @@ impl Device {
         self.inner.borrow().broken.clone()
     }
 
+    /// CC.EN and CSTS.RDY read as 0.
+    pub fn reads_as_stopped(&self) -> bool {
+        let inner = self.inner.borrow();
+        !inner.configuration.en() && !inner.condition.ready
+    }
+
     /// CSTS.RDY follows CC.EN. Without EN everything is forgotten.
     pub fn follow(&self) {
         self.change(|condition| {
+            if condition.panicked {
+                return;
+            }
             condition.ready = condition.enabled;
             if !condition.enabled {
                 condition.pending.clear();
                 condition.in_use = None;
             }
         });
+    }
+
+    /// The firmware panics: RDY is 0, nothing is answered, and memory is used as before.
+    pub fn panic(&self, fatal: bool) {
+        self.change(|condition| {
+            condition.panicked = true;
+            condition.ready = false;
+            condition.fatal = fatal;
+        });
+    }
+
+    /// The firmware is started again from nothing, and does what CC says.
+    pub fn restart(&self) {
+        let mut inner = self.inner.borrow_mut();
+        let enabled = inner.configuration.en();
+        inner.head = 0;
+        inner.completions = 0;
+        inner.phase = true;
+        inner.condition = Condition {
+            enabled,
+            lost: inner.condition.lost,
+            announced: inner.condition.announced,
+            given_up: inner.condition.given_up,
+            ..Condition::default()
+        };
     }
 
     /// The power goes: the controller comes back as after a reset.
@@ -327,6 +363,9 @@ impl Device {
         let was = inner.configuration;
         inner.configuration = value;
         let condition = &mut inner.condition;
+        if condition.panicked {
+            return;
+        }
         condition.enabled = value.en();
         condition.lost &= !value.en();
         if was.en() != value.en() {

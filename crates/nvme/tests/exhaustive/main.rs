@@ -200,3 +200,13 @@ fn memory_that_is_lost_would_be_found() {
     let what = "a reset does not get the memory back";
     is_found(Fault::LostProof, &[], &end, what);
 }
+
+#[test]
+fn proof_by_ready_that_was_clear_before_would_be_found() {
+    let end = [
+        Event::Lend,
+        Event::Panic { fatal: true },
+        Event::Begin(Goal::Disable),
+    ];
+    is_found(Fault::ReadyWasClear, &[], &end, FREED);
+}

@@ -44,6 +44,10 @@ pub enum Event {
     ShutDown,
     /// The device fails (CSTS.CFS), and goes on with what it does.
     Fatal,
+    /// The device's firmware panics (CSTS.RDY = 0, with or without CFS): it ignores CC and goes on with what it does.
+    Panic { fatal: bool },
+    /// The firmware of a device that panicked starts from nothing.
+    Restart,
     /// Registers read as all ones: the link is down, or the device sleeps.
     Darken,
     /// They do not any more.
@@ -71,6 +75,8 @@ pub enum Fault {
     LateDisable,
     /// The proof that comes with a refusal is lost.
     LostProof,
+    /// CSTS.RDY = 0 is taken for proof, also where it was 0 before CC.EN was cleared.
+    ReadyWasClear,
 }
 
 /// The ranges of a grant.
@@ -245,6 +251,8 @@ impl World {
             Event::Follow => self.device.follow(),
             Event::ShutDown => self.device.change(|condition| condition.shut_down = true),
             Event::Fatal => self.device.change(|condition| condition.fatal = true),
+            Event::Panic { fatal } => self.device.panic(fatal),
+            Event::Restart => self.device.restart(),
             Event::Darken => self.device.change(|condition| condition.dark = true),
             Event::Brighten => self.device.change(|condition| condition.dark = false),
             Event::LosePower => self.device.lose_power(),
@@ -349,6 +357,9 @@ impl World {
             | (Fault::AllOnes, Some(Progress::Failed(Failure::Removed))) => true,
             (Fault::AnyDisable, Some(Progress::Done)) => self.goal == Some(Goal::DisableHmb),
             (Fault::LateDisable, _) => self.late,
+            (Fault::ReadyWasClear, _) => {
+                self.goal == Some(Goal::Disable) && self.device.reads_as_stopped()
+            }
             _ => false,
         };
         if wrong && matches!(self.holder, Holder::Device(_)) {
@@ -375,10 +386,14 @@ impl World {
     /// freed or the driver's.
     pub fn give_back(mut self) -> Result<(), String> {
         self.device.change(|condition| condition.dark = false);
-        // The first one may find the controller in the middle of being enabled.
-        for _ in 0..2 {
-            self.begin(Goal::Disable);
+        if self.device.condition().panicked {
+            self.device.restart();
+        }
+        // A controller whose RDY is 0 is enabled once more, so that RDY = 1 shows that it was reset.
+        self.begin(Goal::Disable);
+        for _ in 0..6 {
             self.device.follow();
+            self.now = self.now.after_us(PATIENCE_US);
             self.advance();
         }
         self.judge()?;
@@ -418,7 +433,9 @@ fn device_events(condition: &Condition) -> Vec<Event> {
         }
     } else {
         events.push(Event::Darken);
-        if condition.enabled != condition.ready {
+        if condition.panicked {
+            events.push(Event::Restart);
+        } else if condition.enabled != condition.ready {
             events.push(Event::Follow);
         }
         if condition.shutting_down && !condition.shut_down {
@@ -427,12 +444,18 @@ fn device_events(condition: &Condition) -> Vec<Event> {
         if condition.enabled && !condition.fatal {
             events.push(Event::Fatal);
         }
+        if condition.enabled && !condition.panicked {
+            events.push(Event::Panic { fatal: true });
+            events.push(Event::Panic { fatal: false });
+        }
         for (index, command) in condition.pending.iter().enumerate() {
             if !command.executed {
                 events.push(Event::Execute(index));
-                events.push(Event::Answer(index, Status::INVALID_FIELD));
+                if !condition.panicked {
+                    events.push(Event::Answer(index, Status::INVALID_FIELD));
+                }
             }
-            if condition.enabled {
+            if condition.enabled && !condition.panicked {
                 events.push(Event::Answer(index, Status::SUCCESS));
                 events.push(Event::Answer(index, Status::INTERNAL_ERROR));
             }
