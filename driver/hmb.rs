@@ -100,6 +100,9 @@ const FIRST_PAUSE_US: u32 = 60_000_000;
 /// How long the longest wait for memory is, in microseconds.
 const LONGEST_PAUSE_US: u32 = 3_600_000_000;
 
+/// The longest time that a timer is set for, in microseconds. Nothing documents what the port driver makes of more than 2^31.
+const LONGEST_TIMER_US: u32 = 60_000_000;
+
 /// Whose the memory is.
 enum Memory {
     /// There is none.
@@ -139,20 +142,21 @@ impl Hmb {
         self.retry = None;
     }
 
-    /// In how many microseconds memory is to be asked for again; `None` when it is not.
+    /// In how many microseconds to look whether memory is to be asked for again; `None` when it is not.
     pub(crate) fn retry_after_us(&self, port: Port) -> Option<u32> {
         let retry = self.retry?;
         let left_us = retry.at.us_since(port.now());
-        Some(u32::try_from(left_us).unwrap_or(LONGEST_PAUSE_US))
+        let after_us = u32::try_from(left_us).unwrap_or(LONGEST_TIMER_US);
+        Some(after_us.min(LONGEST_TIMER_US))
     }
 
-    /// The port driver has no memory now: it is asked again later, after growing pauses. False for the first time.
-    fn postpone(&mut self, port: Port) -> bool {
+    /// The port driver has no memory now: it is asked again later, after growing pauses.
+    fn postpone(&mut self, port: Port) {
         let pause_us = self.retry.map_or(FIRST_PAUSE_US, |retry| {
             retry.pause_us.saturating_mul(2).min(LONGEST_PAUSE_US)
         });
         let at = port.now().after_us(u64::from(pause_us));
-        self.retry.replace(Retry { at, pause_us }).is_some()
+        self.retry = Some(Retry { at, pause_us });
     }
 
     /// Begins to lend memory, asked for where there is none. False when the controller is to run without.
@@ -239,11 +243,13 @@ impl Hmb {
             }
             Err(error) => {
                 let later = error == PortError::INSUFFICIENT_RESOURCES;
-                let told = later && self.postpone(call.port);
-                if !told {
+                if !later || self.retry.is_none() {
                     self.not_lent(call, needs, Why::NotGranted, u64::from(error.0), 0);
                 }
-                self.declined = !later;
+                if later {
+                    self.declined = false;
+                    self.postpone(call.port);
+                }
                 None
             }
         }
@@ -413,6 +419,7 @@ impl Hmb {
         granted_bytes: u64,
     ) {
         self.declined = true;
+        self.retry = None;
         let level = match why {
             Why::NotRequested | Why::Off => Level::Information,
             _ => Level::Warning,

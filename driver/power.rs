@@ -17,8 +17,9 @@ pub(crate) enum AdapterControl {
     Restart,
     /// Power down.
     PowerDown {
-        /// The memory may be rewritten before the power comes back.
-        hibernate: bool,
+        /// The system goes too: another one may run before the power comes back (hibernation, hybrid sleep, fast start-up),
+        /// and rewrite the memory.
+        system: bool,
     },
     /// Power is back.
     PowerUp,
@@ -44,9 +45,9 @@ pub(crate) fn control(adapter: &Adapter, port: Port, control: AdapterControl) {
         irql: port.current_irql().unwrap_or(assumed),
     };
     match control {
-        AdapterControl::PowerDown { hibernate } => {
+        AdapterControl::PowerDown { system } => {
             if let Some(mut state) = call.enter() {
-                if hibernate {
+                if system {
                     state.hmb.contents = Contents::Lost;
                 }
                 state.rest(call, Life::Asleep);

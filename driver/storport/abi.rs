@@ -33,7 +33,8 @@ layout!(PORT_CONFIGURATION_INFORMATION, 224, {
     MultipleRequestPerLu: 93, MaximumNumberOfTargets: 97, SrbType: 98, AddressType: 99, SlotNumber: 100,
     SrbExtensionSize: 140, Dma64BitAddresses: 144, ResetTargetSupported: 145, MaximumNumberOfLogicalUnits: 146,
     WmiDataProvider: 147, SynchronizationModel: 148, HwMSInterruptRoutine: 152, InterruptSynchronizationMode: 160,
-    DumpMode: 197, MaxNumberOfIO: 204, MaxIOsPerLun: 208, InitialLunQueueDepth: 212, FeatureSupport: 220,
+    DumpMode: 197, MaxNumberOfIO: 204, MaxIOsPerLun: 208, InitialLunQueueDepth: 212,
+    BusResetHoldTime: 216, FeatureSupport: 220,
 });
 layout!(ACCESS_RANGE, 16, { RangeStart: 0, RangeLength: 8, RangeInMemory: 12 });
 layout!(SCSI_REQUEST_BLOCK, 88, {

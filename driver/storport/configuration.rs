@@ -98,6 +98,7 @@ impl<'a> Configuration<'a> {
         information.MultipleRequestPerLu = 1;
         information.MapBuffers = STOR_MAP_NON_READ_WRITE_BUFFERS as u8;
         information.Dma64BitAddresses = SCSI_DMA64_MINIPORT_FULL64BIT_SUPPORTED as u8;
+        information.BusResetHoldTime = 0;
         information.NumberOfBuses = 1;
         information.MaximumNumberOfTargets = 1;
         information.MaximumNumberOfLogicalUnits = limits.units;

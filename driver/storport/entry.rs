@@ -61,7 +61,7 @@ pub extern "system" fn driver_entry(
         DeviceExtensionSize: size_of::<DeviceExtension>() as ULONG,
         SpecificLuExtensionSize: 0,
         SrbExtensionSize: EXTENSION_BYTES,
-        NumberOfAccessRanges: 2,
+        NumberOfAccessRanges: 6,
         MapBuffers: STOR_MAP_NON_READ_WRITE_BUFFERS as u8,
         NeedPhysicalAddresses: 1,
         TaggedQueuing: 1,
@@ -327,9 +327,8 @@ unsafe extern "C" fn adapter_control(
             if power.PowerState == wdk_sys::_STOR_DEVICE_POWER_STATE::StorPowerDeviceD0 {
                 AdapterControl::PowerUp
             } else {
-                let hibernate =
-                    power.PowerAction == wdk_sys::STOR_POWER_ACTION::StorPowerActionHibernate;
-                AdapterControl::PowerDown { hibernate }
+                let running = power.PowerAction == wdk_sys::STOR_POWER_ACTION::StorPowerActionNone;
+                AdapterControl::PowerDown { system: !running }
             }
         }
         _ => return ScsiAdapterControlUnsuccessful,

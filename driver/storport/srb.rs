@@ -348,7 +348,9 @@ impl Srb {
 
     /// Gives the request back to the port driver. IRQL <= `DISPATCH_LEVEL`, with no lock held.
     pub(crate) fn complete(mut self, port: Port, status: SrbStatus) {
-        if status != SrbStatus::SUCCESS && status.0 & SRB_STATUS_AUTOSENSE_VALID as u8 == 0 {
+        // The port driver sends the same request again after BUSY: its length is not to be touched.
+        let again = matches!(status, SrbStatus::SUCCESS | SrbStatus::BUSY);
+        if !again && status.0 & SRB_STATUS_AUTOSENSE_VALID as u8 == 0 {
             self.set_transfer_bytes(0);
         }
         self.block_mut().SrbStatus = status.0;

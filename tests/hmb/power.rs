@@ -31,9 +31,10 @@ rusty_fork_test! {
     }
 
     #[test]
-    fn memory_is_returned_after_sleep() {
+    fn memory_is_new_to_the_device_after_sleep() {
+        // Hybrid sleep comes as sleep, and another system may have run in between.
         let report = power_cycle("hmb", PowerAction::Sleep);
-        assert_eq!((report.disabled, report.memory_returned), (2, 1));
+        assert_eq!((report.disabled, report.memory_returned), (2, 0));
     }
 
     #[test]
