@@ -13,6 +13,7 @@ struct Unit {
     block_size: BlockSize,
     nguid: [u8; 16],
     eui64: [u8; 8],
+    write_protected: bool,
     optimal_io_boundary_blocks: u16,
 }
 
@@ -115,6 +116,7 @@ impl Units {
             block_size: unit.block_size,
             nguid: &unit.nguid,
             eui64: &unit.eui64,
+            write_protected: unit.write_protected,
             optimal_io_boundary_blocks: unit.optimal_io_boundary_blocks,
         }))
     }
@@ -135,6 +137,7 @@ fn unit(namespace: &NamespaceInfo) -> Option<Unit> {
         block_size,
         nguid: namespace.nguid,
         eui64: namespace.eui64,
+        write_protected: namespace.write_protected,
         optimal_io_boundary_blocks: namespace.optimal_boundary_blocks,
     })
 }

@@ -2,7 +2,7 @@
 
 use nvme_spec::command::{Command, CommandDword0, NvmOpcode, ReadWriteCdw12};
 
-use crate::cdb::{Access, Extent, Operation, StartStopUnit};
+use crate::cdb::{Access, Extent, Operation, StartStopUnit, Verify};
 use crate::sense::Sense;
 use crate::status::Outcome;
 use crate::translate::{Action, DataDirection, Transfer};
@@ -42,6 +42,16 @@ pub(crate) fn access(
         direction,
         bytes: transfer.bytes,
     })
+}
+
+/// VERIFY without a comparison: success where the blocks exist, as of a device that finds and mends bad blocks by itself
+/// (SBC-3, 5). A comparison with data of the host is not carried out.
+pub(crate) fn verify(request: Verify, unit: &LogicalUnit<'_>) -> Result<Action, Sense> {
+    if request.protection != 0 || request.byte_check != 0 {
+        return Err(Sense::INVALID_FIELD_IN_CDB);
+    }
+    within(request.extent, unit)?;
+    Ok(Action::Done(Outcome::good(0)))
 }
 
 /// SYNCHRONIZE CACHE. NVMe flushes a whole namespace. A request to answer before the flush is over (IMMED) is answered

@@ -17,12 +17,15 @@ const READ_CAPACITY_10: u8 = 0x25;
 const READ_10: u8 = 0x28;
 const WRITE_10: u8 = 0x2A;
 const SYNCHRONIZE_CACHE_10: u8 = 0x35;
+const VERIFY_10: u8 = 0x2F;
 const MODE_SENSE_10: u8 = 0x5A;
 const READ_16: u8 = 0x88;
 const WRITE_16: u8 = 0x8A;
+const VERIFY_16: u8 = 0x8F;
 const SYNCHRONIZE_CACHE_16: u8 = 0x91;
 const SERVICE_ACTION_IN_16: u8 = 0x9E;
 const REPORT_LUNS: u8 = 0xA0;
+const VERIFY_12: u8 = 0xAF;
 
 /// READ CAPACITY(16) among the service actions of SERVICE ACTION IN(16).
 const READ_CAPACITY_16: u8 = 0x10;
@@ -41,6 +44,7 @@ pub(crate) enum Cdb {
     ReadCapacity16 { allocation_length: u32 },
     ReportLuns(ReportLuns),
     Access(Access),
+    Verify(Verify),
     SynchronizeCache(Extent),
 }
 
@@ -136,6 +140,16 @@ pub(crate) struct Access {
     pub(crate) fua: bool,
 }
 
+/// VERIFY(10), VERIFY(12) and VERIFY(16) (SBC-3, 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verify {
+    pub(crate) extent: Extent,
+    /// VRPROTECT: what is done with protection information.
+    pub(crate) protection: u8,
+    /// BYTCHK: what the blocks are compared with; 0 for nothing.
+    pub(crate) byte_check: u8,
+}
+
 /// What an [`Access`] does to the blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
@@ -161,15 +175,18 @@ impl Cdb {
                 SYNCHRONIZE_CACHE_10 => {
                     Self::SynchronizeCache(laid_out::<Block10Bytes>(bytes)?.extent())
                 }
+                VERIFY_10 => Self::Verify(laid_out::<Block10Bytes>(bytes)?.verify()),
                 MODE_SENSE_10 => Self::ModeSense(laid_out::<ModeSense10Bytes>(bytes)?.typed()),
                 READ_16 => Self::Access(laid_out::<Block16Bytes>(bytes)?.access(Operation::Read)),
                 WRITE_16 => Self::Access(laid_out::<Block16Bytes>(bytes)?.access(Operation::Write)),
+                VERIFY_16 => Self::Verify(laid_out::<Block16Bytes>(bytes)?.verify()),
                 SYNCHRONIZE_CACHE_16 => {
                     Self::SynchronizeCache(laid_out::<Block16Bytes>(bytes)?.extent())
                 }
                 SERVICE_ACTION_IN_16 => {
                     laid_out::<ServiceActionIn16Bytes>(bytes).and_then(Self::service_action_in)?
                 }
+                VERIFY_12 => Self::Verify(laid_out::<Block12Bytes>(bytes)?.verify()),
                 REPORT_LUNS => Self::ReportLuns(laid_out::<ReportLunsBytes>(bytes)?.typed()),
                 _ => return Err(Sense::INVALID_COMMAND_OPERATION_CODE),
             },
@@ -381,7 +398,7 @@ impl ReportLunsBytes {
     }
 }
 
-/// The 10-byte commands that name logical blocks: READ, WRITE and SYNCHRONIZE CACHE.
+/// The 10-byte commands that name logical blocks: READ, WRITE, VERIFY and SYNCHRONIZE CACHE.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 struct Block10Bytes {
@@ -393,7 +410,19 @@ struct Block10Bytes {
     _control: u8,
 }
 
-/// The 16-byte commands that name logical blocks: READ, WRITE and SYNCHRONIZE CACHE.
+/// The 12-byte command that names logical blocks: VERIFY.
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct Block12Bytes {
+    _operation_code: u8,
+    flags: AccessFlags,
+    lba: U32,
+    blocks: U32,
+    _group_number: u8,
+    _control: u8,
+}
+
+/// The 16-byte commands that name logical blocks: READ, WRITE, VERIFY and SYNCHRONIZE CACHE.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 struct Block16Bytes {
@@ -405,12 +434,13 @@ struct Block16Bytes {
     _control: u8,
 }
 
-/// Byte 1 of READ and WRITE. RARC, DPO and the obsolete `FUA_NV` are hints that NVMe has no like of.
+/// Byte 1 of READ, WRITE and VERIFY. BYTCHK is reserved or obsolete in READ and WRITE, FUA in VERIFY. RARC, DPO and the obsolete `FUA_NV` are hints that NVMe has no like of.
 #[bitfield(u8)]
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 struct AccessFlags {
-    #[bits(3)]
-    __: u8,
+    __: bool,
+    #[bits(2, access = RO)]
+    bytchk: u8,
     #[bits(access = RO)]
     fua: bool,
     __: bool,
@@ -429,6 +459,19 @@ impl Block10Bytes {
     fn access(&self, operation: Operation) -> Access {
         self.flags.access(operation, self.extent())
     }
+
+    fn verify(&self) -> Verify {
+        self.flags.verify(self.extent())
+    }
+}
+
+impl Block12Bytes {
+    fn verify(&self) -> Verify {
+        self.flags.verify(Extent {
+            lba: self.lba.get().into(),
+            blocks: self.blocks.get(),
+        })
+    }
 }
 
 impl Block16Bytes {
@@ -442,6 +485,10 @@ impl Block16Bytes {
     fn access(&self, operation: Operation) -> Access {
         self.flags.access(operation, self.extent())
     }
+
+    fn verify(&self) -> Verify {
+        self.flags.verify(self.extent())
+    }
 }
 
 impl AccessFlags {
@@ -451,6 +498,13 @@ impl AccessFlags {
             extent,
             protection: self.protect(),
             fua: self.fua(),
+        }
+    }
+    fn verify(self, extent: Extent) -> Verify {
+        Verify {
+            extent,
+            protection: self.protect(),
+            byte_check: self.bytchk(),
         }
     }
 }

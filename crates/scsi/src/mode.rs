@@ -13,8 +13,10 @@ const CONTROL: u8 = 0x0A;
 const ALL_PAGES: u8 = 0x3F;
 const ALL_SUBPAGES: u8 = 0xFF;
 
-/// DEVICE-SPECIFIC PARAMETER of a direct access block device (SBC-3): DPO and FUA are accepted; not write-protected.
+/// DEVICE-SPECIFIC PARAMETER of a direct access block device (SBC-3): DPO and FUA are accepted.
 const DPOFUA: u8 = 1 << 4;
+/// DEVICE-SPECIFIC PARAMETER: the medium is write-protected.
+const WP: u8 = 1 << 7;
 
 #[derive(FromZeros, IntoBytes, Immutable)]
 #[repr(C)]
@@ -102,7 +104,7 @@ pub(crate) fn mode_sense(
         ALL_PAGES => (true, true),
         _ => return Err(Sense::INVALID_FIELD_IN_CDB),
     };
-    header(request, reply);
+    header(request, unit, reply);
     if !request.disable_block_descriptors {
         block_descriptor(request.header, unit, reply);
     }
@@ -117,7 +119,12 @@ pub(crate) fn mode_sense(
 }
 
 /// The header, its MODE DATA LENGTH still zero.
-fn header(request: ModeSense, reply: &mut Reply<'_>) {
+fn header(request: ModeSense, unit: &LogicalUnit<'_>, reply: &mut Reply<'_>) {
+    let device_specific = if unit.write_protected {
+        WP | DPOFUA
+    } else {
+        DPOFUA
+    };
     let (descriptor_bytes, long_lba) = match request.header {
         _ if request.disable_block_descriptors => (0, false),
         ModeHeader::Ten {
@@ -127,12 +134,12 @@ fn header(request: ModeSense, reply: &mut Reply<'_>) {
     };
     match request.header {
         ModeHeader::Six => reply.push(&Header6 {
-            device_specific: DPOFUA,
+            device_specific,
             block_descriptor_length: descriptor_bytes as u8,
             ..FromZeros::new_zeroed()
         }),
         ModeHeader::Ten { .. } => reply.push(&Header10 {
-            device_specific: DPOFUA,
+            device_specific,
             long_lba: long_lba.into(),
             block_descriptor_length: U16::new(descriptor_bytes as u16),
             ..FromZeros::new_zeroed()

@@ -98,6 +98,7 @@ fn carry_out(
     };
     let outcome = match cdb {
         Cdb::Access(access) => return block_io::access(access, unit, transfer),
+        Cdb::Verify(request) => return block_io::verify(request, unit),
         Cdb::SynchronizeCache(extent) => return block_io::synchronize_cache(extent, unit),
         Cdb::StartStopUnit(request) => return block_io::start_stop_unit(request, unit),
         Cdb::TestUnitReady => Outcome::good(0),

@@ -78,6 +78,8 @@ pub struct LogicalUnit<'a> {
     pub nguid: &'a [u8; 16],
     /// EUI64 of Identify Namespace; all zero where there is none.
     pub eui64: &'a [u8; 8],
+    /// The namespace is write protected (NSATTR bit 0 of Identify Namespace).
+    pub write_protected: bool,
     /// NOIOB of Identify Namespace: transfers that do not cross a multiple of so many logical blocks are faster; 0 means
     /// that none is reported.
     pub optimal_io_boundary_blocks: u16,

@@ -1,4 +1,4 @@
-//! READ, WRITE, SYNCHRONIZE CACHE, START STOP UNIT, TEST UNIT READY.
+//! READ, WRITE, VERIFY, SYNCHRONIZE CACHE, START STOP UNIT, TEST UNIT READY.
 
 use core::num::NonZeroU64;
 
@@ -327,4 +327,57 @@ fn the_unit_is_ready() {
         done(&[0; 6], &unit(&CONTROLLER), Transfer::NONE),
         Outcome::good(0)
     );
+}
+
+/// VERIFY(10), VERIFY(12) and VERIFY(16) of the same blocks.
+fn verifies(flags: u8, lba: u32, blocks: u16) -> [Vec<u8>; 3] {
+    let mut twelve = [0; 12];
+    twelve[0] = 0xAF;
+    twelve[1] = flags;
+    twelve[2..6].copy_from_slice(&lba.to_be_bytes());
+    twelve[6..10].copy_from_slice(&u32::from(blocks).to_be_bytes());
+    [
+        ten(0x2F, flags, lba, blocks).to_vec(),
+        twelve.to_vec(),
+        sixteen(0x8F, flags, lba.into(), blocks.into()).to_vec(),
+    ]
+}
+
+#[test]
+fn verify_without_a_comparison_is_about_blocks_that_exist() {
+    for (lba, blocks, end) in [
+        (0, 0, Outcome::good(0)),
+        (0, 0xFFFF, Outcome::good(0)),
+        (999_999, 1, Outcome::good(0)),
+        (1_000_000, 0, Outcome::good(0)),
+        (999_999, 2, illegal_request(LBA_OUT_OF_RANGE)),
+        (1_000_001, 0, illegal_request(LBA_OUT_OF_RANGE)),
+        (u32::MAX, 0xFFFF, illegal_request(LBA_OUT_OF_RANGE)),
+    ] {
+        for cdb in [verifies(0, lba, blocks), verifies(DPO, lba, blocks)].concat() {
+            assert_eq!(
+                done(&cdb, &unit(&CONTROLLER), Transfer::NONE),
+                end,
+                "{cdb:02X?}"
+            );
+        }
+    }
+    let past = sixteen(0x8F, 0, u64::MAX, 1);
+    assert_eq!(
+        done(&past, &unit(&CONTROLLER), Transfer::NONE),
+        illegal_request(LBA_OUT_OF_RANGE)
+    );
+}
+
+#[test]
+fn verify_with_a_comparison_or_protection_is_refused() {
+    for flags in [0x02, 0x04, 0x06, 0x20, 0xE0] {
+        for cdb in verifies(flags, 0, 1) {
+            assert_eq!(
+                done(&cdb, &unit(&CONTROLLER), Transfer::NONE),
+                illegal_request(INVALID_FIELD),
+                "{cdb:02X?}"
+            );
+        }
+    }
 }

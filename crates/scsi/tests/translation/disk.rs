@@ -30,6 +30,7 @@ pub fn unit<'a>(controller: &'a Controller<'a>) -> LogicalUnit<'a> {
             0xEE, 0xFF,
         ],
         eui64: &[0x00, 0x25, 0x38, 0x5B, 0x71, 0xB0, 0x3A, 0x41],
+        write_protected: false,
         optimal_io_boundary_blocks: 256,
     }
 }

@@ -144,3 +144,13 @@ fn other_pages_and_subpages_are_refused() {
         );
     }
 }
+
+#[test]
+fn a_write_protected_namespace_says_so() {
+    let protected = LogicalUnit {
+        write_protected: true,
+        ..unit(&CONTROLLER)
+    };
+    assert_eq!(answer(&six(DBD, 0x08), &protected)[2], 0x90);
+    assert_eq!(answer(&ten(DBD, 0x08), &protected)[3], 0x90);
+}

@@ -8,7 +8,7 @@ use crate::disk::{
 };
 
 /// A CDB of each command, with the length that its operation code has, and whether its answer is parameter data.
-const COMMANDS: [(&[u8], bool); 15] = [
+const COMMANDS: [(&[u8], bool); 18] = [
     (&[0x00, 0, 0, 0, 0, 0], false),
     (&[0x12, 0, 0, 0, 96, 0], true),
     (&[0x1A, 0, 0x3F, 0, 192, 0], true),
@@ -17,6 +17,9 @@ const COMMANDS: [(&[u8], bool); 15] = [
     (&[0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0], false),
     (&[0x2A, 0, 0, 0, 0, 0, 0, 0, 0, 0], false),
     (&[0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0], false),
+    (&[0x2F, 0, 0, 0, 0, 0, 0, 0, 1, 0], false),
+    (&[0x8F, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0], false),
+    (&[0xAF, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0], false),
     (&[0x5A, 0, 0x3F, 0, 0, 0, 0, 0, 192, 0], true),
     (&[0x88, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0], false),
     (&[0x8A, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], false),
