@@ -48,9 +48,13 @@ impl Adapter {
         stopping: AtomicBool::new(false),
     };
 
-    /// True the first time: a DPC object is initialised once.
-    pub(crate) fn dpc_needs_initialization(&self) -> bool {
-        !self.dpc_initialized.swap(true, Ordering::AcqRel)
+    /// Whether the DPC object was initialised, which is done once. Before that it cannot be issued.
+    pub(crate) fn dpc_is_initialized(&self) -> bool {
+        self.dpc_initialized.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_dpc_initialized(&self) {
+        self.dpc_initialized.store(true, Ordering::Release);
     }
 
     /// How many interrupt messages there are; 0 for a line interrupt.

@@ -15,9 +15,13 @@ const VECTOR_0: u32 = 1;
 /// When to come back to a state that was in use, in microseconds.
 const BUSY_US: u32 = 1000;
 
-/// A message: always the adapter's own.
+/// A message: always the adapter's own. One may come as soon as the routine is connected, before `HwInitialize`: the admin
+/// commands of `HwFindAdapter` leave one pending where MSI-X was enabled by then. There is no DPC yet; passive initialisation
+/// looks at the rings when it ends.
 pub(crate) fn message_interrupt(adapter: &Adapter, port: Port) {
-    adapter.dpc.issue(port);
+    if adapter.dpc_is_initialized() {
+        adapter.dpc.issue(port);
+    }
 }
 
 /// A line interrupt: true when it is the adapter's. Masks the controller until the DPC has seen what it wants, or the line
@@ -27,6 +31,9 @@ pub(crate) fn line_interrupt(adapter: &Adapter, port: Port) -> bool {
         return false;
     };
     if adapter.messages() != 0 {
+        return false;
+    }
+    if !adapter.dpc_is_initialized() {
         return false;
     }
     let posted = adapter.io_lookout.sees_completion() || adapter.admin_lookout.sees_completion();

@@ -164,8 +164,9 @@ unsafe extern "C" fn initialize(extension: PVOID) -> BOOLEAN {
     let Some((adapter, port)) = (unsafe { adapter(extension) }) else {
         return 0;
     };
-    if adapter.dpc_needs_initialization() {
+    if !adapter.dpc_is_initialized() {
         adapter.dpc.initialize(port, Some(deferred));
+        adapter.set_dpc_initialized();
     }
     BOOLEAN::from(port.enable_passive_initialization(Some(passive_initialize)))
 }
