@@ -39,6 +39,11 @@ rusty_fork_test! {
     }
 
     #[test]
+    fn message_that_is_pending_before_the_adapter_is_initialised() {
+        comes_and_goes("hmb,interrupts=early");
+    }
+
+    #[test]
     fn one_message_for_all() {
         comes_and_goes("hmb,interrupts=message");
     }

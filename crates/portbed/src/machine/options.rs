@@ -87,6 +87,9 @@ pub enum Interrupts {
     /// As many MSI-X messages as the controller has.
     #[default]
     Messages,
+    /// As many, with MSI-X enabled and every message masked before `HwFindAdapter`: what its commands leave pending comes
+    /// as soon as the interrupt is connected, before `HwInitialize`.
+    Early,
     /// One message.
     OneMessage,
     /// The line.
@@ -184,7 +187,7 @@ const KEYS: [PortKey; 7] = [
     },
     PortKey {
         name: "interrupts",
-        meaning: "interrupts that the adapter gets: messages, message, line",
+        meaning: "interrupts that the adapter gets: messages, early (messages, with MSI-X enabled before HwFindAdapter and one pending before HwInitialize), message, line",
         default: "messages",
     },
     PortKey {
@@ -280,6 +283,7 @@ fn power(value: &str) -> Option<Power> {
 fn interrupts(value: &str) -> Option<Interrupts> {
     Some(match value {
         "messages" => Interrupts::Messages,
+        "early" => Interrupts::Early,
         "message" => Interrupts::OneMessage,
         "line" => Interrupts::Line,
         _ => return None,

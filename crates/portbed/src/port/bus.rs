@@ -40,10 +40,20 @@ pub(super) fn assign_interrupts(cpu: &Cpu) {
     let mut state = cpu.state();
     let vectors = msi_x(state.controller.as_ref()).map_or(0, |msi_x| msi_x.vectors);
     state.port.adapter.messages = match state.port.adapter.interrupts {
-        Interrupts::Messages => vectors.min(MOST_MESSAGES),
+        Interrupts::Messages | Interrupts::Early => vectors.min(MOST_MESSAGES),
         Interrupts::OneMessage => vectors.min(1),
         Interrupts::Line => 0,
     };
+}
+
+/// Enables MSI-X with every message masked, as it may be when the adapter is found.
+pub(super) fn enable_masked(cpu: &Cpu) {
+    let core = cpu.core();
+    let mut state = cpu.state();
+    core.with_controller(&mut state, |controller, now_ns, wiring| {
+        program(controller, 0, 0, now_ns, wiring);
+        switch(controller, true, now_ns, wiring);
+    });
 }
 
 /// Writes the message table and enables MSI-X, or disables it for a miniport that takes no messages.
@@ -92,13 +102,21 @@ fn program(
             );
         }
     }
-    let control = controller.config_read(msi_x.capability, 4);
-    let enable = if messages > 0 {
+    switch(controller, messages > 0, now_ns, wiring);
+}
+
+/// Enables or disables MSI-X.
+fn switch(controller: &mut dyn Controller, on: bool, now_ns: u64, wiring: &mut Wiring<'_>) {
+    let Some(MsiX { capability, .. }) = msi_x(controller) else {
+        return;
+    };
+    let control = controller.config_read(capability, 4);
+    let enable = if on {
         control | MSI_X_ENABLE
     } else {
         control & !MSI_X_ENABLE
     };
-    controller.config_write(msi_x.capability, 4, enable, now_ns, wiring);
+    controller.config_write(capability, 4, enable, now_ns, wiring);
 }
 
 /// `StorPortGetBusData`: bytes read.

@@ -34,6 +34,9 @@ pub(crate) fn find_adapter(cpu: &Cpu) -> Result<(), String> {
         state.port.drops_dpcs = false;
     }
     super::bus::assign_interrupts(cpu);
+    if cpu.state().port.adapter.interrupts == Interrupts::Early {
+        super::bus::enable_masked(cpu);
+    }
     let (routine, arguments, configuration_address) = {
         let state = cpu.state();
         let adapter = &state.port.adapter;

@@ -3,13 +3,17 @@
 use super::Phase;
 use super::call::Call;
 use crate::journal::Who;
+use crate::machine::Interrupts;
 use crate::rules::port as rules;
 use crate::schedule::irql::{DEVICE, HIGH, PASSIVE};
 use crate::schedule::{Callback, Cpu, LockId};
 
 /// Initialises the adapter that was found.
 pub(crate) fn initialize_adapter(cpu: &Cpu) -> Result<(), String> {
-    super::bus::program_messages(cpu);
+    let early = cpu.state().port.adapter.interrupts == Interrupts::Early;
+    if !early {
+        super::bus::program_messages(cpu);
+    }
     let (routine, extension) = {
         let mut state = cpu.state();
         state.interrupts.connect(true);
@@ -18,6 +22,11 @@ pub(crate) fn initialize_adapter(cpu: &Cpu) -> Result<(), String> {
             state.port.adapter.extension,
         )
     };
+    if early {
+        // What is pending comes when the masks are lifted, and is served at once.
+        super::bus::program_messages(cpu);
+        cpu.serve();
+    }
     cpu.acquire(LockId::Interrupt(cpu.adapter()), 0);
     let result = cpu.call(Callback::Initialize, routine, [extension, 0, 0, 0, 0, 0]) as u8 != 0;
     cpu.release(LockId::Interrupt(cpu.adapter()));
