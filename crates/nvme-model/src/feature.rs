@@ -43,7 +43,7 @@ const SIMPLE: &[Simple] = &[
     simple(FeatureId::VOLATILE_WRITE_CACHE, 1, 1),
     simple(FeatureId::INTERRUPT_COALESCING, 0xFFFF, 0),
     simple(FeatureId::WRITE_ATOMICITY_NORMAL, 1, 0),
-    simple(FeatureId::ASYNC_EVENT_CONFIGURATION, 0x1F, 0),
+    simple(FeatureId::ASYNC_EVENT_CONFIGURATION, 0x11F, 0),
 ];
 
 /// A temperature threshold: the sensor, and whether it is the lower one.
@@ -114,9 +114,18 @@ impl Features {
 
     /// A warning of the temperature is to be reported.
     pub(crate) fn reports_temperature(&self) -> bool {
+        self.events().critical_warnings().temperature()
+    }
+
+    /// A change of a namespace is to be reported.
+    pub(crate) fn reports_namespaces(&self) -> bool {
+        self.events().namespace_attribute()
+    }
+
+    fn events(&self) -> AsyncEventConfiguration {
         self.simple(FeatureId::ASYNC_EVENT_CONFIGURATION)
             .map(|simple| AsyncEventConfiguration::from_bits(self.get(simple, 0)))
-            .is_some_and(|events| events.critical_warnings().temperature())
+            .unwrap_or_default()
     }
 
     /// There is a write cache, and it is enabled.

@@ -73,6 +73,11 @@ impl HostMemory {
         }
     }
 
+    /// How often memory was lent.
+    pub(crate) fn times_enabled(&self) -> u64 {
+        self.counters.enabled
+    }
+
     /// The controller has a use for host memory.
     pub(crate) fn wanted(&self) -> bool {
         self.preferred_bytes > 0

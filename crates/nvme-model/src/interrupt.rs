@@ -24,6 +24,10 @@ const RESET: Vector = Vector {
 pub(crate) struct Interrupts {
     vectors: Vec<Vector>,
     line: bool,
+    /// The line is up although nothing waits.
+    held: bool,
+    /// The line is down although something waits.
+    muted: bool,
 }
 
 impl Interrupts {
@@ -32,6 +36,8 @@ impl Interrupts {
         Self {
             vectors: vec![RESET; usize::from(messages)],
             line: false,
+            held: false,
+            muted: false,
         }
     }
 
@@ -42,6 +48,8 @@ impl Interrupts {
 
     /// Messages that were not sent yet never are.
     pub(crate) fn forget(&mut self) {
+        self.held = false;
+        self.muted = false;
         self.vectors
             .iter_mut()
             .for_each(|vector| vector.pending = false);
@@ -120,6 +128,28 @@ impl Interrupts {
                 bus.interrupt(number);
             }
         }
+    }
+
+    /// Each message comes, with nothing posted.
+    pub(crate) fn stray_all(&mut self, config: &ConfigSpace, bus: &mut dyn Bus) {
+        for vector in 0..self.vectors.len() {
+            self.raise(vector as u16, config, bus);
+        }
+    }
+
+    /// The line stays up from now on, until a reset, unless it is masked.
+    pub(crate) fn hold_line(&mut self) {
+        self.held = true;
+    }
+
+    /// The line does not show what waits now, or shows it again.
+    pub(crate) fn mute_line(&mut self, muted: bool) {
+        self.muted = muted;
+    }
+
+    /// What the line shows where `waits` says whether an interrupt waits that is not in `mask`.
+    pub(crate) fn line_shows(&self, waits: bool, mask: u32) -> bool {
+        waits && !self.muted || self.held && mask & 1 == 0
     }
 
     /// The line follows `wanted`, as far as configuration space lets it.

@@ -9,6 +9,8 @@
 //! what the host does against them: each evaluation of a [`Rule`] is reported to [`Bus::judge`], held or not. Nothing that
 //! a host writes makes it panic.
 //!
+//! A [`Profile`] says which controller it is, and each [`Fault`] what is wrong with it.
+//!
 //! # Driving it
 //! * [`Controller::new`] gives a controller as firmware leaves it: memory decoding and bus mastering on, interrupt
 //!   messages off, CC.EN = 0. A machine that uses messages programs the MSI-X table in the BAR (every vector comes out of
@@ -24,6 +26,7 @@ mod command;
 mod controller;
 mod event;
 mod failure;
+mod fault;
 mod feature;
 mod hmb;
 mod interrupt;
@@ -40,6 +43,7 @@ mod rule;
 
 pub use bus::{Access, Bus, BusFault};
 pub use controller::{Controller, HmbCounters, Power, Width};
+pub use fault::{Fault, FaultError, FiredFault, GRAMMAR, GrammarEntry, Moment, RegisterFaults};
 pub use media::{FileMedia, Media, MemoryMedia};
 pub use profile::{Answer, Death, Dies, Key, NamedProfile, Profile, ProfileError, Refusal};
 pub use prp::data_parts;

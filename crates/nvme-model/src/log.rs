@@ -1,9 +1,10 @@
 //! What the log pages are made of: errors and health.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use nvme_spec::log::{
-    CriticalWarning, ErrorInformation, ParameterErrorLocation, SmartHealthInformation,
+    ChangedNamespaces, CriticalWarning, ErrorInformation, ParameterErrorLocation,
+    SmartHealthInformation,
 };
 use zerocopy::FromZeros;
 
@@ -26,6 +27,8 @@ pub(crate) struct Logs {
     unsafe_shutdowns: u64,
     media_errors: u64,
     orderly: bool,
+    /// Namespaces that changed since that was last read, in order.
+    changed: BTreeSet<u32>,
 }
 
 impl Logs {
@@ -40,7 +43,31 @@ impl Logs {
             unsafe_shutdowns: 0,
             media_errors: 0,
             orderly: false,
+            changed: BTreeSet::new(),
         }
+    }
+
+    /// A namespace changed.
+    pub(crate) fn namespace_changed(&mut self, nsid: u32) {
+        self.changed.insert(nsid);
+    }
+
+    /// The namespaces that changed; more than the list holds are told as all.
+    pub(crate) fn changed_namespaces(&self) -> ChangedNamespaces {
+        let mut list = ChangedNamespaces::new_zeroed();
+        if self.changed.len() > list.0.len() {
+            list.0[0] = u32::MAX;
+            return list;
+        }
+        for (entry, nsid) in list.0.iter_mut().zip(&self.changed) {
+            *entry = *nsid;
+        }
+        list
+    }
+
+    /// They were read, and are told no more.
+    pub(crate) fn forget_changes(&mut self) {
+        self.changed.clear();
     }
 
     /// A command failed.

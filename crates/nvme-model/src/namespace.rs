@@ -15,6 +15,8 @@ pub(crate) struct Namespace {
     pub(crate) blocks: u64,
     /// Size of a block.
     pub(crate) block_bytes: u32,
+    /// It is attached to the controller.
+    pub(crate) active: bool,
     media: Box<dyn Media>,
 }
 
@@ -25,8 +27,15 @@ impl Namespace {
             nsid,
             blocks: media.len_bytes() / u64::from(block_bytes),
             block_bytes,
+            active: true,
             media,
         }
+    }
+
+    /// It has this size from now on, as far as the media go.
+    pub(crate) fn resize(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.media.len_bytes());
+        self.blocks = bytes / u64::from(self.block_bytes);
     }
 
     /// `blocks` blocks from `lba` on exist.

@@ -67,7 +67,7 @@ impl Controller {
         let found = self
             .namespaces
             .iter_mut()
-            .find(|namespace| namespace.nsid == nsid);
+            .find(|namespace| namespace.active && namespace.nsid == nsid);
         judge_namespace(nsid, found.is_some(), bus)?;
         found.ok_or_else(|| Status::INVALID_NAMESPACE_OR_FORMAT.into())
     }

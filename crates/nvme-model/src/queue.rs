@@ -6,6 +6,8 @@ use nvme_spec::command::{COMMAND_BYTES, Command};
 use nvme_spec::completion::COMPLETION_BYTES;
 use nvme_spec::status::Status;
 
+use crate::fault::Injected;
+
 /// A position `by` entries after `at` in a ring.
 fn advance(at: u32, by: u32, entries: u32) -> u32 {
     (at + by) % entries
@@ -240,6 +242,8 @@ pub(crate) struct Outstanding {
     pub(crate) opcode: u8,
     /// Where it stands.
     pub(crate) stage: Stage,
+    /// What happens to it that should not.
+    pub(crate) injected: Injected,
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What the port driver connects a miniport to: one trait for every kind of controller.
 
+mod faulty;
 mod model;
 mod qemu;
 mod vfio;
@@ -8,8 +9,9 @@ mod wiring;
 use std::io;
 
 use crate::memory::PhysicalMemory;
+pub use faulty::FaultyRegisters;
 pub use model::ModelController;
-pub use nvme_model::{Bus, Power, Width};
+pub use nvme_model::{Bus, FiredFault, Moment, Power, Width};
 pub use qemu::{Monitor, Program as Qemu, ProgramError as QemuError, QemuController, QemuProfile};
 pub use vfio::{NamespaceSize, NvmeClient, PciAddress, VfioController, VfioError, VfioFunction};
 pub(crate) use wiring::{DmaMap, Wiring};
@@ -98,6 +100,12 @@ pub trait Controller: Send {
     }
     /// The host memory buffer as the controller sees it.
     fn hmb(&self) -> HmbView;
+    /// Something has just been done with the adapter that faults may wait for and that the controller does not see by itself.
+    fn moment(&mut self, _moment: Moment, _now_ns: u64, _bus: &mut dyn Bus) {}
+    /// The faults that it was given, and how often each happened.
+    fn faults(&self) -> Vec<FiredFault> {
+        Vec::new()
+    }
     /// Memory that its queues lie in, as long as it may use them: physical address and bytes, as far as it can tell.
     fn queue_memory(&self) -> Vec<(u64, u64)> {
         Vec::new()

@@ -16,7 +16,7 @@ pub use request::{
 
 use std::sync::Arc;
 
-use crate::controller::Identity;
+use crate::controller::{FiredFault, Identity};
 use crate::image::Image;
 use crate::memory::PhysicalMemory;
 use crate::port::{self, Function, Spec};
@@ -259,6 +259,12 @@ impl Machine {
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.core.state_of(self.adapter).controller.identity()
+    }
+
+    /// The faults that the controller was given, and how often each happened.
+    #[must_use]
+    pub fn faults(&self) -> Vec<FiredFault> {
+        self.core.state_of(self.adapter).controller.faults()
     }
 
     /// Why the controller stopped to work by itself, if it did.

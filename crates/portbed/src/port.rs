@@ -55,7 +55,7 @@ pub(crate) use unload::unload_driver;
 
 use std::collections::BTreeMap;
 
-use crate::controller::DmaMap;
+use crate::controller::{DmaMap, Moment};
 use crate::machine::Interrupts;
 use crate::schedule::{Core, Cpu, Dispatch, Due, State};
 
@@ -95,6 +95,18 @@ impl Port {
             windows: Vec::new(),
         }
     }
+}
+
+/// Something has just been done with the adapter: faults of its controller may wait for that.
+pub(crate) fn moment(cpu: &Cpu, moment: Moment) {
+    {
+        let mut state = cpu.state();
+        cpu.core()
+            .with_controller(&mut state, |controller, now_ns, wiring| {
+                controller.moment(moment, now_ns, wiring);
+            });
+    }
+    cpu.serve();
 }
 
 /// Something is due.

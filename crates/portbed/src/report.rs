@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::controller::Identity;
+use crate::controller::{self, Identity};
 use crate::journal::Event;
 use crate::machine;
 use crate::rules::Violation;
@@ -22,6 +22,8 @@ pub struct Report {
     pub io: Io,
     /// What a request cost.
     pub cost: Cost,
+    /// The faults that the controller was given, and how often each happened.
+    pub faults: Vec<Fault>,
     /// The rules that were checked.
     pub rules: Rules,
     /// What was still allocated, lent, mapped or pending after the unload, a line each.
@@ -79,6 +81,15 @@ pub struct Hmb {
     pub left_to_port_bytes: u64,
     /// Granted and not freed when the driver was unloaded.
     pub outstanding_bytes: u64,
+}
+
+/// A fault of the controller.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Fault {
+    /// As it was asked for.
+    pub spec: String,
+    /// How often it happened.
+    pub fired: u64,
 }
 
 /// Requests and data.
@@ -172,6 +183,13 @@ impl From<Identity> for Controller {
     }
 }
 
+impl From<controller::FiredFault> for Fault {
+    fn from(fault: controller::FiredFault) -> Self {
+        let controller::FiredFault { spec, fired } = fault;
+        Self { spec, fired }
+    }
+}
+
 impl From<machine::HmbReport> for Hmb {
     fn from(hmb: machine::HmbReport) -> Self {
         Self {
@@ -229,6 +247,10 @@ mod tests {
                 mmio_writes_per_io: Some(1.5),
                 ..Cost::default()
             },
+            faults: vec![Fault {
+                spec: "read:never".into(),
+                fired: 2,
+            }],
             rules: Rules {
                 checked: 1,
                 violations: vec![Violation {
@@ -272,6 +294,7 @@ mod tests {
                     "instructions_per_io": null, "mmio_writes_per_io": 1.5, "mmio_reads_per_io": null,
                     "port_calls_per_io": null
                 },
+                "faults": [{ "spec": "read:never", "fired": 2 }],
                 "rules": { "checked": 1, "violations": [{ "rule": "r", "where": "w", "what": "x" }] },
                 "leaks": ["l"],
                 "events": [{ "t_ns": 7, "who": "driver", "what": "e" }],

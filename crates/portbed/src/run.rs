@@ -16,8 +16,8 @@ use nvme_model::{FileMedia, Media, Profile, ProfileError};
 use thiserror::Error;
 
 use crate::controller::{
-    Controller, ModelController, PciAddress, Qemu, QemuController, QemuError, QemuProfile,
-    VfioController, VfioError,
+    Controller, FaultyRegisters, ModelController, PciAddress, Qemu, QemuController, QemuError,
+    QemuProfile, VfioController, VfioError,
 };
 use crate::disk::BackingError;
 use crate::journal::{Journal, Who};
@@ -241,11 +241,8 @@ fn controller(
         (ControllerKind::Qemu { profile, program }, _) => {
             let program = Qemu::find(program.as_deref())?;
             let files = files.collect::<io::Result<_>>()?;
-            Box::new(QemuController::new(
-                program,
-                QemuProfile::clone(profile),
-                files,
-            ))
+            let qemu = QemuController::new(program, QemuProfile::clone(profile), files);
+            Box::new(FaultyRegisters::new(Box::new(qemu), &setup.device.faults))
         }
         (ControllerKind::Vfio { writable, .. }, Some(found)) => {
             journal.note(0, Who::Bed, found.introduction(*writable));

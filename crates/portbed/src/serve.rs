@@ -113,6 +113,7 @@ pub fn serve(setup: &Setup, timeline: &Timeline) -> Result<Verdict, CannotServe>
         traffic: device.machine.traffic,
         interrupts: device.machine.interrupts.sent(),
         judge: &judge,
+        injected: &device.faults(),
         faults: &faults,
     };
     seen.print(timeline);

@@ -84,6 +84,28 @@ fn a_property_that_qemu_does_not_take_is_refused_in_one_line() {
 }
 
 #[test]
+fn a_register_of_qemus_device_reads_as_it_should_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("report.json");
+    let Some(output) = portbed(
+        "io",
+        &[
+            "--fault",
+            "register.vs:value=0x00010300:nth=1",
+            "--ios",
+            "20",
+            "--report",
+            report.to_str().unwrap(),
+        ],
+    ) else {
+        return;
+    };
+    passes(&output);
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert_eq!(report["faults"][0]["fired"], 1);
+}
+
+#[test]
 fn a_stream_of_requests_is_verified_and_its_throughput_told() {
     let Some(output) = portbed(
         "io",

@@ -5,8 +5,9 @@ use nvme_spec::completion::COMPLETION_SHIFT;
 use nvme_spec::identify::{
     Cns, ControllerType, DeallocateFeatures, FirmwareUpdates, HOST_MEMORY_UNIT_BYTES,
     IDENTIFY_BYTES, IdentifyController, IdentifyNamespace, LbaFormat, LogPageAttributes,
-    NamespaceIdDescriptorHeader, NamespaceIdType, NamespaceList, OptionalNvmCommands,
-    PowerStateDescriptor, PowerStateFlags, QueueEntrySize, VolatileWriteCacheAttributes,
+    NamespaceIdDescriptorHeader, NamespaceIdType, NamespaceList, OptionalAsyncEvents,
+    OptionalNvmCommands, PowerStateDescriptor, PowerStateFlags, QueueEntrySize,
+    VolatileWriteCacheAttributes,
 };
 use nvme_spec::status::Status;
 use nvme_spec::text::Ascii;
@@ -55,7 +56,7 @@ impl Controller {
         let found = self
             .namespaces
             .iter()
-            .find(|namespace| namespace.nsid == nsid);
+            .find(|namespace| namespace.active && namespace.nsid == nsid);
         judge_namespace(nsid, found.is_some(), bus)?;
         found.ok_or_else(|| Status::INVALID_NAMESPACE_OR_FORMAT.into())
     }
@@ -69,7 +70,8 @@ impl Controller {
             ));
         }
         let mut list = NamespaceList::new_zeroed();
-        let active = self.namespaces.iter().map(|namespace| namespace.nsid);
+        let active = self.namespaces.iter().filter(|namespace| namespace.active);
+        let active = active.map(|namespace| namespace.nsid);
         for (entry, nsid) in list.0.iter_mut().zip(active.filter(|nsid| *nsid > above)) {
             *entry = nsid;
         }
@@ -110,6 +112,7 @@ impl Controller {
         data.rtd3r_us = (profile.ready_ns / 1000) as u32;
         data.rtd3e_us = (profile.ready_ns / 1000) as u32;
         data.cntrltype = ControllerType::IO;
+        data.oaes = OptionalAsyncEvents::new().with_namespace_attribute(true);
         self.identify_admin(&mut data);
         self.identify_io(&mut data);
         let name = format!(

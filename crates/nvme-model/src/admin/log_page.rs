@@ -2,8 +2,8 @@
 
 use nvme_spec::command::{GetLogPageCdw10, GetLogPageCdw11, NSID_ALL};
 use nvme_spec::log::{
-    ActiveFirmware, ChangedNamespaces, CommandEffect, CommandEffects, CriticalWarning,
-    FirmwareSlotInformation, LogPageId, SmartHealthInformation,
+    ActiveFirmware, CommandEffect, CommandEffects, CriticalWarning, FirmwareSlotInformation,
+    LogPageId, SmartHealthInformation,
 };
 use nvme_spec::status::Status;
 use nvme_spec::text::Ascii;
@@ -43,6 +43,9 @@ impl Controller {
         data.resize(bytes as usize, 0);
         let outcome = self.send(request, &data, bus)?;
         if !cdw10.rae() {
+            if cdw10.lid() == LogPageId::CHANGED_NAMESPACES {
+                self.logs.forget_changes();
+            }
             self.events.clear(cdw10.lid());
             self.deliver_events(at_ns);
         }
@@ -64,9 +67,7 @@ impl Controller {
             LogPageId::FIRMWARE_SLOT => {
                 Ok(firmware_slots(&self.profile.firmware).as_bytes().to_vec())
             }
-            LogPageId::CHANGED_NAMESPACES => {
-                Ok(ChangedNamespaces::new_zeroed().as_bytes().to_vec())
-            }
+            LogPageId::CHANGED_NAMESPACES => Ok(self.logs.changed_namespaces().as_bytes().to_vec()),
             LogPageId::COMMAND_EFFECTS => Ok(effects().as_bytes().to_vec()),
             _ => Err(Failure::field(Status::INVALID_LOG_PAGE, CDW10_BYTE)),
         }

@@ -10,6 +10,7 @@ use super::Controller;
 use super::doorbell::FETCH_NS;
 use crate::bus::{Access, Bus};
 use crate::failure::{Failure, Outcome, Request, Verdict};
+use crate::fault::{Injected, Moment, Silence};
 use crate::profile::Answer;
 use crate::queue::{End, Outstanding, Stage};
 use crate::rule::Rule;
@@ -50,8 +51,12 @@ impl Controller {
         bus.judge(Rule::CommandIdentifier, unique, &|| {
             format!("identifier {cid:#x} is in use in submission queue {queue}")
         });
+        let injected = self.faults.command(queue, &command, at_ns);
         let stage = if unique {
-            let due = at_ns.saturating_add(self.latency_ns(queue, &command));
+            let latency = self
+                .latency_ns(queue, &command)
+                .saturating_add(injected.delay_ns);
+            let due = at_ns.saturating_add(latency);
             Stage::Execute(due, Box::new(command))
         } else {
             let failure = Failure::from(Status::COMMAND_ID_CONFLICT);
@@ -67,6 +72,7 @@ impl Controller {
             cid,
             opcode: command.cdw0.opcode(),
             stage,
+            injected,
         });
     }
 
@@ -90,11 +96,17 @@ impl Controller {
     pub(super) fn proceed(&mut self, index: usize, at_ns: u64, bus: &mut dyn Bus) {
         let command = self.outstanding.remove(index);
         let starts = matches!(command.stage, Stage::Execute(..));
-        if starts && self.dies_of_command(command.queue, bus) {
+        if starts && self.dies_of_command(&command, bus) {
             return;
         }
         match command.stage.clone() {
-            Stage::Execute(_, entry) => self.execute(command, &entry, at_ns, bus),
+            Stage::Execute(_, entry) => {
+                let lent = self.hmb.times_enabled();
+                self.execute(command, &entry, at_ns, bus);
+                if self.hmb.times_enabled() != lent {
+                    self.moment(Moment::Lend, at_ns, bus);
+                }
+            }
             Stage::Complete(_, end) => self.complete(&command, end, bus),
             Stage::Held | Stage::Lost => {}
         }
@@ -112,10 +124,7 @@ impl Controller {
             queue: command.queue,
             command: entry,
         };
-        let verdict = match command.queue {
-            0 => self.admin(request, at_ns, bus),
-            _ => self.nvm(request, bus),
-        };
+        let verdict = self.carry_out(request, command.injected, at_ns, bus);
         command.stage = match verdict {
             Ok(Outcome::Held) => Stage::Held,
             Ok(Outcome::Lost) => Stage::Lost,
@@ -131,6 +140,31 @@ impl Controller {
         self.outstanding.push(command);
         if held {
             self.deliver_events(at_ns);
+        }
+    }
+
+    /// Carries the command out, as far as its faults let it.
+    fn carry_out(
+        &mut self,
+        request: Request<'_>,
+        injected: Injected,
+        at_ns: u64,
+        bus: &mut dyn Bus,
+    ) -> Verdict {
+        if injected.silence == Some(Silence::Lost) {
+            return Ok(Outcome::Lost);
+        }
+        if let Some(status) = injected.status {
+            return Err(Failure::transient(status));
+        }
+        let mut bus = injected.bus(bus);
+        let verdict = match request.queue {
+            0 => self.admin(request, at_ns, &mut bus),
+            _ => self.nvm(request, &mut bus),
+        };
+        match injected.silence {
+            Some(_) => Ok(Outcome::Lost),
+            None => verdict,
         }
     }
 
@@ -185,11 +219,20 @@ impl Controller {
             status: status.with_more(end.more).with_phase(phase),
         };
         let why = Access::CompletionEntry { queue: id };
+        let entry = command.injected.damage(entry);
         if bus.write(address, entry.as_bytes(), why).is_err() {
             return self.fail("a completion cannot be posted", bus);
         }
         if let Some(vector) = vector {
-            self.interrupts.raise(vector, &self.config, bus);
+            self.interrupt(vector, bus);
+        }
+        if command.injected.twice {
+            let command = Outstanding {
+                stage: Stage::Lost,
+                injected: command.injected.once(),
+                ..*command
+            };
+            self.complete(&command, end, bus);
         }
     }
 

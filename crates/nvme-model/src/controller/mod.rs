@@ -3,12 +3,15 @@
 mod death;
 mod doorbell;
 mod execute;
+mod fault;
+mod power;
 mod state;
 
 use nvme_spec::registers::{ACQ, AQA, ASQ, CC, CMBLOC, CSTS, DOORBELLS, INTMC, INTMS};
 
 use crate::bus::Bus;
 use crate::event::Events;
+use crate::fault::Faults;
 use crate::feature::Features;
 use crate::hmb::HostMemory;
 use crate::interrupt::Interrupts;
@@ -21,6 +24,7 @@ use crate::queue::{Outstanding, Queues};
 use crate::registers::{AQA_BITS, BASE_BITS, Change, Registers, set_half, width_fits};
 use crate::rule::Rule;
 use death::Mortality;
+pub use power::Power;
 
 /// How wide an access to the BAR is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +38,7 @@ pub enum Width {
 }
 
 impl Width {
-    fn bytes(self) -> u8 {
+    pub(crate) fn bytes(self) -> u8 {
         match self {
             Self::Four => 4,
             Self::Eight => 8,
@@ -43,21 +47,9 @@ impl Width {
     }
 
     /// The bits that an access of this width carries.
-    fn mask(self) -> u64 {
+    pub(crate) fn mask(self) -> u64 {
         u64::MAX >> (64 - 8 * u32::from(self.bytes().clamp(1, 8)))
     }
-}
-
-/// A power state of the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Power {
-    /// It works.
-    D0,
-    /// Configuration space answers, registers read all ones. The controller keeps its state.
-    D3Hot,
-    /// Everything reads all ones. The controller comes back as after a reset; configuration space and the MSI-X table come
-    /// back as they were, as the machine's bus driver restores them.
-    D3Cold,
 }
 
 /// What became of the Host Memory Buffer so far.
@@ -89,6 +81,9 @@ pub struct Controller {
     pub(crate) namespaces: Vec<Namespace>,
     pub(crate) hmb: HostMemory,
     mortality: Mortality,
+    faults: Faults,
+    /// The time of what is done now.
+    now_ns: u64,
     power: Power,
     present: bool,
 }
@@ -106,6 +101,10 @@ enum Region {
 enum Event {
     Change(Change),
     Shutdown,
+    /// A fault at its moment.
+    Fault,
+    /// Firmware that panicked looks at CC again.
+    Restart,
     Fetch(u16),
     Command(usize),
 }
@@ -117,10 +116,14 @@ impl Controller {
     /// keep what they hold.
     #[must_use]
     pub fn new(profile: &Profile, media: Vec<Box<dyn Media>>) -> Self {
-        let namespaces = (1..)
+        let faults = Faults::new(&profile.faults);
+        let mut namespaces: Vec<_> = (1..)
             .zip(media)
             .map(|(nsid, media)| Namespace::new(nsid, media, profile.block_bytes))
             .collect();
+        for namespace in &mut namespaces {
+            namespace.active = faults.added_later().all(|nsid| nsid != namespace.nsid);
+        }
         Self {
             config: ConfigSpace::new(profile),
             registers: Registers::new(profile),
@@ -133,6 +136,8 @@ impl Controller {
             namespaces,
             hmb: HostMemory::new(profile),
             mortality: Mortality::default(),
+            faults,
+            now_ns: 0,
             power: Power::D0,
             present: true,
             profile: profile.clone(),
@@ -255,10 +260,11 @@ impl Controller {
         bus.judge(Rule::DoorbellWriteOnly, !doorbell, &|| {
             format!("the doorbell at {offset:#x} is read")
         });
+        let answer = self.register_fault(offset, width, bus);
         let aligned = offset & !3;
         let low = u64::from(self.read_dword(aligned));
         let high = u64::from(self.read_dword(aligned.saturating_add(4)));
-        (high << 32 | low) >> (8 * (offset - aligned)) & width.mask()
+        answer.unwrap_or((high << 32 | low) >> (8 * (offset - aligned))) & width.mask()
     }
 
     fn read_dword(&self, offset: u64) -> u32 {
@@ -364,14 +370,18 @@ impl Controller {
 
     /// The INTx line shows whether completions wait.
     fn sync_line(&mut self, bus: &mut dyn Bus) {
-        let wanted = self.is_reachable() && self.queues.interrupts(self.registers.mask);
+        let waits = self.queues.interrupts(self.registers.mask);
+        let wanted = self.is_reachable() && self.interrupts.line_shows(waits, self.registers.mask);
         self.interrupts.drive_line(wanted, &mut self.config, bus);
     }
 
     /// Does what is due by now, in the order in which it falls due.
     pub fn run(&mut self, now_ns: u64, bus: &mut dyn Bus) {
         while let Some((at_ns, event)) = self.next_event().filter(|(at_ns, _)| *at_ns <= now_ns) {
+            self.now_ns = at_ns;
             match event {
+                Event::Fault => self.faults_due(at_ns, bus),
+                Event::Restart => self.restart(at_ns, bus),
                 Event::Change(change) => self.finish_change(change, bus),
                 Event::Shutdown => self.finish_shutdown(bus),
                 Event::Fetch(queue) => self.fetch(queue, at_ns, bus),
@@ -379,6 +389,7 @@ impl Controller {
             }
             self.sync_line(bus);
         }
+        self.now_ns = now_ns;
     }
 
     /// When [`Controller::run`] next has something to do.
@@ -409,74 +420,16 @@ impl Controller {
             .enumerate()
             .filter(|_| works && (self.mortality.is_panicked() || !self.registers.csts.cfs()))
             .filter_map(|(index, command)| Some((command.stage.due_ns()?, Event::Command(index))));
-        change
+        let fault = self.faults.due_ns().map(|at| (at, Event::Fault));
+        let restart = self.mortality.restart_ns().map(|at| (at, Event::Restart));
+        fault
             .into_iter()
+            .chain(restart)
+            .chain(change)
             .chain(shutdown)
             .chain(fetches)
             .chain(commands)
             .min_by_key(|(at, _)| *at)
-    }
-
-    /// Enters a power state.
-    pub fn power(&mut self, to: Power, _now_ns: u64, bus: &mut dyn Bus) {
-        if !self.present || to == self.power {
-            return;
-        }
-        if self.power == Power::D0 {
-            self.judge_power_off(bus);
-            self.judge_d3(bus);
-        }
-        bus.note(format!("power: {:?} to {to:?}", self.power));
-        self.enter(to, bus);
-    }
-
-    /// The machine is switched off. That is no transition to D3, from which a host comes back to its memory: a Host Memory
-    /// Buffer may stay lent, once the controller is shut down. The controller comes back with [`Controller::power`].
-    pub fn switch_off(&mut self, bus: &mut dyn Bus) {
-        if !self.present || self.power == Power::D3Cold {
-            return;
-        }
-        if self.power == Power::D0 {
-            self.judge_power_off(bus);
-        }
-        bus.note("switched off".to_owned());
-        self.enter(Power::D3Cold, bus);
-    }
-
-    fn enter(&mut self, to: Power, bus: &mut dyn Bus) {
-        if to == Power::D3Cold {
-            self.hmb.lose();
-            self.reset_function(bus);
-            self.logs.power_cycle();
-            self.update_firmware();
-        }
-        self.power = to;
-        self.config.sleep(to == Power::D3Hot);
-        self.interrupts.release(&self.config, bus);
-        self.sync_line(bus);
-    }
-
-    /// The device is pulled out: everything reads all ones from now on, and nothing is done any more.
-    pub fn remove(&mut self, bus: &mut dyn Bus) {
-        if self.present {
-            bus.note("removed".to_owned());
-            self.hmb.lose();
-            self.reset_function(bus);
-            self.present = false;
-            self.sync_line(bus);
-        }
-    }
-
-    /// The device is put back in, with what its namespaces hold: it starts as after a power cycle.
-    pub fn insert(&mut self, bus: &mut dyn Bus) {
-        if !self.present {
-            bus.note("inserted".to_owned());
-            self.present = true;
-            self.power = Power::D0;
-            self.config.sleep(false);
-            self.logs.power_cycle();
-            self.sync_line(bus);
-        }
     }
 }
 

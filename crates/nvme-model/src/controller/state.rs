@@ -10,6 +10,7 @@ use nvme_spec::registers::{
 use super::{Controller, judge_reserved};
 use crate::bus::Bus;
 use crate::event::Events;
+use crate::fault::Moment;
 use crate::feature::Features;
 use crate::queue::{CompletionQueue, Queues, Stage, SubmissionQueue};
 use crate::registers::{CC_BITS, Change, Registers};
@@ -39,8 +40,14 @@ impl Controller {
             return;
         }
         match (old.en(), new.en()) {
-            (false, true) => self.enable(now_ns, bus),
-            (true, false) => self.disable(now_ns, bus),
+            (false, true) => {
+                self.enable(now_ns, bus);
+                self.moment(Moment::Enable, now_ns, bus);
+            }
+            (true, false) => {
+                self.disable(now_ns, bus);
+                self.moment(Moment::Reset, now_ns, bus);
+            }
             _ => {}
         }
         if new.shn() != ShutdownNotification::NONE && old.shn() != new.shn() {
@@ -80,7 +87,7 @@ impl Controller {
         submission.chain(completion).collect()
     }
 
-    fn enable(&mut self, now_ns: u64, bus: &mut dyn Bus) {
+    pub(super) fn enable(&mut self, now_ns: u64, bus: &mut dyn Bus) {
         let ready = self.registers.csts.rdy();
         if self.registers.change.is_some() {
             self.clear();
@@ -152,7 +159,7 @@ impl Controller {
     }
 
     /// What any reset clears.
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.queues = Queues::default();
         self.outstanding.clear();
         self.features = Features::new(&self.profile);

@@ -36,6 +36,8 @@ pub enum Refusal {
     Pages,
     /// The doorbells do not fit the register window.
     Doorbells,
+    /// A fault is one of a namespace that there is not.
+    FaultNamespace,
 }
 
 impl fmt::Display for Refusal {
@@ -45,6 +47,7 @@ impl fmt::Display for Refusal {
             Self::Capacity => "capacity is not a whole number of blocks",
             Self::TransferBelowPages => "mdts is smaller than two pages of mpsmin",
             Self::Pages => "mpsmin is larger than mpsmax",
+            Self::FaultNamespace => "a fault names a namespace beyond the last",
             Self::Doorbells => "the doorbells of so many queues at this dstrd exceed 1 MiB",
         })
     }

@@ -8,12 +8,12 @@ mod value;
 
 pub use error::{ProfileError, Refusal};
 pub use keys::{Key, NamedProfile};
+pub(crate) use value::size;
 
 use keys::{KEYS, NAMED};
-use value::{
-    answer, death, dies, milliseconds, pages, power_of_two, printable, reset, size, version,
-};
+use value::{answer, death, dies, milliseconds, pages, power_of_two, printable, reset, version};
 
+use crate::fault::Fault;
 use crate::media::{Media, MemoryMedia};
 
 const KIB: u64 = 1 << 10;
@@ -119,6 +119,8 @@ pub struct Profile {
     pub write_cache: bool,
     /// Most Asynchronous Event Requests outstanding.
     pub event_requests: u16,
+    /// What is wrong with it. No key sets these.
+    pub faults: Vec<Fault>,
 }
 
 impl Default for Profile {
@@ -152,6 +154,7 @@ impl Default for Profile {
             death: Death::Fatal,
             write_cache: true,
             event_requests: 4,
+            faults: Vec::new(),
         }
     }
 }
@@ -249,11 +252,18 @@ impl Profile {
             ),
             (self.page_min_bytes > self.page_max_bytes, Refusal::Pages),
             (self.doorbells_bytes() > MIB, Refusal::Doorbells),
+            (!self.has_namespaces_of_faults(), Refusal::FaultNamespace),
         ];
         match refusals.into_iter().find(|(refused, _)| *refused) {
             Some((_, why)) => Err(ProfileError::Impossible(why)),
             None => Ok(()),
         }
+    }
+
+    /// Namespaces that faults name are among its own.
+    fn has_namespaces_of_faults(&self) -> bool {
+        let mut named = self.faults.iter().filter_map(Fault::namespace);
+        named.all(|nsid| nsid <= self.namespaces)
     }
 
     /// Each field by itself is what [`Profile::set`] lets it be.

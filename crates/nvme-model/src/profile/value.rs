@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use super::{Answer, Death, Dies, GIB, KIB, MIB};
 
 /// A number with an optional suffix K, M, G or T.
-pub(super) fn size(text: &str, range: RangeInclusive<u64>) -> Option<u64> {
+pub(crate) fn size(text: &str, range: RangeInclusive<u64>) -> Option<u64> {
     let (digits, unit) = match text.char_indices().next_back()? {
         (at, 'k' | 'K') => (&text[..at], KIB),
         (at, 'm' | 'M') => (&text[..at], MIB),

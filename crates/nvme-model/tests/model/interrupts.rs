@@ -30,6 +30,15 @@ fn pending(host: &mut Host) -> u32 {
     host.get(offset)
 }
 
+/// Enables MSI-X with every vector unmasked.
+pub fn enable_messages(host: &mut Host) {
+    for vector in 0..17 {
+        let control = vector_control(host, vector);
+        host.set(control, 0);
+    }
+    config_write(host, MSIX_CONTROL, 2, MSIX_ENABLE);
+}
+
 fn identify() -> Command {
     let mut command = admin(AdminOpcode::IDENTIFY);
     (command.cdw10, command.prp1) = (1, 0x20_0000);

@@ -4,6 +4,7 @@ mod admin;
 mod bring_up;
 mod death;
 mod events;
+mod faults;
 mod features;
 mod hmb;
 mod host;

@@ -1,7 +1,7 @@
 //! `portbed rules` and `portbed profiles`.
 
 use anstyle::{AnsiColor, Style};
-use nvme_model::Profile;
+use nvme_model::{GRAMMAR, GrammarEntry, Profile};
 
 use super::profile::{QEMU_PREFIX, REGISTRY_PREFIX, VFIO_PREFIX};
 use crate::machine::PortOptions;
@@ -60,10 +60,30 @@ pub fn profiles() -> String {
         "",
         "keys of the port driver and the registry: the device is what it is",
     );
+    text += &heading("\nFaults: --fault MATCH:BEHAVIOUR[:WHEN[,WHEN]], repeated for several");
+    text += "  Numbers are decimal or with 0x; times have the unit us, ms or s.\n";
+    for entry in GRAMMAR {
+        text += &fault(entry);
+    }
     text += "\nportbed run --profile 4k,hmpre=32M,grant=half\n";
     text += "portbed run --controller qemu --profile qemu:max_ioqpairs=4,logical_block_size=4096,stop=dirql\n";
     text += "portbed run --controller vfio:0000:01:00.0 --read-only --profile vfio:grant=half,reg.HmbMaximumMegabytes=32\n";
     text
+}
+
+/// A line of the grammar of faults, with its example.
+fn fault(entry: &GrammarEntry) -> String {
+    let GrammarEntry {
+        part,
+        form,
+        meaning,
+        example,
+        profile,
+    } = entry;
+    let profile = profile.map_or_else(String::new, |profile| format!("--profile {profile} "));
+    format!(
+        "  {FAINT}{part:<10}{FAINT:#}{NAME}{form}{NAME:#}\n            {meaning}\n            {FAINT}{profile}--fault {example}{FAINT:#}\n"
+    )
 }
 
 fn heading(text: &str) -> String {

@@ -4,10 +4,11 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
+use nvme_model::{Fault, FaultError, Profile};
 
 use super::profile::{QEMU_PREFIX, Selection, SelectionError, VFIO_PREFIX};
 use crate::controller::PciAddress;
-use crate::machine::{Clock, Interrupts};
+use crate::machine::{Clock, Interrupts, PortOptions};
 use crate::run::{ControllerKind, Setup, Work};
 use crate::workload::{Pattern, Stream};
 
@@ -32,6 +33,10 @@ pub struct RunOptions {
     /// [default: hmb, qemu: or vfio:]
     #[arg(long, value_name = "NAME|K=V,...")]
     profile: Option<String>,
+    /// Something that the controller does wrong, and when: MATCH:BEHAVIOUR[:WHEN[,WHEN]], such as read:never:nth=5; may be
+    /// repeated; see `portbed profiles`
+    #[arg(long = "fault", value_name = "MATCH:BEHAVIOUR[:WHEN]", value_parser = fault)]
+    faults: Vec<Fault>,
     /// QEMU, instead of the one that `FERROSTOR_QEMU` names or the `qemu-system-x86_64` on the PATH
     #[arg(long, value_name = "PATH")]
     qemu: Option<PathBuf>,
@@ -135,6 +140,27 @@ impl RunOptions {
         Selection::parse(text)
     }
 
+    /// The faults, as far as this controller can have them.
+    fn faults(&self, device: &Profile, port: &PortOptions) -> Result<Vec<Fault>, SelectionError> {
+        let line = device.messages == 0 || port.interrupts == Interrupts::Line;
+        for fault in &self.faults {
+            let why = match (self.controller, fault.needs_line()) {
+                (Kind::Vfio(_), _) => "a real controller has no faults but its own",
+                (Kind::Qemu, _) if !fault.is_of_registers() => {
+                    "QEMU's device can only be made to have faults of what registers read as"
+                }
+                (_, Some(true)) if !line => "it needs line interrupts: --profile line",
+                (_, Some(false)) if line => "it needs messages, and there is the line only",
+                _ => continue,
+            };
+            return Err(SelectionError::Fault {
+                spec: fault.spec().to_owned(),
+                why,
+            });
+        }
+        Ok(self.faults.clone())
+    }
+
     /// Whether the disks of the controller may be written to. Of a real one that has to be said; of others there is no need.
     fn writable(&self) -> Result<bool, SelectionError> {
         let real = matches!(self.controller, Kind::Vfio(_));
@@ -155,12 +181,13 @@ impl RunOptions {
     /// What the options ask for; `replay` is the command that asks for it again.
     pub fn setup(&self, work: Work, replay: String) -> Result<Setup, SelectionError> {
         let Selection {
-            device,
+            mut device,
             qemu,
             port,
             registry,
         } = self.selection()?;
         let writable = self.writable()?;
+        device.faults = self.faults(&device, &port)?;
         let controller = match (self.controller, qemu) {
             (Kind::Vfio(_), _) if port.interrupts == Interrupts::Line => {
                 return Err(SelectionError::NoLine);
@@ -196,6 +223,11 @@ fn controller(kind: &str) -> Result<Kind, String> {
         ("qemu", _) => Ok(Kind::Qemu),
         _ => Err("there is no such controller, take model, qemu or vfio:ADDRESS".to_owned()),
     }
+}
+
+/// Reads a fault.
+pub(super) fn fault(spec: &str) -> Result<Fault, String> {
+    spec.parse().map_err(|error: FaultError| error.why)
 }
 
 fn clock(name: &str) -> Result<Clock, String> {

@@ -64,6 +64,14 @@ pub enum SelectionError {
         "--profile: '{0}' is nothing that can be chosen of a real controller: keys of the port driver and the registry can"
     )]
     NotChosen(String),
+    /// This controller cannot have the fault.
+    #[error("--fault: '{spec}' cannot be played: {why}")]
+    Fault {
+        /// The fault.
+        spec: String,
+        /// What it lacks.
+        why: &'static str,
+    },
     /// Its disks hold something.
     #[error(
         "a run writes to the disks of the controller: --yes-destroy-data lets it, --read-only does all that does not write"

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use nvme_model::Fault;
 
+use super::options::fault;
 use super::profile::{Selection, SelectionError};
 use crate::machine::PortOptions;
 use crate::report::Verdict;
@@ -20,6 +22,9 @@ pub struct ServeOptions {
     /// profiles`
     #[arg(long, value_name = "NAME|K=V,...", default_value = "hmb")]
     profile: String,
+    /// Something that the device does wrong, and when: MATCH:BEHAVIOUR[:WHEN[,WHEN]]; may be repeated; see `portbed profiles`
+    #[arg(long = "fault", value_name = "MATCH:BEHAVIOUR[:WHEN]", value_parser = fault)]
+    faults: Vec<Fault>,
     /// A raw disk image behind the first namespace, which clients read and write
     #[arg(long, value_name = "FILE")]
     disk: Option<PathBuf>,
@@ -37,7 +42,7 @@ impl ServeOptions {
 
     fn setup(&self) -> Result<Setup, SelectionError> {
         let Selection {
-            device,
+            mut device,
             qemu,
             port,
             registry,
@@ -49,6 +54,13 @@ impl ServeOptions {
                 hint: "it has keys of the device only, and no port driver and no registry",
             });
         }
+        if let Some(fault) = self.faults.iter().find(|fault| fault.needs_port_driver()) {
+            return Err(SelectionError::Fault {
+                spec: fault.spec().to_owned(),
+                why: "only a port driver tells of that moment, and here is none",
+            });
+        }
+        device.faults.clone_from(&self.faults);
         Ok(Setup {
             socket: self.socket.clone(),
             device,

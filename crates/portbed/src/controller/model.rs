@@ -2,7 +2,7 @@
 
 use std::io;
 
-use nvme_model::{Bus, Media, Power, Profile, Width};
+use nvme_model::{Bus, FiredFault, Media, Moment, Power, Profile, Width};
 
 use super::{Controller, HmbView, Identity};
 
@@ -83,6 +83,14 @@ impl Controller for ModelController {
             memory_returned: counters.memory_returned,
             lent: counters.ranges,
         }
+    }
+
+    fn moment(&mut self, moment: Moment, now_ns: u64, bus: &mut dyn Bus) {
+        self.inner.moment(moment, now_ns, bus);
+    }
+
+    fn faults(&self) -> Vec<FiredFault> {
+        self.inner.faults()
     }
 
     fn queue_memory(&self) -> Vec<(u64, u64)> {

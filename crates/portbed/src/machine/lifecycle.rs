@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Completed, DriverEntry, Machine, MachineError, PowerAction, Rebalance, Stop, faults};
+use crate::controller::Moment;
 use crate::image::Image;
 use crate::port::{self, Announcement, Phase};
 use crate::schedule::{Cpu, Outcome};
@@ -179,6 +180,8 @@ impl Machine {
     fn rest(&mut self) -> Result<(), MachineError> {
         let adapter = self.adapter;
         if self.core.options.stop != Stop::DirqlNoDpc {
+            self.core.run_until(move |state| state.quiet(adapter))?;
+            self.run(|cpu| port::moment(cpu, Moment::Rest))?;
             self.core.run_until(move |state| state.quiet(adapter))?;
         }
         self.run(port::silence)?;

@@ -9,6 +9,7 @@ use crate::abi::configuration::{
 };
 use crate::abi::initialization::SRB_TYPE_FLAG_STORAGE;
 use crate::abi::interrupt::LATCHED;
+use crate::controller::Moment;
 use crate::journal::Who;
 use crate::machine::Interrupts;
 use crate::memory::Request;
@@ -71,6 +72,7 @@ pub(crate) fn find_adapter(cpu: &Cpu) -> Result<(), String> {
     judge(cpu, &configuration);
     adopt(cpu, &configuration);
     control::query_supported(cpu);
+    super::moment(cpu, Moment::Find);
     Ok(())
 }
 

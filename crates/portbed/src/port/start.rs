@@ -2,6 +2,7 @@
 
 use super::Phase;
 use super::call::Call;
+use crate::controller::Moment;
 use crate::journal::Who;
 use crate::machine::Interrupts;
 use crate::rules::port as rules;
@@ -36,6 +37,7 @@ pub(crate) fn initialize_adapter(cpu: &Cpu) -> Result<(), String> {
     if !result {
         return Err("HwInitialize returned FALSE".to_owned());
     }
+    super::moment(cpu, Moment::Initialize);
     let passive = cpu.state().port.adapter.passive_routine;
     if passive != 0 {
         let result = cpu.call(
@@ -51,12 +53,15 @@ pub(crate) fn initialize_adapter(cpu: &Cpu) -> Result<(), String> {
             return Err("the passive initialisation routine returned FALSE".to_owned());
         }
     }
-    let mut state = cpu.state();
-    state.port.adapter.phase = Phase::Started;
-    let now_ns = state.now_ns;
-    cpu.core()
-        .journal
-        .note(now_ns, Who::Port, "adapter initialised");
+    {
+        let mut state = cpu.state();
+        state.port.adapter.phase = Phase::Started;
+        let now_ns = state.now_ns;
+        cpu.core()
+            .journal
+            .note(now_ns, Who::Port, "adapter initialised");
+    }
+    super::moment(cpu, Moment::Start);
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use super::srb::{Function, Spec};
 use super::{Phase, control};
 use crate::abi::power::{control as kinds, unit_control};
 use crate::abi::srb::{function, pnp};
+use crate::controller::Moment;
 use crate::journal::Who;
 use crate::machine::{Data, SrbKind, Stop, UnitAddress};
 use crate::rules::port as rules;
@@ -138,6 +139,7 @@ pub(super) fn stop(cpu: &Cpu) {
             at_device_level(cpu, kinds::STOP_ADAPTER);
         }
     }
+    super::moment(cpu, Moment::Stop);
     if cpu.state().port.adapter.supports(kinds::SET_BOOT_CONFIG) {
         control::adapter_control(cpu, kinds::SET_BOOT_CONFIG, 0);
     }

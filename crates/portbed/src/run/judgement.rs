@@ -40,6 +40,7 @@ impl Job<'_> {
             hmb,
             io,
             cost: self.cost(),
+            faults: self.machine.faults().into_iter().map(Into::into).collect(),
             rules,
             leaks: self.leaks.clone(),
             events: self.journal.events(),

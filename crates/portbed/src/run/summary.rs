@@ -1,6 +1,6 @@
 //! The end of the transcript.
 
-use crate::report::{Controller, Cost, Hmb, Report, Verdict};
+use crate::report::{Controller, Cost, Fault, Hmb, Report, Verdict};
 use crate::timeline::{Bytes, Timeline};
 
 /// Prints what the run has shown, and the verdict; where that is bad, `replay` too, the command for the same run.
@@ -37,6 +37,10 @@ pub fn print(timeline: &Timeline, report: &Report, failures: &[String], replay: 
     );
     if let Some(cost) = price(cost) {
         timeline.entry("a request", cost);
+    }
+    for fault in &report.faults {
+        let Fault { spec, fired } = fault;
+        timeline.entry("fault", format_args!("{spec}: happened {}", times(*fired)));
     }
     timeline.entry(
         "rules",

@@ -1,6 +1,6 @@
 //! The model as a PCI device: regions, interrupts, memory, and the rules that it is judged by.
 
-use nvme_model::{Access, Bus, BusFault, Controller, HmbCounters, Power, Rule, Width};
+use nvme_model::{Access, Bus, BusFault, Controller, FiredFault, HmbCounters, Power, Rule, Width};
 use rustix::io::Errno;
 
 use super::client_memory::ClientMemory;
@@ -74,6 +74,11 @@ impl Device {
     /// What became of the Host Memory Buffer.
     pub fn hmb(&self) -> HmbCounters {
         self.controller.hmb()
+    }
+
+    /// The faults that it was given, and how often each happened.
+    pub fn faults(&self) -> Vec<FiredFault> {
+        self.controller.faults()
     }
 
     /// What the device has of a region.

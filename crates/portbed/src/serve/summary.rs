@@ -1,6 +1,6 @@
 //! The end of the transcript of a served device.
 
-use nvme_model::HmbCounters;
+use nvme_model::{FiredFault, HmbCounters};
 
 use super::device::Traffic;
 use crate::rules::Judge;
@@ -14,6 +14,8 @@ pub struct Served<'a> {
     pub traffic: Traffic,
     pub interrupts: u64,
     pub judge: &'a Judge,
+    /// What the device was to do wrong.
+    pub injected: &'a [FiredFault],
     /// Why clients were sent away.
     pub faults: &'a [String],
 }
@@ -40,6 +42,12 @@ impl Served<'_> {
                 self.interrupts
             ),
         );
+        for fault in self.injected {
+            timeline.entry(
+                "fault",
+                format_args!("{}: happened: {}", fault.spec, fault.fired),
+            );
+        }
         timeline.entry(
             "rules",
             format_args!(

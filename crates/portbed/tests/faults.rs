@@ -1,0 +1,132 @@
+//! Faults on the command line: each example of the grammar is played, told and counted; what cannot be is refused.
+#![cfg(target_os = "linux")]
+
+use std::process::{Command, Output, Stdio};
+
+use nvme_model::{GRAMMAR, GrammarEntry};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Starts `portbed` with its temporary files in `folder`.
+fn portbed(folder: &TempDir, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_portbed"))
+        .args(arguments)
+        .env("TMPDIR", folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// A short stream of requests with these options: the exit status and the report.
+fn stream(profile: &str, faults: &[&str]) -> (Option<i32>, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("report.json");
+    let mut arguments = vec![
+        "io",
+        "--profile",
+        profile,
+        "--rw",
+        "rw",
+        "--qd",
+        "4",
+        "--ios",
+        "200",
+    ];
+    arguments.extend(["--report", report.to_str().unwrap()]);
+    for fault in faults {
+        arguments.extend(["--fault", fault]);
+    }
+    let output = portbed(&folder, &arguments);
+    let written = std::fs::read(&report)
+        .unwrap_or_else(|_| panic!("{faults:?}: {}", String::from_utf8_lossy(&output.stderr)));
+    (
+        output.status.code(),
+        serde_json::from_slice(&written).unwrap(),
+    )
+}
+
+#[track_caller]
+fn refuses(arguments: &[&str], why: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = portbed(&folder, arguments);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains(why), "{arguments:?}: {said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert_eq!(output.status.code(), Some(2), "{said}");
+}
+
+#[test]
+fn every_example_of_the_grammar_is_played_and_counted() {
+    for entry in GRAMMAR {
+        let GrammarEntry {
+            example, profile, ..
+        } = entry;
+        let profile = format!("{},capacity=8M", profile.unwrap_or("hmb"));
+        let (_, report) = stream(&profile, &[example]);
+        let fault = &report["faults"][0];
+        assert_eq!(fault["spec"], **example);
+        assert!(
+            fault["fired"].as_u64() > Some(0),
+            "{example} never happened"
+        );
+    }
+}
+
+#[test]
+fn a_fault_that_never_happened_is_told_and_fails_nothing() {
+    let faults = ["read:never:nth=1000000", "io:delay=10us:every=2"];
+    let (status, report) = stream("capacity=8M", &faults);
+    assert_eq!(status, Some(0), "{report:#}");
+    assert_eq!(report["faults"][0]["fired"], 0);
+    assert!(report["faults"][1]["fired"].as_u64() > Some(50));
+}
+
+#[test]
+fn the_grammar_is_listed_with_its_examples() {
+    let folder = tempfile::tempdir().unwrap();
+    let listed = String::from_utf8(portbed(&folder, &["profiles"]).stdout).unwrap();
+    for GrammarEntry { form, example, .. } in GRAMMAR {
+        assert!(listed.contains(form), "{form}");
+        assert!(listed.contains(&format!("--fault {example}")), "{example}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_in_one_line() {
+    refuses(&["run", "--fault", "read:nevre"], "no behaviour");
+    refuses(&["io", "--fault", "write:data=ones"], "return data");
+    refuses(&["run", "--fault", "interrupt:held"], "line interrupts");
+    refuses(
+        &[
+            "run",
+            "--profile",
+            "line",
+            "--fault",
+            "interrupt:stray:every=2",
+        ],
+        "needs messages",
+    );
+    refuses(
+        &["run", "--fault", "namespace.2:add:at=start"],
+        "beyond the last",
+    );
+    refuses(
+        &["run", "--controller", "qemu", "--fault", "read:never"],
+        "QEMU's device",
+    );
+    let real = ["run", "--controller", "vfio:0000:ff:1f.7", "--read-only"];
+    refuses(
+        &[&real[..], &["--fault", "register:absent=1ms:nth=3"]].concat(),
+        "a real controller",
+    );
+    refuses(
+        &[
+            "serve",
+            "--socket",
+            "unused",
+            "--fault",
+            "any:die=gone:at=stop",
+        ],
+        "port driver",
+    );
+}
