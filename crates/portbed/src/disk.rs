@@ -1,6 +1,7 @@
 //! The disk on top of the driver: blocks that go through it, a shadow copy of what they must hold, and the backing file.
 
 mod backing;
+mod retry;
 mod shadow;
 mod unit;
 mod volume;
@@ -182,6 +183,11 @@ impl Disk {
         self.io.requests += 1;
         self.io.written_bytes += data.len() as u64;
         self.shadow.write(lba, data)
+    }
+
+    /// Takes note of requests that were sent again.
+    pub fn retried(&mut self, number: u64) {
+        self.io.retried += number;
     }
 
     /// Takes note of a request that has failed.

@@ -107,6 +107,8 @@ pub struct Io {
     pub mismatched_bytes: u64,
     /// Requests that failed.
     pub failed: u64,
+    /// Requests that were sent again, because of a reset, a busy unit, or one that was becoming ready.
+    pub retried: u64,
 }
 
 impl Io {
@@ -118,6 +120,7 @@ impl Io {
         self.verified_bytes += other.verified_bytes;
         self.mismatched_bytes += other.mismatched_bytes;
         self.failed += other.failed;
+        self.retried += other.retried;
     }
 }
 
@@ -288,7 +291,7 @@ mod tests {
                 },
                 "io": {
                     "requests": 0, "read_bytes": 0, "written_bytes": 0, "verified_bytes": 0, "mismatched_bytes": 0,
-                    "failed": 0
+                    "failed": 0, "retried": 0
                 },
                 "cost": {
                     "instructions_per_io": null, "mmio_writes_per_io": 1.5, "mmio_reads_per_io": null,

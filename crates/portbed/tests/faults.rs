@@ -82,6 +82,17 @@ fn a_fault_that_never_happened_is_told_and_fails_nothing() {
 }
 
 #[test]
+fn what_a_reset_has_brought_back_is_sent_again_and_recovers() {
+    for fault in ["read:never:nth=5", "write:lost:nth=5", "write:never:nth=7"] {
+        let (status, report) = stream("capacity=8M", &[fault]);
+        assert_eq!(status, Some(0), "{fault}: {report:#}");
+        assert_eq!(report["faults"][0]["fired"], 1);
+        assert!(report["io"]["retried"].as_u64() > Some(0), "{fault}");
+        assert_eq!(report["io"]["failed"], 0);
+    }
+}
+
+#[test]
 fn the_grammar_is_listed_with_its_examples() {
     let folder = tempfile::tempdir().unwrap();
     let listed = String::from_utf8(portbed(&folder, &["profiles"]).stdout).unwrap();

@@ -187,7 +187,6 @@ pub(crate) mod status {
     #[cfg(test)]
     pub(crate) const NO_DEVICE: u8 = 8;
     pub(crate) const TIMEOUT: u8 = 9;
-    #[cfg(test)]
     pub(crate) const BUS_RESET: u8 = 0x0E;
     pub(crate) const INTERNAL_ERROR: u8 = 0x30;
     #[cfg(test)]

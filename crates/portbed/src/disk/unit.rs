@@ -5,6 +5,7 @@ use std::{fmt, io};
 
 use fastrand::Rng;
 
+use super::retry::{RETRIES, pause_ns};
 use super::{BlockTransport, TransportError};
 use crate::machine::{Completed, Cost, Data, LogicalUnit, Machine, Request, SrbKind, Token};
 
@@ -28,7 +29,16 @@ pub struct Unit<'m> {
     machine: &'m mut Machine,
     logical: &'m LogicalUnit,
     rng: Rng,
-    begun: HashMap<Token, Command>,
+    begun: HashMap<Token, Begun>,
+    retried: u64,
+}
+
+/// A request that was sent: what its caller calls it, what it is, and how often it was sent again.
+struct Begun {
+    token: Token,
+    command: Command,
+    data: Data,
+    retries: u32,
 }
 
 impl<'m> Unit<'m> {
@@ -39,7 +49,14 @@ impl<'m> Unit<'m> {
             logical,
             rng: Rng::with_seed(seed),
             begun: HashMap::new(),
+            retried: 0,
         }
+    }
+
+    /// How many requests were sent again.
+    #[must_use]
+    pub fn retried(&self) -> u64 {
+        self.retried
     }
 
     /// Sends a read and does not wait for it.
@@ -69,8 +86,15 @@ impl<'m> Unit<'m> {
     /// Waits for any request that was begun, and gives what it read; nothing when there is none.
     pub fn wait(&mut self) -> io::Result<Option<(Token, Outcome)>> {
         while let Some((token, completed)) = self.machine.wait_any().map_err(io::Error::other)? {
-            if let Some(command) = self.begun.remove(&token) {
-                return Ok(Some((token, command.outcome(completed))));
+            let Some(begun) = self.begun.remove(&token) else {
+                continue;
+            };
+            match pause_ns(&completed) {
+                Some(ns) if begun.retries < RETRIES => {
+                    self.rest(ns)?;
+                    self.begin_again(begun)?;
+                }
+                _ => return Ok(Some((begun.token, begun.command.outcome(completed)))),
             }
         }
         Ok(None)
@@ -89,22 +113,59 @@ impl<'m> Unit<'m> {
     }
 
     fn begin(&mut self, command: Command, data: Data) -> Result<Token, TransportError> {
-        let request = self.request(&command, data);
-        let token = self
-            .machine
-            .submit(request)
-            .map_err(|error| command.failed(error.to_string()))?;
-        self.begun.insert(token, command);
+        let token = self.submit(&command, data.clone())?;
+        let begun = Begun {
+            token,
+            command,
+            data,
+            retries: 0,
+        };
+        self.begun.insert(token, begun);
         Ok(token)
     }
 
-    fn send(&mut self, command: &Command, data: Data) -> Outcome {
+    /// Sends a request again that its caller still knows by its first token.
+    fn begin_again(&mut self, begun: Begun) -> Result<(), TransportError> {
+        let token = self.submit(&begun.command, begun.data.clone())?;
+        let begun = Begun {
+            retries: begun.retries + 1,
+            ..begun
+        };
+        self.begun.insert(token, begun);
+        self.retried += 1;
+        Ok(())
+    }
+
+    fn submit(&mut self, command: &Command, data: Data) -> Result<Token, TransportError> {
         let request = self.request(command, data);
-        let completed = self
-            .machine
-            .execute(request)
-            .map_err(|error| command.failed(error.to_string()))?;
-        command.outcome(completed)
+        self.machine
+            .submit(request)
+            .map_err(|error| command.failed(error.to_string()))
+    }
+
+    fn send(&mut self, command: &Command, data: &Data) -> Outcome {
+        let mut retries = 0;
+        loop {
+            let request = self.request(command, data.clone());
+            let completed = self
+                .machine
+                .execute(request)
+                .map_err(|error| command.failed(error.to_string()))?;
+            match pause_ns(&completed) {
+                Some(ns) if retries < RETRIES => {
+                    let rested = self.rest(ns);
+                    rested.map_err(|error| command.failed(error.to_string()))?;
+                    retries += 1;
+                    self.retried += 1;
+                }
+                _ => return command.outcome(completed),
+            }
+        }
+    }
+
+    /// Lets time pass before a request is sent again.
+    fn rest(&mut self, ns: u64) -> io::Result<()> {
+        self.machine.pass(ns).map_err(io::Error::other)
     }
 
     fn request(&mut self, command: &Command, data: Data) -> Request {
@@ -148,7 +209,7 @@ impl BlockTransport for Unit<'_> {
             lba,
             blocks: self.blocks(into.len()),
         };
-        let data = self.send(&command, Data::In(into.len()))?;
+        let data = self.send(&command, &Data::In(into.len()))?;
         if data.len() != into.len() {
             return Err(command.failed(format!(
                 "{} of {} bytes were transferred",
@@ -166,7 +227,7 @@ impl BlockTransport for Unit<'_> {
             lba,
             blocks: self.blocks(from.len()),
         };
-        self.send(&command, Data::Out(from.to_vec())).map(drop)
+        self.send(&command, &Data::Out(from.to_vec())).map(drop)
     }
 
     fn flush(&mut self) -> Result<(), TransportError> {
@@ -176,7 +237,7 @@ impl BlockTransport for Unit<'_> {
                 lba: 0,
                 blocks: 0,
             },
-            Data::None,
+            &Data::None,
         )
         .map(drop)
     }
@@ -264,7 +325,7 @@ impl fmt::Display for Command {
 }
 
 /// Sense key, additional sense code and its qualifier, of fixed or descriptor sense data (SPC-5, 4.4).
-fn sense_code(sense: &[u8]) -> Option<(u8, u8, u8)> {
+pub(super) fn sense_code(sense: &[u8]) -> Option<(u8, u8, u8)> {
     let (key, code, qualifier) = match sense.first()? & 0x7F {
         0x70 | 0x71 => (2, 12, 13),
         0x72 | 0x73 => (1, 2, 3),

@@ -129,7 +129,9 @@ impl<'s> Job<'s> {
                 continue;
             }
             let seed = namespace.next_seed();
-            let found = step(namespace, &mut Unit::new(&mut self.machine, unit, seed));
+            let mut unit = Unit::new(&mut self.machine, unit, seed);
+            let found = step(namespace, &mut unit);
+            namespace.retried(unit.retried());
             let found = found.unwrap_or_else(|error| namespace.failed(&error));
             self.take(index, found);
         }

@@ -191,6 +191,11 @@ impl Namespace {
         )))
     }
 
+    /// Requests were sent again.
+    pub fn retried(&mut self, number: u64) {
+        self.disk.retried(number);
+    }
+
     /// Compares the file behind the namespace with the shadow copy, and has the volume checked.
     pub fn check_file(&mut self, tools: &Tools) -> Result<Findings, CannotRun> {
         let Storage::File(backing) = &self.storage else {

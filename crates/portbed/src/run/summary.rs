@@ -27,12 +27,13 @@ pub fn print(timeline: &Timeline, report: &Report, failures: &[String], replay: 
     timeline.entry(
         "I/O",
         format_args!(
-            "{} requests, {} written, {} read and verified, {} differ, {} failed",
+            "{} requests, {} written, {} read and verified, {} differ, {} failed{}",
             io.requests,
             Bytes(io.written_bytes),
             Bytes(io.verified_bytes),
             Bytes(io.mismatched_bytes),
-            io.failed
+            io.failed,
+            retried(io.retried)
         ),
     );
     if let Some(cost) = price(cost) {
@@ -69,6 +70,15 @@ pub fn print(timeline: &Timeline, report: &Report, failures: &[String], replay: 
         timeline.entry("replay", replay);
     }
     timeline.verdict(report.result == Verdict::Pass, &reason(report, failures));
+}
+
+/// Requests that were sent again, where there are any.
+fn retried(number: u64) -> String {
+    if number == 0 {
+        String::new()
+    } else {
+        format!(", {number} retried")
+    }
 }
 
 /// What was counted of the cost of a request.
