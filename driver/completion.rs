@@ -91,7 +91,8 @@ pub(crate) fn visit(state: &mut State, call: Call<'_>, done: &mut SrbList) {
     let after_us = state
         .advance(call, done)
         .or_else(|| state.retry_hmb(call, done));
-    if let Some(after_us) = after_us {
+    let wanted = [after_us, state.poll_after_us()];
+    if let Some(after_us) = wanted.into_iter().flatten().min() {
         call.port.tick_after(after_us);
     }
 }

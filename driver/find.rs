@@ -10,6 +10,7 @@ use nvme_spec::registers::INTMS;
 use crate::adapter::Adapter;
 use crate::call::Call;
 use crate::io::{IoQueue, MAX_ENTRIES};
+use crate::recovery::MissedInterrupts;
 use crate::report;
 use crate::state::{Life, State};
 use crate::storport::{
@@ -114,6 +115,7 @@ fn prepare(state: &mut State, registers: RegisterWindow, mut memory: DmaBlock) -
     ));
     state.life = Life::Empty;
     state.removed = false;
+    state.missed_interrupts = MissedInterrupts::NONE;
     state.unfinished = SrbStatus::NO_HBA;
     state.hmb.start_anew();
     Some(())

@@ -7,8 +7,41 @@ use nvme_spec::command::AdminOpcode;
 use crate::adapter::Adapter;
 use crate::call::Call;
 use crate::completion::{serve, visit};
+use crate::report;
 use crate::state::{Life, Stage, State};
 use crate::storport::{Irql, Port, SrbList, SrbStatus};
+
+/// How often an interrupt has to be missed before the queues are polled.
+const MISSED_LIMIT: u8 = 2;
+/// How often the queues are polled then, in microseconds.
+const POLL_US: u32 = 10_000;
+/// How often the ring is drained at most when answers are looked for.
+const LOOKS: u8 = 4;
+
+/// Interrupts that did not come although completions were posted.
+pub(crate) struct MissedInterrupts(u8);
+
+impl MissedInterrupts {
+    pub(crate) const NONE: Self = Self(0);
+
+    /// Completions were found that no interrupt told of.
+    fn add(&mut self, call: Call<'_>) {
+        self.0 = self.0.saturating_add(1);
+        if self.0 == MISSED_LIMIT {
+            report::polling(call, self.0, POLL_US);
+        }
+    }
+
+    /// It happened: silence may be for want of an interrupt.
+    const fn are_known(&self) -> bool {
+        self.0 > 0
+    }
+
+    /// The queues are polled, because interrupts cannot be relied on.
+    const fn are_many(&self) -> bool {
+        self.0 >= MISSED_LIMIT
+    }
+}
 
 /// `HwStorTimer`, with the StartIo lock: the next step of whatever is under way.
 pub(crate) fn tick(adapter: &Adapter, port: Port) {
@@ -38,7 +71,7 @@ pub(crate) fn reset(adapter: &Adapter, port: Port) -> bool {
     let reset = entered.is_some();
     if let Some(mut state) = entered {
         state.return_waiting(&mut done, SrbStatus::BUS_RESET);
-        state.recover(call);
+        state.recover(call, &mut done);
         visit(&mut state, call, &mut done);
     }
     done.complete(port);
@@ -46,15 +79,19 @@ pub(crate) fn reset(adapter: &Adapter, port: Port) -> bool {
 }
 
 impl State {
-    /// As somebody asks for it: resets the controller and brings it back. False where it is not in use: then there is
-    /// nothing to reset.
-    pub(crate) fn recover(&mut self, call: Call<'_>) -> bool {
+    /// As somebody asks for it, because requests were not answered in time: looks whether they were, and if any is left
+    /// resets the controller and brings it back. False where there is nothing to reset.
+    pub(crate) fn recover(&mut self, call: Call<'_>, done: &mut SrbList) -> bool {
+        let found = self.finds_answers(call, done);
         if let (Life::Running, Some(controller), Some(registers)) =
             (self.life, &self.controller, &self.registers)
         {
+            let waits = self.outstanding.outstanding() > 0;
             if controller.has_failed(registers) {
                 self.suspect(call, Symptom::Dead);
-            } else if self.outstanding.outstanding() > 0 {
+            } else if found && !waits {
+                return false;
+            } else if waits && !found && !self.missed_interrupts.are_known() {
                 self.suspect(call, Symptom::Silent);
             }
         }
@@ -65,6 +102,31 @@ impl State {
                 .not_enabled(call, self.controller.as_ref(), failure);
         }
         self.reset(call)
+    }
+
+    /// Looks into the ring for answers before anything is concluded from silence. True when there were any: then it was the
+    /// interrupt that did not come, unless the DPC is about to look anyway.
+    fn finds_answers(&mut self, call: Call<'_>, done: &mut SrbList) -> bool {
+        if self.life != Life::Running {
+            return false;
+        }
+        let before = self.outstanding.outstanding();
+        for _ in 0..LOOKS {
+            if !self.drain(call, done) {
+                break;
+            }
+        }
+        let found = self.outstanding.outstanding() < before;
+        if found && call.adapter.dpc.issue(call.port) {
+            self.missed_interrupts.add(call);
+        }
+        found
+    }
+
+    /// After how long to look at the queues whether or not an interrupt comes, in microseconds.
+    pub(crate) fn poll_after_us(&self) -> Option<u32> {
+        let waits = self.life == Life::Running && self.outstanding.outstanding() > 0;
+        (waits && self.missed_interrupts.are_many()).then_some(POLL_US)
     }
 
     /// The controller does not work: its Host Memory Buffer may be why.

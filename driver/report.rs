@@ -10,6 +10,7 @@ mod event_id {
     pub(super) const FAILED: u32 = 110;
     pub(super) const ASYNCHRONOUS: u32 = 111;
     pub(super) const LATE: u32 = 112;
+    pub(super) const POLLING: u32 = 113;
 }
 
 /// The controller failed: it is reset, or given up.
@@ -36,6 +37,23 @@ pub(crate) fn failed(call: Call<'_>, failure: Failure) {
         level: Level::Error,
         text: text!("Controller failed"),
         parameters: Parameters::Two(&[(text!("Reason"), reason), (text!("Detail"), detail)]),
+    });
+}
+
+/// Completions were found again and again that no interrupt told of: from now on the queues are polled while requests are
+/// outstanding.
+pub(crate) fn polling(call: Call<'_>, missed: u8, interval_us: u32) {
+    if call.irql == Irql::Device {
+        return;
+    }
+    call.port.log(&Event {
+        id: event_id::POLLING,
+        level: Level::Warning,
+        text: text!("Interrupts are missing, the queues are polled"),
+        parameters: Parameters::Two(&[
+            (text!("MissedInterrupts"), u64::from(missed)),
+            (text!("IntervalMicroseconds"), u64::from(interval_us)),
+        ]),
     });
 }
 

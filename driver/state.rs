@@ -8,6 +8,7 @@ use crate::call::Call;
 use crate::completion::visit;
 use crate::hmb::Hmb;
 use crate::io::{Drained, IoQueue, Outstanding};
+use crate::recovery::MissedInterrupts;
 use crate::report;
 use crate::storport::{DmaBlock, RegisterWindow, Srb, SrbFunction, SrbList, SrbStatus};
 
@@ -68,6 +69,7 @@ pub(crate) struct State {
     pub(crate) stage: Stage,
     /// Resets since the controller last ran.
     resets: u8,
+    pub(crate) missed_interrupts: MissedInterrupts,
     /// The system has announced that the device is gone.
     pub(crate) removed: bool,
     /// How requests come back that are not finished when the controller comes to rest for good.
@@ -91,6 +93,7 @@ impl State {
         outstanding: Outstanding::new(),
         stage: Stage::Idle,
         resets: 0,
+        missed_interrupts: MissedInterrupts::NONE,
         removed: false,
         unfinished: SrbStatus::NO_HBA,
         waiting: SrbList::new(),
@@ -105,13 +108,20 @@ impl State {
             | SrbFunction::RESET_DEVICE
             | SrbFunction::RESET_LOGICAL_UNIT => {
                 self.return_waiting(done, SrbStatus::BUS_RESET);
-                if self.recover(call) {
+                if self.recover(call, done) {
                     self.then_complete.push(srb, SrbStatus::SUCCESS);
                 } else {
                     done.push(srb, SrbStatus::SUCCESS);
                 }
             }
-            _ => return self.submit(srb, done),
+            _ => {
+                let polled = self.poll_after_us().is_some();
+                self.submit(srb, done);
+                if !polled && let Some(after_us) = self.poll_after_us() {
+                    call.port.tick_after(after_us);
+                }
+                return;
+            }
         }
         // Something was begun: on with it.
         visit(self, call, done);

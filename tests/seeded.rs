@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nvme_model::Fault;
 use portbed::cli::profile::Selection;
 use portbed::rules::catalog;
 
@@ -28,15 +29,23 @@ fn patches() -> Vec<PathBuf> {
     patches
 }
 
-/// A line of a patch's header: before the first file.
-fn header(patch: &Path, name: &str) -> String {
+/// The lines of this name in a patch's header, which is before the first file.
+fn header_lines(patch: &Path, name: &str) -> Vec<String> {
     let text = fs::read_to_string(patch).unwrap();
     let (header, _) = text.split_once("\n--- a/").unwrap();
-    let mut lines = header.lines();
-    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    value
-        .unwrap_or_else(|| panic!("{} says no {name}", patch.display()))
-        .to_owned()
+    let lines = header.lines();
+    lines
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The only line of this name.
+fn header(patch: &Path, name: &str) -> String {
+    match header_lines(patch, name).as_slice() {
+        [value] => value.clone(),
+        _ => panic!("{} says no {name}, or several", patch.display()),
+    }
 }
 
 /// A driver that has moved on takes its faults along: whoever moves the place of one mends its patch.
@@ -64,10 +73,16 @@ fn every_fault_names_a_rule_and_a_run() {
     for patch in patches() {
         let rule = header(&patch, "Caught by");
         assert!(
-            rule == "data" || rules.contains(rule.as_str()),
+            ["data", "failure"].contains(&rule.as_str())
+                || rule.starts_with("event ")
+                || rules.contains(rule.as_str()),
             "{}: no rule is called {rule}",
             patch.display()
         );
+        for fault in header_lines(&patch, "Fault") {
+            let fault: Result<Fault, _> = fault.parse();
+            assert!(fault.is_ok(), "{}: {fault:?}", patch.display());
+        }
         let profile = Selection::parse(&header(&patch, "Profile"));
         assert!(profile.is_ok(), "{}: {profile:?}", patch.display());
     }

@@ -51,6 +51,21 @@ impl Bed {
         Self::with_media(selection, media)
     }
 
+    /// As [`new`](Self::new), with faults of the controller.
+    pub fn with_faults(profile: &str, faults: &[&str]) -> Self {
+        let mut selection = Selection::parse(profile).expect("a profile");
+        let faults = faults.iter().map(|spec| spec.parse().expect("a fault"));
+        selection.device.faults = faults.collect();
+        let media = selection.device.memory();
+        Self::with_media(selection, media)
+    }
+
+    /// How often each fault of the controller happened.
+    pub fn fired(&self) -> Vec<u64> {
+        let faults = self.machine.faults();
+        faults.iter().map(|fault| fault.fired).collect()
+    }
+
     /// As [`new`](Self::new), with media of the caller's.
     pub fn with_media(selection: Selection, media: Vec<Box<dyn Media>>) -> Self {
         selection.device.check().expect("a possible controller");
@@ -204,6 +219,13 @@ impl Bed {
         let asked = |what: &str| what.starts_with("host memory asked for");
         let events = self.journal.events();
         events.iter().filter(|event| asked(&event.what)).count()
+    }
+
+    /// How often the controller told this.
+    pub fn controller_said(&self, text: &str) -> usize {
+        let events = self.journal.events();
+        let told = |event: &&Event| event.who == Who::Controller && event.what.contains(text);
+        events.iter().filter(told).count()
     }
 
     /// How often the port driver told this.
