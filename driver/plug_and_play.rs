@@ -33,18 +33,21 @@ impl State {
         }
     }
 
-    /// The system says that the device is gone. One that still answers is stopped first: it holds queues and event requests,
-    /// in memory that the port driver takes back.
+    /// The system says that the device is gone. That is so once its registers have read as all ones for a while; one that
+    /// answers is stopped: it holds queues and event requests, in memory that the port driver takes back.
     pub(crate) fn surprise_removal(&mut self, call: Call<'_>, done: &mut SrbList) {
         self.removed = true;
         self.unfinished = SrbStatus::NO_HBA;
         self.life = Life::Stopped;
+        if let Some(controller) = &mut self.controller {
+            controller.announce_removal();
+        }
         if self.confirm_removal(call) || !self.disable(call) {
             self.at_rest(call, done);
         }
     }
 
-    /// Whether the device is gone: the system said so and the registers agree. That is proof for the Host Memory Buffer.
+    /// Whether the device is gone: the system said so and the registers have agreed for a while. That is proof for all memory.
     pub(crate) fn confirm_removal(&mut self, call: Call<'_>) -> bool {
         let (Some(controller), Some(registers)) = (&mut self.controller, &self.registers) else {
             return false;

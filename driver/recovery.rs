@@ -136,8 +136,12 @@ impl State {
         }
     }
 
-    /// Resets the controller; what it had in hand comes back as reset.
+    /// Resets the controller; what it had in hand comes back as reset. One that was given up without proof that it stopped is
+    /// disabled once more: requests are held until there is proof.
     pub(crate) fn reset(&mut self, call: Call<'_>) -> bool {
+        if self.holds_requests() {
+            return self.is_busy() || self.disable(call);
+        }
         if !matches!(self.life, Life::Running | Life::Waking) {
             return false;
         }

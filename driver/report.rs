@@ -11,6 +11,8 @@ mod event_id {
     pub(super) const ASYNCHRONOUS: u32 = 111;
     pub(super) const LATE: u32 = 112;
     pub(super) const POLLING: u32 = 113;
+    pub(super) const HELD: u32 = 114;
+    pub(super) const RETURNED: u32 = 115;
 }
 
 /// The controller failed: it is reset, or given up.
@@ -53,6 +55,38 @@ pub(crate) fn polling(call: Call<'_>, missed: u8, interval_us: u32) {
         parameters: Parameters::Two(&[
             (text!("MissedInterrupts"), u64::from(missed)),
             (text!("IntervalMicroseconds"), u64::from(interval_us)),
+        ]),
+    });
+}
+
+/// Nothing shows that the controller has stopped, and it may still read or write the buffers of requests: they are held.
+pub(crate) fn held(call: Call<'_>, requests: usize, status: u32) {
+    if call.irql == Irql::Device {
+        return;
+    }
+    call.port.log(&Event {
+        id: event_id::HELD,
+        level: Level::Error,
+        text: text!("Requests held: no proof that the device stopped"),
+        parameters: Parameters::Two(&[
+            (text!("Requests"), requests as u64),
+            (text!("ControllerStatus"), u64::from(status)),
+        ]),
+    });
+}
+
+/// As for [`held`], but the adapter is being removed: they are completed all the same.
+pub(crate) fn returned(call: Call<'_>, requests: usize, status: u32) {
+    if call.irql == Irql::Device {
+        return;
+    }
+    call.port.log(&Event {
+        id: event_id::RETURNED,
+        level: Level::Error,
+        text: text!("Requests returned: no proof that the device stopped"),
+        parameters: Parameters::Two(&[
+            (text!("Requests"), requests as u64),
+            (text!("ControllerStatus"), u64::from(status)),
         ]),
     });
 }

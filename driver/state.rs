@@ -1,7 +1,9 @@
 //! The adapter's state, and what moves it on: one step at a time, from whichever callback comes next.
 
+use nvme::Registers;
 use nvme::hmb::{Policy, Symptom};
 use nvme::lifecycle::{Controller, Failure, Goal, Inventory, Progress, QueueMemory, Shutdown};
+use nvme_spec::registers::CSTS;
 
 use crate::adapter::Adapter;
 use crate::call::Call;
@@ -398,10 +400,35 @@ impl State {
     }
 
     /// Nothing more will come of any request.
-    fn give_up(&mut self, done: &mut SrbList) {
-        self.return_outstanding(done, self.unfinished);
+    fn give_up(&mut self, call: Call<'_>, done: &mut SrbList) {
+        self.return_proven(call, done, self.unfinished);
         self.return_waiting(done, self.unfinished);
         self.then_complete.move_to(done);
+    }
+
+    /// The requests that the controller had come back where it is known not to use their memory any more. Else they are held
+    /// until that is known; where the adapter is being removed they cannot be, and an event says so.
+    fn return_proven(&mut self, call: Call<'_>, done: &mut SrbList, status: SrbStatus) {
+        let requests = self.outstanding.outstanding();
+        let unproven = self
+            .controller
+            .as_ref()
+            .is_some_and(Controller::may_use_memory);
+        if unproven && requests > 0 {
+            let registers = self.registers.as_ref();
+            let controller_status = registers.map_or(u32::MAX, |it| it.read32(CSTS));
+            if self.life != Life::Stopped {
+                report::held(call, requests, controller_status);
+                return;
+            }
+            report::returned(call, requests, controller_status);
+        }
+        self.return_outstanding(done, status);
+    }
+
+    /// Whether requests are held although the controller was given up.
+    pub(crate) fn holds_requests(&self) -> bool {
+        self.life == Life::Dead && self.outstanding.outstanding() > 0
     }
 
     /// The controller runs.
@@ -419,9 +446,9 @@ impl State {
         self.stage = Stage::Idle;
         self.hmb.release(call, self.life);
         if matches!(self.life, Life::Stopped | Life::Dead) {
-            self.give_up(done);
+            self.give_up(call, done);
         } else {
-            self.return_outstanding(done, SrbStatus::BUS_RESET);
+            self.return_proven(call, done, SrbStatus::BUS_RESET);
             self.then_complete.move_to(done);
         }
     }

@@ -1,16 +1,8 @@
 //! Interrupts that do not come, come for nothing, or stay.
 
 use crate::bed::Bed;
+use crate::survives;
 use rusty_fork::rusty_fork_test;
-
-/// Fills a disk whose controller has these faults, reads it back, and removes it. Gives the bed's memory of it.
-fn survives(profile: &str, faults: &[&str]) -> Bed {
-    let mut bed = Bed::with_faults(profile, faults);
-    let units = bed.start();
-    bed.fill(&units[0], 1);
-    bed.expect_filled(&units[0], 1);
-    bed
-}
 
 /// The controller was brought up once, and its buffer was not blamed for anything.
 fn was_left_alone(bed: &Bed) {

@@ -43,7 +43,9 @@ mod rule;
 
 pub use bus::{Access, Bus, BusFault};
 pub use controller::{Controller, HmbCounters, Power, Width};
-pub use fault::{Fault, FaultError, FiredFault, GRAMMAR, GrammarEntry, Moment, RegisterFaults};
+pub use fault::{
+    Fault, FaultError, FiredFault, GRAMMAR, GrammarEntry, Losses, Moment, RegisterFaults,
+};
 pub use media::{FileMedia, Media, MemoryMedia};
 pub use profile::{Answer, Death, Dies, Key, NamedProfile, Profile, ProfileError, Refusal};
 pub use prp::data_parts;

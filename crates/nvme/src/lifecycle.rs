@@ -8,6 +8,7 @@
 //!
 //! The caller makes sure that one step runs at a time.
 
+mod absence;
 mod admin;
 mod command;
 mod enable;
@@ -32,6 +33,7 @@ use crate::queue::{CompletionQueue, SubmissionQueue};
 use crate::slots::Slots;
 use crate::{DmaMemory, Instant, PAGE_BYTES, Registers};
 
+use absence::Absence;
 use admin::AdminTask;
 use enable::ResetProof;
 use events::{EventLogs, Events};
@@ -77,6 +79,7 @@ pub struct Controller<D> {
     /// RDY = 1 was seen after the last EN = 1: the admin queue is in use.
     live: bool,
     reset: ResetProof,
+    absence: Absence,
     info: Option<ControllerInfo>,
     write_cache: WriteCache,
     /// I/O queue pairs created.
@@ -123,6 +126,7 @@ impl<D: DmaMemory> Controller<D> {
             version: Version::new(),
             live: false,
             reset: ResetProof::default(),
+            absence: Absence::default(),
             info: None,
             write_cache: WriteCache::Absent,
             pairs: 0,
@@ -159,6 +163,10 @@ impl<D: DmaMemory> Controller<D> {
             Goal::Shutdown(kind) => self.first_of_shutdown(kind),
         };
         self.shutdown_missed = false;
+        self.absence.answered();
+        if matches!(goal, Goal::Identify | Goal::Reset) {
+            self.expect();
+        }
         self.goal = Some(goal);
         self.goal_deadline = now.after_us(self.settings.goal_us);
         self.enter(task, now);
@@ -207,10 +215,11 @@ impl<D: DmaMemory> Controller<D> {
         self.lending.take_proof()
     }
 
-    /// The port driver notified of a removal: if registers read all ones too, the memory lent last is detached.
-    /// A controller that still answers has to be reset first.
+    /// Whether the controller has gone: its removal was announced, a goal has failed because registers read all ones for as
+    /// long as that takes, and they still do. Then nothing that it was given is in use. One that still answers has to be
+    /// reset.
     pub fn confirm_removal(&mut self, registers: &impl Registers) -> bool {
-        let gone = registers.read32(CSTS) == u32::MAX;
+        let gone = self.is_gone() && registers.read32(CSTS) == u32::MAX;
         if gone {
             self.forget();
         }
@@ -278,6 +287,12 @@ impl<D: DmaMemory> Controller<D> {
         self.live && status != u32::MAX && has_stopped(ControllerStatus::from(status))
     }
 
+    /// Whether the controller may read or write what it was told of: queues, data of commands, host memory. It may from
+    /// EN = 1 on until it has shown that it was reset, or that it has gone.
+    pub const fn may_use_memory(&self) -> bool {
+        self.reset.is_exposed()
+    }
+
     /// The controller is enabled and no goal is going on.
     pub const fn is_idle(&self) -> bool {
         self.live && matches!(self.task, Task::Idle)
@@ -305,8 +320,9 @@ impl<D: DmaMemory> Controller<D> {
     ) -> Result<Progress, Failure> {
         let status = registers.read32(CSTS);
         if status == u32::MAX {
-            return Err(Failure::Removed);
+            return self.absent(now);
         }
+        self.absence.answered();
         let status = ControllerStatus::from(status);
         if self.live && self.uses_admin_queue() {
             if has_stopped(status) {
@@ -317,11 +333,11 @@ impl<D: DmaMemory> Controller<D> {
         match self.task {
             Task::Idle => Ok(Progress::Done),
             Task::Attach => self.attach(registers, now),
-            Task::Stop => Ok(self.stop(registers, status, now)),
+            Task::Stop => self.stop(registers, status, now),
             Task::AwaitNotReady => self.await_not_ready(registers, status, now),
             Task::AwaitReady => self.await_ready(registers, status, now),
             Task::Admin(task) => self.admin(task, registers, inventory, now),
-            Task::NotifyShutdown => Ok(self.notify_shutdown(registers, now)),
+            Task::NotifyShutdown => self.notify_shutdown(registers, now),
             Task::AwaitShutdown => Ok(self.await_shutdown(status, now)),
         }
     }

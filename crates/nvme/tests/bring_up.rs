@@ -109,6 +109,30 @@ fn a_fatal_status_is_noticed() {
 }
 
 #[test]
+fn a_controller_that_is_silent_for_a_while_is_not_taken_for_gone() {
+    let silences_us = [
+        (Goal::Identify, 900_000),
+        (Goal::Reset, 900_000),
+        (Goal::Disable, 900_000),
+    ];
+    for (goal, us) in silences_us {
+        let mut host = Host::started();
+        host.controller.begin(goal, host.device.now()).unwrap();
+        host.device.removed.set(true);
+        let until = host.device.now_us.get() + us;
+        while host.device.now_us.get() < until {
+            let Progress::Again { after_us } = host.step() else {
+                panic!("{goal:?}: it was given up");
+            };
+            let now_us = host.device.now_us.get();
+            host.device.now_us.set(now_us + u64::from(after_us.max(1)));
+        }
+        host.device.removed.set(false);
+        assert_eq!(host.settle(), Progress::Done, "{goal:?}");
+    }
+}
+
+#[test]
 fn a_removed_controller_is_noticed_in_every_state() {
     let mut steps = 0;
     loop {
@@ -127,7 +151,15 @@ fn a_removed_controller_is_noticed_in_every_state() {
             }
         }
         host.device.removed.set(true);
-        assert_eq!(failed(host.step()), Failure::Removed, "after {steps} steps");
+        let waits = matches!(host.step(), Progress::Again { .. });
+        assert!(waits, "after {steps} steps: one read decides nothing");
+        host.controller.announce_removal();
+        assert!(!host.controller.confirm_removal(&host.device));
+        assert_eq!(
+            failed(host.settle()),
+            Failure::Removed,
+            "after {steps} steps"
+        );
         assert!(host.controller.confirm_removal(&host.device));
         if done {
             break;

@@ -261,8 +261,10 @@ fn removal_is_proof_only_when_registers_agree() {
     assert_eq!(host.controller.detached(), None);
     host.device.removed.set(true);
     // All ones alone can be a link that is down.
-    assert_eq!(host.step(), Progress::Failed(Failure::Removed));
+    assert_eq!(host.settle(), Progress::Failed(Failure::Removed));
+    assert!(!host.controller.confirm_removal(&host.device));
     assert_eq!(host.controller.detached(), None);
+    host.controller.announce_removal();
     assert!(host.controller.confirm_removal(&host.device));
     let _granted = reclaim(&mut host, lent);
 }

@@ -100,6 +100,15 @@ pub trait Controller: Send {
     }
     /// The host memory buffer as the controller sees it.
     fn hmb(&self) -> HmbView;
+    /// Whether its driver can have it do anything. One that does not listen cannot be stopped, and nothing that it was given can
+    /// be taken back safely.
+    fn listens(&self) -> bool {
+        true
+    }
+    /// Whether its driver has told it to stop (CC.EN = 0).
+    fn is_disabled(&self) -> bool {
+        true
+    }
     /// Something has just been done with the adapter that faults may wait for and that the controller does not see by itself.
     fn moment(&mut self, _moment: Moment, _now_ns: u64, _bus: &mut dyn Bus) {}
     /// The faults that it was given, and how often each happened.

@@ -154,7 +154,9 @@ impl Disk {
         for bytes in self.pieces(transport, from.len()) {
             let lba = lba + self.geometry.blocks_in(at);
             let piece = &from[at..at + bytes];
-            transport.write(lba, piece).inspect_err(|_| self.failed())?;
+            transport
+                .write(lba, piece)
+                .inspect_err(|_| self.lost(lba, piece))?;
             self.wrote(lba, piece)?;
             at += bytes;
         }
@@ -183,6 +185,12 @@ impl Disk {
         self.io.requests += 1;
         self.io.written_bytes += data.len() as u64;
         self.shadow.write(lba, data)
+    }
+
+    /// Takes note of a write that has failed: it may have been carried out, or not.
+    pub fn lost(&mut self, lba: u64, data: &[u8]) {
+        self.shadow.write_unsure(lba, data);
+        self.failed();
     }
 
     /// Takes note of requests that were sent again.

@@ -7,7 +7,8 @@ mod options;
 mod request;
 
 pub use options::{
-    Clock, Grant, Interrupts, MachineOptions, PortKey, PortOptionError, PortOptions, Power, Stop,
+    Clock, Grant, Interrupts, MachineOptions, PortKey, PortOptionError, PortOptions, Power,
+    Removal, Stop,
 };
 pub use request::{
     Completed, Cost, Data, HmbReport, LogicalUnit, PowerAction, Rebalance, Request, SrbKind, Token,

@@ -28,6 +28,8 @@ pub struct Report {
     pub rules: Rules,
     /// What was still allocated, lent, mapped or pending after the unload, a line each.
     pub leaks: Vec<String>,
+    /// What went wrong because a fault of the controller made it unavoidable, a line each.
+    pub losses: Vec<String>,
     /// What happened, in order.
     pub events: Vec<Event>,
     /// The verdict.
@@ -263,6 +265,7 @@ mod tests {
                 }],
             },
             leaks: vec!["l".into()],
+            losses: vec!["s".into()],
             events: vec![Event {
                 t_ns: 7,
                 who: Who::Driver,
@@ -300,6 +303,7 @@ mod tests {
                 "faults": [{ "spec": "read:never", "fired": 2 }],
                 "rules": { "checked": 1, "violations": [{ "rule": "r", "where": "w", "what": "x" }] },
                 "leaks": ["l"],
+                "losses": ["s"],
                 "events": [{ "t_ns": 7, "who": "driver", "what": "e" }],
                 "result": "fail"
             })

@@ -1,5 +1,6 @@
 //! The main job: a miniport from its installation to its removal, with verified I/O in between.
 
+mod failure;
 mod judgement;
 mod lifecycle;
 mod namespace;
@@ -173,7 +174,7 @@ pub fn run(setup: &Setup, timeline: &Timeline) -> Result<Verdict, CannotRun> {
     job.run(entered);
     job.check_outside(&outside)?;
     let report = job.judge(&driver);
-    summary::print(timeline, &report, &job.failures, &setup.replay);
+    summary::print(timeline, &report, &job.failures(), &setup.replay);
     if let Some(file) = report_file {
         file.write(&report)?;
     }

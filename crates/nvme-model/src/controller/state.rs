@@ -64,10 +64,12 @@ impl Controller {
             && status.shst() == ShutdownStatus::NORMAL_OPERATION
     }
 
-    /// Memory that queues lie in while the controller takes commands: bus address and bytes of each.
+    /// Memory that queues lie in while the controller may use them: bus address and bytes of each. It does not once it has
+    /// shut down.
     #[must_use]
     pub fn queue_memory(&self) -> Vec<(u64, u64)> {
-        if !self.registers.csts.rdy() || !self.responds() {
+        let shut_down = self.registers.csts.shst() == ShutdownStatus::COMPLETE;
+        if !self.registers.csts.rdy() || shut_down || !self.responds() {
             return Vec::new();
         }
         let submission = self.queues.submission.values();
@@ -230,10 +232,20 @@ impl Controller {
         bus.note("shutdown complete".to_owned());
     }
 
-    /// Whether the host can do anything: not behind a link that is down, not where RDY never clears, and
-    /// not where the firmware looks at nothing any more.
-    fn listens(&self) -> bool {
-        !self.mortality.is_gone() && !self.mortality.is_panicked() && self.profile.resets
+    /// Whether the host can do anything: not behind a link that is down, not where RDY never clears, not
+    /// where the firmware looks at nothing any more, and not while registers read as all ones.
+    #[must_use]
+    pub fn listens(&self) -> bool {
+        !self.mortality.is_gone()
+            && !self.mortality.is_panicked()
+            && self.profile.resets
+            && !self.faults.hide_registers(self.now_ns)
+    }
+
+    /// Whether the host has told it to stop: CC.EN = 0.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        !self.registers.cc.en()
     }
 
     /// Power is about to go. Of a controller that does not listen nothing can be asked.

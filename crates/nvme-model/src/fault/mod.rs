@@ -5,12 +5,14 @@
 
 mod grammar;
 mod inject;
+mod loss;
 mod parse;
 mod plan;
 mod registers;
 mod text;
 
 pub use grammar::{GRAMMAR, GrammarEntry};
+pub use loss::Losses;
 pub use parse::FaultError;
 pub use plan::FiredFault;
 pub use registers::RegisterFaults;
@@ -41,6 +43,13 @@ impl Fault {
     #[must_use]
     pub fn needs_port_driver(&self) -> bool {
         self.when.at.is_some_and(Moment::is_of_port_driver)
+    }
+
+    /// The namespace that it adds, which is not there before.
+    #[must_use]
+    pub fn adds_namespace(&self) -> Option<u32> {
+        self.namespace()
+            .filter(|_| self.behaviour == Behaviour::Add)
     }
 
     /// Whether the fault is one of what registers read as, which [`RegisterFaults`] plays in front of any controller.

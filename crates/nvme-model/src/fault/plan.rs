@@ -159,6 +159,15 @@ impl Faults {
         (answer, death)
     }
 
+    /// Whether registers read as all ones at this time.
+    pub(crate) fn hide_registers(&self, now_ns: u64) -> bool {
+        let mut until = self
+            .planned
+            .iter()
+            .filter_map(|planned| planned.absent_until_ns);
+        until.any(|until| now_ns < until)
+    }
+
     /// An interrupt is about to be sent: what happens to it.
     pub(crate) fn interrupt(&mut self, now_ns: u64) -> Vec<Behaviour> {
         let of_interrupts = self.planned.iter_mut().filter(|planned| {
@@ -171,16 +180,8 @@ impl Faults {
 
     /// Namespaces that are not there before they are added.
     pub(crate) fn added_later(&self) -> impl Iterator<Item = u32> {
-        self.planned
-            .iter()
-            .filter_map(|planned| match planned.fault {
-                Fault {
-                    target: Target::Namespace(nsid),
-                    behaviour: Behaviour::Add,
-                    ..
-                } => Some(nsid),
-                _ => None,
-            })
+        let faults = self.planned.iter().map(|planned| &planned.fault);
+        faults.filter_map(Fault::adds_namespace)
     }
 }
 

@@ -30,6 +30,12 @@ impl RegisterFaults {
         Some(answer?.at(offset) & width.mask())
     }
 
+    /// Whether registers read as all ones at this time.
+    #[must_use]
+    pub fn hide_registers(&self, now_ns: u64) -> bool {
+        self.0.hide_registers(now_ns)
+    }
+
     /// How often each happened.
     #[must_use]
     pub fn fired(&self) -> Vec<FiredFault> {

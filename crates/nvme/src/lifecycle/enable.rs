@@ -28,6 +28,12 @@ pub(super) struct ResetProof {
     was_ready: bool,
 }
 
+impl ResetProof {
+    pub(super) const fn is_exposed(&self) -> bool {
+        self.exposed
+    }
+}
+
 impl<D: DmaMemory> Controller<D> {
     /// Reads CAP and VS, which may have changed with a firmware activation.
     pub(super) fn attach(
@@ -38,7 +44,7 @@ impl<D: DmaMemory> Controller<D> {
         let capabilities = registers.read64(CAP);
         let version = registers.read32(VS);
         if capabilities == u64::MAX || version == u32::MAX {
-            return Err(Failure::Removed);
+            return self.absent(now);
         }
         self.capabilities = Capabilities::from(capabilities);
         self.version = Version::from(version);
@@ -52,18 +58,20 @@ impl<D: DmaMemory> Controller<D> {
         registers: &impl Registers,
         status: ControllerStatus,
         now: Instant,
-    ) -> Progress {
-        let configuration = ControllerConfiguration::from(registers.read32(CC));
+    ) -> Result<Progress, Failure> {
+        let Some(configuration) = read_configuration(registers) else {
+            return self.absent(now);
+        };
         if configuration.en() {
             if !status.rdy() && !status.cfs() && now < self.deadline {
-                return self.poll(now);
+                return Ok(self.poll(now));
             }
             registers.write32(CC, configuration.with_en(false).into());
         }
         self.reset.was_ready = status.rdy();
         // Whether or not RDY follows: it takes no commands any more.
         self.live = false;
-        self.then(Task::AwaitNotReady, now)
+        Ok(self.then(Task::AwaitNotReady, now))
     }
 
     /// Waits for CSTS.RDY = 0. It shows that the controller was reset where RDY was 1 before, and CFS went with it (3.1.3.6,
@@ -150,7 +158,9 @@ impl<D: DmaMemory> Controller<D> {
                 return Err(failure);
             }
             // Enabling it was to show that it was reset.
-            let configuration = ControllerConfiguration::from(registers.read32(CC));
+            let Some(configuration) = read_configuration(registers) else {
+                return self.absent(now);
+            };
             registers.write32(CC, configuration.with_en(false).into());
             return Err(Failure::NoReset);
         }
@@ -190,15 +200,21 @@ impl<D: DmaMemory> Controller<D> {
         }
     }
 
-    pub(super) fn notify_shutdown(&mut self, registers: &impl Registers, now: Instant) -> Progress {
+    pub(super) fn notify_shutdown(
+        &mut self,
+        registers: &impl Registers,
+        now: Instant,
+    ) -> Result<Progress, Failure> {
         let notification = match self.goal {
             Some(Goal::Shutdown(Shutdown::Abrupt)) => ShutdownNotification::ABRUPT,
             _ => ShutdownNotification::NORMAL,
         };
-        let configuration = ControllerConfiguration::from(registers.read32(CC));
+        let Some(configuration) = read_configuration(registers) else {
+            return self.absent(now);
+        };
         registers.write32(CC, configuration.with_shn(notification).into());
         self.enter(Task::AwaitShutdown, now);
-        self.poll(now)
+        Ok(self.poll(now))
     }
 
     pub(super) fn await_shutdown(&mut self, status: ControllerStatus, now: Instant) -> Progress {
@@ -235,4 +251,10 @@ impl<D: DmaMemory> Controller<D> {
         self.answer = None;
         self.lending.stopped();
     }
+}
+
+/// CC; `None` where nobody answers the read.
+fn read_configuration(registers: &impl Registers) -> Option<ControllerConfiguration> {
+    let configuration = registers.read32(CC);
+    (configuration != u32::MAX).then(|| configuration.into())
 }

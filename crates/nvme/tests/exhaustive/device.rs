@@ -54,7 +54,9 @@ pub struct Condition {
     pub lost: bool,
     /// Registers read as all ones.
     pub dark: bool,
-    /// It was taken away, as the system says: with registers that agree, it uses nothing any more.
+    /// They have done so for longer than a device that is there ever does.
+    pub lasting: bool,
+    /// It was taken away, as the system says: with registers that agree for long enough, it uses nothing any more.
     pub announced: bool,
     /// The memory that it uses.
     pub in_use: Option<Memory>,
@@ -64,9 +66,14 @@ pub struct Condition {
 }
 
 impl Condition {
+    /// Whether the device has been taken away.
+    pub fn is_gone(&self) -> bool {
+        self.dark && self.lasting && self.announced
+    }
+
     /// Whether the device may read or write this grant now, or later without being told to again.
     pub fn may_use(&self, grant: u32) -> bool {
-        let gone = self.dark && self.announced;
+        let gone = self.is_gone();
         let enabling = self.pending.iter().filter(|command| !command.executed);
         let mut memory = self
             .in_use

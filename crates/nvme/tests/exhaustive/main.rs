@@ -172,7 +172,14 @@ fn proof_by_any_failure_would_be_found() {
 
 #[test]
 fn proof_by_all_ones_would_be_found() {
-    is_found(Fault::AllOnes, &[], &[Event::Lend, Event::Darken], FREED);
+    let end = [Event::Lend, Event::Darken, Event::TimeOut];
+    is_found(Fault::AllOnes, &[], &end, FREED);
+}
+
+#[test]
+fn proof_by_a_notice_and_one_read_of_all_ones_would_be_found() {
+    let end = [Event::Lend, Event::Darken, Event::Announce];
+    is_found(Fault::NoticeAndOneRead, &[], &end, FREED);
 }
 
 #[test]

@@ -77,6 +77,8 @@ pub enum Fault {
     LostProof,
     /// CSTS.RDY = 0 is taken for proof, also where it was 0 before CC.EN was cleared.
     ReadyWasClear,
+    /// A notice of removal and one read of all ones are taken for proof.
+    NoticeAndOneRead,
 }
 
 /// The ranges of a grant.
@@ -226,6 +228,8 @@ impl World {
             }
             Event::TimeOut => {
                 self.now = self.now.after_us(PATIENCE_US);
+                self.device
+                    .change(|condition| condition.lasting = condition.dark);
                 self.advance()
             }
             _ => {
@@ -254,9 +258,15 @@ impl World {
             Event::Panic { fatal } => self.device.panic(fatal),
             Event::Restart => self.device.restart(),
             Event::Darken => self.device.change(|condition| condition.dark = true),
-            Event::Brighten => self.device.change(|condition| condition.dark = false),
+            Event::Brighten => self.device.change(|condition| {
+                condition.dark = false;
+                condition.lasting = false;
+            }),
             Event::LosePower => self.device.lose_power(),
-            Event::Announce => self.device.change(|condition| condition.announced = true),
+            Event::Announce => {
+                self.device.change(|condition| condition.announced = true);
+                self.controller.announce_removal();
+            }
             _ => unreachable!("the driver does that"),
         }
     }
@@ -357,6 +367,10 @@ impl World {
             | (Fault::AllOnes, Some(Progress::Failed(Failure::Removed))) => true,
             (Fault::AnyDisable, Some(Progress::Done)) => self.goal == Some(Goal::DisableHmb),
             (Fault::LateDisable, _) => self.late,
+            (Fault::NoticeAndOneRead, _) => {
+                let condition = self.device.condition();
+                condition.announced && condition.dark
+            }
             (Fault::ReadyWasClear, _) => {
                 self.goal == Some(Goal::Disable) && self.device.reads_as_stopped()
             }
@@ -385,7 +399,10 @@ impl World {
     /// Gets the memory back by a reset that the device obeys; why that fails, if it does. Every byte that was granted is then
     /// freed or the driver's.
     pub fn give_back(mut self) -> Result<(), String> {
-        self.device.change(|condition| condition.dark = false);
+        self.device.change(|condition| {
+            condition.dark = false;
+            condition.lasting = false;
+        });
         if self.device.condition().panicked {
             self.device.restart();
         }
@@ -428,7 +445,7 @@ fn device_events(condition: &Condition) -> Vec<Event> {
     let mut events = Vec::new();
     if condition.dark {
         events.push(Event::LosePower);
-        if !condition.announced {
+        if !condition.is_gone() {
             events.push(Event::Brighten);
         }
     } else {

@@ -13,6 +13,7 @@ pub struct FaultyRegisters {
     inner: Box<dyn Controller>,
     faults: RegisterFaults,
     enabled: bool,
+    now_ns: u64,
 }
 
 impl FaultyRegisters {
@@ -23,6 +24,7 @@ impl FaultyRegisters {
             inner,
             faults: RegisterFaults::new(faults),
             enabled: false,
+            now_ns: 0,
         }
     }
 }
@@ -65,6 +67,7 @@ impl Controller for FaultyRegisters {
     }
 
     fn read(&mut self, offset: u64, width: Width, now_ns: u64, bus: &mut dyn Bus) -> u64 {
+        self.now_ns = now_ns;
         let held = self.inner.read(offset, width, now_ns, bus);
         self.faults.read(offset, width, now_ns).unwrap_or(held)
     }
@@ -85,6 +88,7 @@ impl Controller for FaultyRegisters {
     }
 
     fn run(&mut self, now_ns: u64, bus: &mut dyn Bus) {
+        self.now_ns = now_ns;
         self.inner.run(now_ns, bus);
     }
 
@@ -109,6 +113,14 @@ impl Controller for FaultyRegisters {
 
     fn hmb(&self) -> HmbView {
         self.inner.hmb()
+    }
+
+    fn listens(&self) -> bool {
+        self.inner.listens() && !self.faults.hide_registers(self.now_ns)
+    }
+
+    fn is_disabled(&self) -> bool {
+        self.inner.is_disabled()
     }
 
     fn moment(&mut self, moment: Moment, now_ns: u64, _bus: &mut dyn Bus) {

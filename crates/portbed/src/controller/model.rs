@@ -85,6 +85,14 @@ impl Controller for ModelController {
         }
     }
 
+    fn listens(&self) -> bool {
+        self.inner.listens()
+    }
+
+    fn is_disabled(&self) -> bool {
+        self.inner.is_disabled()
+    }
+
     fn moment(&mut self, moment: Moment, now_ns: u64, bus: &mut dyn Bus) {
         self.inner.moment(moment, now_ns, bus);
     }

@@ -81,6 +81,16 @@ pub enum Power {
     Stop,
 }
 
+/// What a device is whose removal comes by surprise.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Removal {
+    /// It was pulled out and does not answer.
+    #[default]
+    Pulled,
+    /// It is still there, and answers: it was only said to be gone.
+    Present,
+}
+
 /// Which interrupts the adapter gets.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Interrupts {
@@ -110,6 +120,8 @@ pub struct PortOptions {
     pub power: Power,
     /// Whether stop and removal are announced by a plug-and-play SRB.
     pub pnp: bool,
+    /// See [`Removal`].
+    pub removal: Removal,
     /// See [`Interrupts`].
     pub interrupts: Interrupts,
     /// Whether `StorPortGetCurrentIrql` is implemented.
@@ -124,6 +136,7 @@ impl Default for PortOptions {
             stop: Stop::default(),
             power: Power::default(),
             pnp: true,
+            removal: Removal::default(),
             interrupts: Interrupts::default(),
             irql_query: true,
         }
@@ -159,7 +172,7 @@ pub enum PortOptionError {
     },
 }
 
-const KEYS: [PortKey; 7] = [
+const KEYS: [PortKey; 8] = [
     PortKey {
         name: "grant",
         meaning: "host memory that is granted: preferred, minimum, half, refuse, later:N (refused N times first), notimplemented, invalid, ranges:N",
@@ -184,6 +197,11 @@ const KEYS: [PortKey; 7] = [
         name: "pnp",
         meaning: "stop and removal are announced by a PnP SRB: on, off",
         default: "on",
+    },
+    PortKey {
+        name: "removal",
+        meaning: "what a device whose removal comes by surprise is: pulled (it does not answer), present (it was only said to be gone)",
+        default: "pulled",
     },
     PortKey {
         name: "interrupts",
@@ -220,6 +238,7 @@ impl PortOptions {
             "stop" => self.stop = stop(value).ok_or_else(bad)?,
             "power" => self.power = power(value).ok_or_else(bad)?,
             "pnp" => self.pnp = switch(value).ok_or_else(bad)?,
+            "removal" => self.removal = removal(value).ok_or_else(bad)?,
             "interrupts" => self.interrupts = interrupts(value).ok_or_else(bad)?,
             _ => self.irql_query = switch(value).ok_or_else(bad)?,
         }
@@ -255,6 +274,14 @@ fn free(value: &str) -> Option<bool> {
     match value {
         "ok" => Some(true),
         "unsuccessful" => Some(false),
+        _ => None,
+    }
+}
+
+fn removal(value: &str) -> Option<Removal> {
+    match value {
+        "pulled" => Some(Removal::Pulled),
+        "present" => Some(Removal::Present),
         _ => None,
     }
 }

@@ -3,6 +3,7 @@
 use super::hmb::overlap;
 use super::{complete, memory, unload};
 use crate::journal::Who;
+use crate::machine::Stop;
 use crate::rules::{Rule, port as rules};
 use crate::schedule::{Cpu, State};
 
@@ -20,6 +21,7 @@ pub(crate) fn remove_adapter(cpu: &Cpu) -> Vec<String> {
     }
     judge(&rules::LEAK_HMB, host_memory(cpu));
     cpu.check(&rules::QUIET_AFTER_STOP, true, String::new);
+    judge_queues(cpu);
     take_back(cpu);
     unload::forget_adapter(cpu);
     let now_ns = cpu.state().now_ns;
@@ -69,6 +71,22 @@ fn left_behind(state: &State) -> [(&'static Rule, Vec<String>); 6] {
     ]
 }
 
+/// The queues' memory is about to be taken back: the device has none there any more, as far as it can be stopped.
+fn judge_queues(cpu: &Cpu) {
+    let (queues, safe) = {
+        let state = cpu.state();
+        let controller = &state.controller;
+        let queues = controller.queue_memory();
+        // At DIRQL there may be no time to see that it has stopped, only to tell it to.
+        let cut_short = cpu.core().options.stop == Stop::DirqlNoDpc && controller.is_disabled();
+        let safe = queues.is_empty() || cut_short || !controller.listens();
+        (queues, safe)
+    };
+    cpu.check(&rules::QUEUE_MEMORY, safe, || {
+        format!("the controller still has queues at {queues:x?}")
+    });
+}
+
 /// Takes back the memory of requests that came back, and the uncached extension.
 fn take_back(cpu: &Cpu) {
     let returned = std::mem::take(&mut cpu.state().port.queues.returned);
@@ -86,8 +104,8 @@ fn take_back(cpu: &Cpu) {
 fn host_memory(cpu: &Cpu) -> Vec<String> {
     let mut state = cpu.state();
     let lent = state.controller.hmb().lent;
-    let may_leave =
-        cpu.core().options.stop == crate::machine::Stop::DirqlNoDpc && !cpu.core().options.pnp;
+    let may_leave = cpu.core().options.stop == Stop::DirqlNoDpc && !cpu.core().options.pnp;
+    let told = state.controller.is_disabled();
     let ledger = &mut state.port.hmb;
     let held = ledger.held_bytes();
     let declared = ledger.declared_bytes.min(held);
@@ -99,6 +117,12 @@ fn host_memory(cpu: &Cpu) -> Vec<String> {
     // Only memory that the controller does not use, and whose DPC never ran, may be left without a word.
     if may_leave && !overlap(&lent, &ledger.granted) {
         ledger.left_to_port_bytes += rest;
+        return Vec::new();
+    }
+    // At DIRQL no event can be logged. Where the device was told to stop and the time for that was too short, not to free it is
+    // right.
+    if may_leave && told {
+        ledger.retained_bytes += rest;
         return Vec::new();
     }
     ledger.outstanding_bytes += rest;

@@ -24,7 +24,10 @@ fn action_code(action: PowerAction) -> u32 {
 /// `DISPATCH_LEVEL`, as the seed decides; where it is not to be had, the adapter is stopped.
 pub(crate) fn prepare_power_down(cpu: &Cpu, action: PowerAction) {
     note(cpu, format!("adapter to D3 ({action:?})"));
-    let outstanding = cpu.state().port.queues.outstanding();
+    let outstanding = {
+        let state = cpu.state();
+        state.port.queues.outstanding() - state.port.queues.held()
+    };
     cpu.check(&rules::LEAK_REQUESTS, outstanding == 0, || {
         format!("{outstanding} requests before D3")
     });

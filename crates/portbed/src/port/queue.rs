@@ -61,6 +61,12 @@ impl Queues {
         self.outstanding.len()
     }
 
+    /// Requests that the miniport holds because the device cannot be stopped.
+    pub(crate) fn held(&self) -> usize {
+        let outstanding = self.outstanding.values();
+        outstanding.filter(|outstanding| outstanding.held).count()
+    }
+
     /// Requests that came from above and did not go back.
     pub(crate) fn unanswered(&self) -> usize {
         self.outstanding.len() + self.finishing + self.waiting
@@ -343,13 +349,23 @@ pub(super) fn timed_out(cpu: &Cpu, block: u64) {
         outstanding.recovery += 1;
         let unit = outstanding.spec.unit;
         let announcement = matches!(outstanding.spec.what, Function::Pnp(_));
+        let listens = state.controller.listens();
         let now_ns = state.now_ns;
+        let held = step > 1 && !listens;
         let what = match step {
+            _ if held => "a request is held: nothing shows that the device has stopped",
             0 => "a request timed out: the logical unit is reset",
             1 => "the bus is reset",
             _ => "a request did not come back after the bus was reset",
         };
         core.journal.note(now_ns, Who::Port, what);
+        if held {
+            // Safety of its memory goes first: it comes back when the device is known to have stopped, or is removed.
+            if let Some(outstanding) = state.port.queues.outstanding.get_mut(&block) {
+                outstanding.held = true;
+            }
+            return;
+        }
         set_deadline(&mut state, block, RECOVERY_NS);
         (step, unit, announcement)
     };

@@ -87,6 +87,8 @@ pub(super) struct Outstanding {
     pub(super) started: bool,
     /// How far recovery has gone after its time-out.
     pub(super) recovery: u8,
+    /// The miniport holds it back, because the device cannot be stopped.
+    pub(super) held: bool,
     /// When its time is over, once it has started.
     pub(super) deadline: Option<Appointment>,
 }
@@ -168,6 +170,7 @@ pub(super) fn build(memory: &PhysicalMemory, state: &mut State, spec: Spec) -> O
         sent: Vec::new(),
         started: false,
         recovery: 0,
+        held: false,
         deadline: None,
     };
     permit(memory, state, &mut outstanding)?;

@@ -7,7 +7,7 @@ use crate::abi::power::{control as kinds, unit_control};
 use crate::abi::srb::{function, pnp};
 use crate::controller::Moment;
 use crate::journal::Who;
-use crate::machine::{Data, SrbKind, Stop, UnitAddress};
+use crate::machine::{Data, Removal, SrbKind, Stop, UnitAddress};
 use crate::rules::port as rules;
 use crate::schedule::{Cpu, Dispatch, LockId};
 
@@ -71,13 +71,16 @@ pub(crate) fn announce(cpu: &Cpu, token: u64, announcement: Announcement) {
 /// The device is pulled out: what the miniport hears besides the plug-and-play request.
 pub(crate) fn surprise(cpu: &Cpu) {
     let core = cpu.core();
-    {
+    if core.options.removal == Removal::Pulled {
         let mut state = cpu.state();
         core.with_controller(&mut state, |controller, _, wiring| {
             controller.remove(wiring);
         });
+        drop(state);
+        note(cpu, "the device was pulled out");
+    } else {
+        note(cpu, "the device is said to be gone");
     }
-    note(cpu, "the device was pulled out");
     if cpu.state().port.adapter.supports(kinds::SURPRISE_REMOVAL) {
         control::adapter_control(cpu, kinds::SURPRISE_REMOVAL, 0);
     }
@@ -111,10 +114,7 @@ pub(crate) fn stop_adapter(cpu: &Cpu, units: &[UnitAddress], surprise: bool) {
 
 /// `ScsiStopAdapter`, at the IRQL that the options say. The miniport has no requests.
 pub(super) fn stop(cpu: &Cpu) {
-    let outstanding = cpu.state().port.queues.outstanding();
-    cpu.check(&rules::LEAK_REQUESTS, outstanding == 0, || {
-        format!("{outstanding} requests are outstanding")
-    });
+    judge_requests(cpu, |queues| queues.outstanding() - queues.held());
     let stop = cpu.core().options.stop;
     note(
         cpu,
@@ -145,6 +145,14 @@ pub(super) fn stop(cpu: &Cpu) {
     }
 }
 
+/// The miniport has no requests, but for some perhaps.
+fn judge_requests(cpu: &Cpu, count: impl Fn(&queue::Queues) -> usize) {
+    let outstanding = count(&cpu.state().port.queues);
+    cpu.check(&rules::LEAK_REQUESTS, outstanding == 0, || {
+        format!("{outstanding} requests are outstanding")
+    });
+}
+
 /// `ScsiStopAdapter` or `ScsiRestartAdapter` at DIRQL, with the interrupt lock.
 pub(super) fn at_device_level(cpu: &Cpu, kind: u32) {
     cpu.acquire(LockId::Interrupt(cpu.adapter()), 0);
@@ -162,8 +170,9 @@ pub(crate) fn silence(cpu: &Cpu) {
     state.port.stopped = true;
 }
 
-/// The adapter that was stopped is not started again.
+/// The adapter that was stopped is not started again. By now no request may be held any more.
 pub(crate) fn retire(cpu: &Cpu) {
+    judge_requests(cpu, queue::Queues::outstanding);
     cpu.state().port.adapter.phase = Phase::Stopped;
 }
 

@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
+use nvme_model::{Fault, Losses};
+
+use super::failure::Kind;
 use super::lifecycle::Job;
 use super::{ControllerKind, Work};
+use crate::journal::Who;
 use crate::machine::Stop;
 use crate::report::{Controller, Cost, Driver, Hmb, Io, Report, Rules, Verdict};
 use crate::timeline::Bytes;
@@ -24,11 +28,12 @@ impl Job<'_> {
         let hmb = Hmb::from(self.machine.hmb());
         let io = self.io();
         if let Some(what) = self.machine.controller_failure() {
-            self.fail(format!("the controller stopped: {what}"));
+            self.fail(Kind::Other, format!("the controller stopped: {what}"));
         }
         for what in self.shortcomings(&rules, &hmb, &io) {
-            self.fail(what);
+            self.fail(Kind::Other, what);
         }
+        let losses = self.take_losses();
         let clean =
             self.failures.is_empty() && rules.violations.is_empty() && self.leaks.is_empty();
         Report {
@@ -43,9 +48,32 @@ impl Job<'_> {
             faults: self.machine.faults().into_iter().map(Into::into).collect(),
             rules,
             leaks: self.leaks.clone(),
+            losses,
             events: self.journal.events(),
             result: if clean { Verdict::Pass } else { Verdict::Fail },
         }
+    }
+
+    /// Takes the failures out that faults which happened made unavoidable, a line each.
+    fn take_losses(&mut self) -> Vec<String> {
+        let fired = self.machine.faults();
+        let happened = self.setup.device.faults.iter().filter(|fault| {
+            fired
+                .iter()
+                .any(|told| told.spec == fault.spec() && told.fired > 0)
+        });
+        let unavoidable = happened
+            .map(Fault::losses)
+            .fold(Losses::default(), Losses::or);
+        // What is told of the Host Memory Buffer says nothing of the disk.
+        let events = self.journal.events();
+        let told = events
+            .iter()
+            .any(|event| event.who == Who::Driver && !event.what.starts_with("HMB "));
+        self.failures
+            .extract_if(.., |failure| failure.is_excused(unavoidable, told))
+            .map(|failure| failure.what)
+            .collect()
     }
 
     /// What a request has cost, as far as that could be counted: accesses of registers that are mapped straight cannot.

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::failure::{Failure, Kind};
 use super::namespace::{Findings, Namespace};
 use super::storage::{Outside, Storage};
 use super::{CannotRun, Setup, Work};
@@ -21,7 +22,7 @@ pub struct Job<'s> {
     pub(super) journal: Journal,
     pub(super) namespaces: Vec<Namespace>,
     pub(super) leaks: Vec<String>,
-    pub(super) failures: Vec<String>,
+    pub(super) failures: Vec<Failure>,
 }
 
 impl<'s> Job<'s> {
@@ -51,7 +52,11 @@ impl<'s> Job<'s> {
     /// Does all that follows `DriverEntry`. What goes wrong is among the failures; after that, only what still makes sense is done.
     pub fn run(&mut self, entered: Result<(), MachineError>) {
         if let Err(error) = entered.and_then(|()| self.lifecycle()) {
-            self.fail(error.to_string());
+            let kind = match error {
+                MachineError::Start(_) | MachineError::Entry(_) => Kind::Disk,
+                _ => Kind::Other,
+            };
+            self.fail(kind, error.to_string());
         }
     }
 
@@ -59,7 +64,7 @@ impl<'s> Job<'s> {
         self.machine.start_adapter()?;
         match self.work() {
             Err(fatal @ MachineError::Fatal { .. }) => return Err(fatal),
-            Err(error) => self.fail(error.to_string()),
+            Err(error) => self.fail(Kind::Disk, error.to_string()),
             Ok(()) => {}
         }
         self.machine.stop_and_remove()?;
@@ -109,12 +114,30 @@ impl<'s> Job<'s> {
             ));
         }
         let shown = units.iter().map(|unit| (unit.blocks, unit.block_bytes));
-        let expected = self.namespaces.iter().map(Namespace::geometry);
+        let present = self.present();
+        let expected = present
+            .iter()
+            .map(|&index| self.namespaces[index].geometry());
         let same = shown.eq(expected.map(|geometry| (geometry.blocks, geometry.block_bytes)));
         if !same {
-            self.fail("the logical units are not the namespaces of the controller".to_owned());
+            let what = "the logical units are not the namespaces of the controller";
+            self.fail(Kind::Disk, what.to_owned());
         }
         same
+    }
+
+    /// The namespaces that are there from the start: no fault adds them later.
+    fn present(&self) -> Vec<usize> {
+        let faults = &self.setup.device.faults;
+        let added = |nsid| {
+            faults
+                .iter()
+                .any(|fault| fault.adds_namespace() == Some(nsid))
+        };
+        let all = (0..self.namespaces.len()).zip(1..);
+        all.filter(|&(_, nsid)| !added(nsid))
+            .map(|(index, _)| index)
+            .collect()
     }
 
     /// Does `step` on each namespace that has not failed yet.
@@ -123,7 +146,7 @@ impl<'s> Job<'s> {
         units: &[LogicalUnit],
         step: impl Fn(&mut Namespace, &mut Unit<'_>) -> io::Result<Findings>,
     ) {
-        for (index, unit) in units.iter().enumerate() {
+        for (index, unit) in self.present().into_iter().zip(units) {
             let namespace = &mut self.namespaces[index];
             if namespace.has_failed() {
                 continue;
@@ -155,7 +178,7 @@ impl<'s> Job<'s> {
                         self.take(index, found);
                     }
                 }
-                Err(why) => self.fail(why.to_string()),
+                Err(why) => self.fail(Kind::Other, why.to_string()),
             },
         }
         Ok(())
@@ -174,7 +197,7 @@ impl<'s> Job<'s> {
             self.note(named(what));
         }
         for what in found.wrong {
-            self.fail(named(what));
+            self.fail(found.kind, named(what));
         }
     }
 
@@ -182,9 +205,17 @@ impl<'s> Job<'s> {
         self.journal.note(self.machine.now_ns(), Who::Disk, what);
     }
 
-    pub(super) fn fail(&mut self, what: String) {
+    /// What went wrong, a line each.
+    pub fn failures(&self) -> Vec<String> {
+        self.failures
+            .iter()
+            .map(|failure| failure.what.clone())
+            .collect()
+    }
+
+    pub(super) fn fail(&mut self, kind: Kind, what: String) {
         self.journal
             .note(self.machine.now_ns(), Who::Bed, format!("failed: {what}"));
-        self.failures.push(what);
+        self.failures.push(Failure { kind, what });
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::CannotRun;
+use super::failure::Kind;
 use super::storage::{Device, Storage};
 use crate::controller::NvmeClient;
 use crate::disk::{Disk, Geometry, Shadow, Unit};
@@ -31,6 +32,8 @@ pub struct Findings {
     pub said: Vec<String>,
     /// Failures, a line each.
     pub wrong: Vec<String>,
+    /// What kind of failures they are.
+    pub kind: Kind,
 }
 
 impl Namespace {
@@ -90,6 +93,7 @@ impl Namespace {
         Findings {
             said: Vec::new(),
             wrong: vec![error.to_string()],
+            kind: Kind::Request,
         }
     }
 
@@ -207,11 +211,12 @@ impl Namespace {
                 Findings {
                     said: Vec::new(),
                     wrong: vec!["the image has changed, and must not have".to_owned()],
+                    kind: Kind::Data,
                 }
             } else {
                 Findings {
                     said: vec!["from outside: the image has not changed".to_owned()],
-                    wrong: Vec::new(),
+                    ..Findings::default()
                 }
             });
         }
@@ -241,6 +246,7 @@ impl Namespace {
         Findings {
             said: vec![said],
             wrong,
+            kind: Kind::Data,
         }
     }
 }

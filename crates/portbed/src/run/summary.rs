@@ -63,6 +63,9 @@ pub fn print(timeline: &Timeline, report: &Report, failures: &[String], replay: 
     for leak in &report.leaks {
         timeline.wrong("leaked", leak);
     }
+    for loss in &report.losses {
+        timeline.entry("lost", format_args!("{loss}: unavoidable with such faults"));
+    }
     for failure in failures {
         timeline.wrong("failed", failure);
     }
@@ -150,6 +153,12 @@ fn borrowed(hmb: &Hmb) -> String {
 }
 
 fn reason(report: &Report, failures: &[String]) -> String {
+    if report.result == Verdict::Pass && !report.losses.is_empty() {
+        return format!(
+            "every rule held, nothing is left behind; what the faults made unavoidable was lost: {}",
+            count(report.losses.len() as u64, "failure")
+        );
+    }
     if report.result == Verdict::Pass {
         return "every rule held, all data is as it was written, nothing is left behind".to_owned();
     }

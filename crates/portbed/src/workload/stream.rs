@@ -123,22 +123,38 @@ impl Stream {
                 next = self.after(next, slots, rng);
             }
             let Some((token, read)) = unit.wait()? else {
-                return Err(io::Error::other(format!(
-                    "{} requests never came back",
-                    outstanding.len()
-                )));
+                let number = outstanding.len();
+                self.leave(disk, outstanding);
+                let what = format!("{number} requests never came back");
+                return Err(io::Error::other(what));
             };
             let Some(request) = outstanding.remove(&token) else {
                 continue;
             };
-            let read = read.inspect_err(|_| disk.failed())?;
             let lba = self.lba(disk, request.slot);
-            match request.written {
-                Some(data) => disk.wrote(lba, &data)?,
-                None => disk.got(lba, &read)?,
+            match (request.written, read) {
+                (Some(data), Ok(_)) => disk.wrote(lba, &data)?,
+                (None, Ok(read)) => disk.got(lba, &read)?,
+                (written, Err(why)) => {
+                    match written {
+                        Some(data) => disk.lost(lba, &data),
+                        None => disk.failed(),
+                    }
+                    self.leave(disk, outstanding);
+                    return Err(why.into());
+                }
             }
         }
         Ok(())
+    }
+
+    /// Nothing more is asked: writes that are on their way end in an unknown way.
+    fn leave(&self, disk: &mut Disk, outstanding: HashMap<Token, Outstanding>) {
+        for request in outstanding.into_values() {
+            if let Some(data) = request.written {
+                disk.lost(self.lba(disk, request.slot), &data);
+            }
+        }
     }
 
     fn begin(

@@ -140,7 +140,7 @@ faults! {
     TimerKept => "leak-timers";
     WorkerKept => "leak-workers";
     RegistryKept => "leak-registry-buffers";
-    BusyAfterStop => "quiet-after-stop";
+    BusyAfterStop => "quiet-after-stop" "queue-memory";
     // Registers.
     NarrowRead => "nvme-register-width";
     VersionWritten => "nvme-register-writable";
@@ -170,7 +170,7 @@ faults! {
     ManyEventRequests => "nvme-event-request-limit";
     ManyAborts => "nvme-abort-limit";
     ShutdownWhileBusy => "nvme-shutdown-quiet";
-    NoShutdown => "nvme-shutdown-before-power-off";
+    NoShutdown => "nvme-shutdown-before-power-off" "queue-memory";
     // Host memory buffer, as the controller sees it.
     HmbUnwanted => "nvme-hmb-wanted", on "hmpre=0,hmmin=0";
     HmbEnabledTwice => "nvme-hmb-sequence";
