@@ -12,7 +12,7 @@ use crate::call::Call;
 use crate::io::{IoQueue, MAX_ENTRIES};
 use crate::recovery::MissedInterrupts;
 use crate::report;
-use crate::state::{Life, State};
+use crate::state::{Life, MAX_RESETS, State, is_final};
 use crate::storport::{
     Configuration, DmaBlock, Finding, Irql, Limits, MAX_TRANSFER_BYTES, MessageRoutine, Port,
     RegisterWindow, SrbStatus,
@@ -79,7 +79,9 @@ pub(crate) fn find(
         return Err(FindError::Controller);
     };
     let units = adapter.units.get_mut(finding);
-    units.set(info, state.inventory.namespaces.as_slice());
+    units.set(info, state.inventory.namespaces.as_slice(), |namespace| {
+        report::unusable(call, namespace);
+    });
     let limits = Limits {
         transfer_bytes: units.max_transfer_bytes(),
         physical_breaks: prp::max_entries(units.max_transfer_bytes()).max(LEAST_BREAKS),
@@ -125,10 +127,14 @@ fn prepare(state: &mut State, registers: RegisterWindow, mut memory: DmaBlock) -
 /// fails is told of and stopped: the port driver takes its memory back. `masked` says that its line interrupt has to be
 /// held down.
 fn identify(state: &mut State, call: Call<'_>, masked: bool) -> Result<(), FindError> {
-    if let Err(failure) = reach(state, call, Goal::Identify, masked) {
+    let mut tries = MAX_RESETS;
+    while let Err(failure) = reach(state, call, Goal::Identify, masked) {
         report::failed(call, failure);
-        let _stopped = reach(state, call, Goal::Disable, masked);
-        return Err(FindError::Controller);
+        tries = tries.saturating_sub(1);
+        if tries == 0 || is_final(failure) || matches!(failure, Failure::Unsupported(_)) {
+            let _stopped = reach(state, call, Goal::Disable, masked);
+            return Err(FindError::Controller);
+        }
     }
     let controller = state.controller.as_ref().ok_or(FindError::Controller)?;
     let entries = controller.max_queue_entries().min(MAX_ENTRIES);

@@ -1,5 +1,6 @@
 //! Events about the controller. Those about the Host Memory Buffer are told in [`crate::hmb`].
 
+use nvme::identify::{NamespaceInfo, Usability};
 use nvme::lifecycle::{Event as ControllerEvent, Failure};
 
 use crate::call::Call;
@@ -13,6 +14,7 @@ mod event_id {
     pub(super) const POLLING: u32 = 113;
     pub(super) const HELD: u32 = 114;
     pub(super) const RETURNED: u32 = 115;
+    pub(super) const UNUSABLE: u32 = 116;
 }
 
 /// The controller failed: it is reset, or given up.
@@ -87,6 +89,26 @@ pub(crate) fn returned(call: Call<'_>, requests: usize, status: u32) {
         parameters: Parameters::Two(&[
             (text!("Requests"), requests as u64),
             (text!("ControllerStatus"), u64::from(status)),
+        ]),
+    });
+}
+
+/// A namespace that cannot be a disk, and why.
+pub(crate) fn unusable(call: Call<'_>, namespace: &NamespaceInfo) {
+    let why = match namespace.usability {
+        Usability::Metadata => 1,
+        Usability::Protection => 2,
+        Usability::BlockSize => 3,
+        Usability::Impossible => 4,
+        Usability::Usable => 5,
+    };
+    call.port.log(&Event {
+        id: event_id::UNUSABLE,
+        level: Level::Warning,
+        text: text!("Namespace cannot be used as a disk"),
+        parameters: Parameters::Two(&[
+            (text!("Namespace"), u64::from(namespace.nsid)),
+            (text!("Why"), why),
         ]),
     });
 }

@@ -51,7 +51,7 @@ pub(crate) enum Stage {
 }
 
 /// How often a controller that does not come up is reset before it is given up.
-const MAX_RESETS: u8 = 3;
+pub(crate) const MAX_RESETS: u8 = 3;
 
 /// How many stages one call goes through at most.
 const MAX_STEPS: u32 = 64;
@@ -495,7 +495,7 @@ impl State {
 
 /// Whether a reset is in vain: there is nobody to reset, or the controller had its time to stop and did not. Whatever waits
 /// for it should not wait for the same thing again.
-const fn is_final(failure: Failure) -> bool {
+pub(crate) const fn is_final(failure: Failure) -> bool {
     matches!(
         failure,
         Failure::Removed | Failure::StillReady | Failure::NoReset

@@ -53,8 +53,13 @@ impl Units {
         count: 0,
     };
 
-    /// Takes over what Identify said.
-    pub(crate) fn set(&mut self, info: &ControllerInfo, namespaces: &[NamespaceInfo]) {
+    /// Takes over what Identify said; `unusable` hears of each namespace that cannot be a disk.
+    pub(crate) fn set(
+        &mut self,
+        info: &ControllerInfo,
+        namespaces: &[NamespaceInfo],
+        unusable: impl Fn(&NamespaceInfo),
+    ) {
         self.model = info.model.0;
         self.serial = info.serial.0;
         self.firmware = info.firmware.0;
@@ -62,11 +67,14 @@ impl Units {
         self.volatile_write_cache = info.vwc.present();
         self.max_transfer_bytes = info.max_transfer_bytes;
         self.count = 0;
-        for (place, unit) in self
-            .entries
-            .iter_mut()
-            .zip(namespaces.iter().filter_map(unit))
-        {
+        let usable = namespaces.iter().filter_map(|namespace| {
+            let unit = unit(namespace);
+            if unit.is_none() {
+                unusable(namespace);
+            }
+            unit
+        });
+        for (place, unit) in self.entries.iter_mut().zip(usable) {
             *place = Some(unit);
             self.count = self.count.saturating_add(1);
         }

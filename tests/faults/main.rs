@@ -6,6 +6,7 @@ mod absence;
 mod bed;
 mod held;
 mod interrupts;
+mod optional;
 
 use bed::Bed;
 

@@ -9,7 +9,7 @@ use crate::lending::{
 };
 
 /// The command that enables the buffer at the start, counted from the first one.
-const ENABLING: u32 = 15;
+const ENABLING: u32 = 14;
 
 rusty_fork_test! {
     #![rusty_fork(timeout_ms = 120_000)]

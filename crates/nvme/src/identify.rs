@@ -205,6 +205,15 @@ impl NamespaceInfo {
         })
     }
 
+    /// A namespace that is there and of which nothing is known.
+    pub(crate) fn impossible(nsid: u32) -> Self {
+        Self {
+            nsid,
+            usability: Usability::Impossible,
+            ..Self::default()
+        }
+    }
+
     /// Adds what the Namespace Identification Descriptor list at the start of `data` tells. A descriptor that is cut off
     /// or has the wrong length ends the list.
     pub fn read_descriptors(&mut self, data: &impl DmaMemory) {

@@ -15,6 +15,8 @@ mod enable;
 mod events;
 mod goal;
 mod lending;
+mod namespaces;
+mod optional;
 mod resources;
 
 pub use goal::{
@@ -38,6 +40,8 @@ use admin::AdminTask;
 use enable::ResetProof;
 use events::{EventLogs, Events};
 use lending::Lending;
+use namespaces::Listed;
+use optional::Unanswered;
 
 /// The most Asynchronous Event Requests held by the controller.
 const MAX_EVENT_REQUESTS: u8 = 4;
@@ -86,6 +90,9 @@ pub struct Controller<D> {
     pairs: u16,
     /// I/O queue pairs to create.
     pairs_wanted: u16,
+    /// The active namespaces, during a search for them.
+    listed: Listed,
+    unanswered: Unanswered,
     commands: Slots<admin::Purpose, ADMIN_SLOTS>,
     /// The identifier of the present task's command.
     pending: Option<u16>,
@@ -131,6 +138,8 @@ impl<D: DmaMemory> Controller<D> {
             write_cache: WriteCache::Absent,
             pairs: 0,
             pairs_wanted: 0,
+            listed: Listed::NONE,
+            unanswered: Unanswered::default(),
             commands: Slots::new(),
             pending: None,
             answer: None,

@@ -105,7 +105,11 @@ impl Controller {
 
     fn judge_count(&self, id: u16, completion: bool, bus: &mut dyn Bus) {
         let granted = self.granted(completion);
-        let held = self.features.queues.is_some() && u32::from(id) <= granted;
+        let held = match self.features.queues {
+            Some(_) => u32::from(id) <= granted,
+            // A host that was refused may count on one pair.
+            None => self.asked_for_queues && id == 1,
+        };
         bus.judge(Rule::QueueCount, held, &|| match self.features.queues {
             None => "an I/O queue is created before Number of Queues is set".to_owned(),
             Some(_) => format!("queue {id} is created, {granted} were granted"),

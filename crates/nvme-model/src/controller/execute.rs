@@ -52,6 +52,7 @@ impl Controller {
             format!("identifier {cid:#x} is in use in submission queue {queue}")
         });
         let injected = self.faults.command(queue, &command, at_ns);
+        self.asked_for_queues |= queue == 0 && asks_for_queues(&command);
         let stage = if unique {
             let latency = self
                 .latency_ns(queue, &command)
@@ -246,6 +247,12 @@ impl Controller {
             }
         }
     }
+}
+
+/// The command sets Number of Queues.
+fn asks_for_queues(command: &Command) -> bool {
+    AdminOpcode(command.cdw0.opcode()) == AdminOpcode::SET_FEATURES
+        && FeatureCdw10::from_bits(command.cdw10).fid() == FeatureId::NUMBER_OF_QUEUES
 }
 
 /// The command takes host memory back.

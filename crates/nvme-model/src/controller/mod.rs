@@ -82,6 +82,8 @@ pub struct Controller {
     pub(crate) hmb: HostMemory,
     mortality: Mortality,
     faults: Faults,
+    /// Number of Queues was asked for once, whatever came of it.
+    pub(crate) asked_for_queues: bool,
     /// The time of what is done now.
     now_ns: u64,
     power: Power,
@@ -137,6 +139,7 @@ impl Controller {
             hmb: HostMemory::new(profile),
             mortality: Mortality::default(),
             faults,
+            asked_for_queues: false,
             now_ns: 0,
             power: Power::D0,
             present: true,

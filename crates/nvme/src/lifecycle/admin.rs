@@ -4,37 +4,22 @@ use nvme_spec::async_event::AsyncEventDw0;
 use nvme_spec::command::{AdminOpcode, Command, CommandDword0};
 use nvme_spec::completion::Completion;
 use nvme_spec::feature::{NumberOfQueues, VolatileWriteCache};
-use nvme_spec::registers::Version;
 use nvme_spec::status::Status;
 
+use super::namespaces::Scan;
+use super::optional::left_out;
 use super::{
     Controller, Event, Failure, Impossible, Inventory, MAX_EVENT_REQUESTS, MAX_QUEUE_PAIRS,
     Progress, Task, Unsupported, WriteCache,
 };
-use crate::identify::{ControllerInfo, MAX_NAMESPACES, NamespaceInfo, Usability};
-use crate::{DmaMemory, Instant, Registers};
-
-/// The first version with a list of active namespaces (CNS 02h).
-const VERSION_1_1: Version = Version::new().with_mjr(1).with_mnr(1);
-/// The first version with namespace identification descriptors (CNS 03h).
-const VERSION_1_3: Version = Version::new().with_mjr(1).with_mnr(3);
-/// The highest identifier that a namespace can have.
-const HIGHEST_NSID: u32 = 0xFFFF_FFFD;
-
-/// Where the search for namespaces is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Scan {
-    /// The namespace looked at last; 0 before the first.
-    pub(super) nsid: u32,
-    /// How many were looked at.
-    count: u8,
-}
+use crate::identify::{ControllerInfo, NamespaceInfo};
+use crate::{DmaMemory, Instant, PAGE_BYTES, Registers};
 
 /// A task that is one admin command. Queues are named by their identifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AdminTask {
     IdentifyController,
-    NextNamespace(Scan),
+    ListNamespaces,
     IdentifyNamespace(Scan),
     NamespaceDescriptors(Scan),
     RequestQueues,
@@ -50,10 +35,10 @@ pub(super) enum AdminTask {
 }
 
 impl AdminTask {
-    const fn opcode(self) -> AdminOpcode {
+    pub(super) const fn opcode(self) -> AdminOpcode {
         match self {
             Self::IdentifyController
-            | Self::NextNamespace(_)
+            | Self::ListNamespaces
             | Self::IdentifyNamespace(_)
             | Self::NamespaceDescriptors(_) => AdminOpcode::IDENTIFY,
             Self::RequestQueues | Self::ConfigureEvents | Self::EnableHmb | Self::DisableHmb(_) => {
@@ -86,6 +71,9 @@ impl<D: DmaMemory> Controller<D> {
         inventory: &mut Inventory,
         now: Instant,
     ) -> Result<Progress, Failure> {
+        if self.pending.is_none() && self.unanswered.contains(task) {
+            return self.answered(task, &left_out(), registers, inventory, now);
+        }
         if let Some(answer) = self.answer.take() {
             return self.answered(task, &answer, registers, inventory, now);
         }
@@ -105,7 +93,10 @@ impl<D: DmaMemory> Controller<D> {
             AdminTask::DeleteSubmissionQueue(_) | AdminTask::DeleteCompletionQueue(_) => {
                 Ok(self.then(Task::NotifyShutdown, now))
             }
-            _ => Err(Failure::TimedOut(task.opcode())),
+            _ => {
+                self.unanswered.add(task);
+                Err(Failure::TimedOut(task.opcode()))
+            }
         }
     }
 
@@ -117,6 +108,9 @@ impl<D: DmaMemory> Controller<D> {
         now: Instant,
     ) -> Result<(), Failure> {
         let command = self.command(task, inventory)?;
+        if command.prp1 == self.data.address() {
+            self.clear_data();
+        }
         if task == AdminTask::EnableHmb {
             self.lending.enable_sent();
         }
@@ -127,6 +121,14 @@ impl<D: DmaMemory> Controller<D> {
             .after_us(self.settings.command_us)
             .min(self.goal_deadline);
         Ok(())
+    }
+
+    /// What an earlier command left in the data page is not taken for the answer to the next one.
+    fn clear_data(&self) {
+        const PART: [u8; 64] = [0; 64];
+        for offset in (0..PAGE_BYTES as usize).step_by(PART.len()) {
+            self.data.write(offset, &PART);
+        }
     }
 
     /// Takes what the controller posted in the admin completion queue, sends new event requests for those that came back, and
@@ -241,9 +243,9 @@ impl<D: DmaMemory> Controller<D> {
                 let info = ControllerInfo::read(&self.data, limit);
                 self.info = Some(info.map_err(|_| Failure::Unsupported(Unsupported::EntrySizes))?);
                 inventory.namespaces.clear();
-                self.search(Scan { nsid: 0, count: 0 }, inventory)
+                self.first_of_search(inventory)
             }
-            AdminTask::NextNamespace(scan) => self.listed(scan, refused.is_ok())?,
+            AdminTask::ListNamespaces => self.listed(refused.is_ok(), inventory),
             AdminTask::IdentifyNamespace(scan) => {
                 let found = refused
                     .ok()
@@ -259,8 +261,9 @@ impl<D: DmaMemory> Controller<D> {
                 self.search(scan, inventory)
             }
             AdminTask::RequestQueues => {
-                refused?;
-                self.allocated(NumberOfQueues::from(answer.dw0));
+                // Without an answer there is one pair, which every controller has.
+                let queues = refused.map_or(0, |()| answer.dw0);
+                self.allocated(NumberOfQueues::from(queues));
                 Some(AdminTask::CreateCompletionQueue(1))
             }
             AdminTask::CreateCompletionQueue(id) => {
@@ -304,67 +307,6 @@ impl<D: DmaMemory> Controller<D> {
             Some(task) => self.then(Task::Admin(task), now),
             None => self.finish(now),
         })
-    }
-
-    /// How the search for namespaces goes on after those of `scan`: by the controller's list, or, before version 1.1,
-    /// one identifier after the other. `None` when it is over.
-    fn search(&self, scan: Scan, inventory: &mut Inventory) -> Option<AdminTask> {
-        let enough = inventory.namespaces.is_full() || usize::from(scan.count) >= MAX_NAMESPACES;
-        if enough {
-            None
-        } else if self.version >= VERSION_1_1 {
-            Some(AdminTask::NextNamespace(scan))
-        } else {
-            self.counted(scan)
-        }
-    }
-
-    /// The next identifier in turn, up to NN.
-    fn counted(&self, scan: Scan) -> Option<AdminTask> {
-        let nsid = scan.nsid.checked_add(1)?;
-        let highest = self.info.as_ref()?.namespaces.min(HIGHEST_NSID);
-        (nsid <= highest).then_some(AdminTask::IdentifyNamespace(Scan {
-            nsid,
-            count: scan.count.saturating_add(1),
-        }))
-    }
-
-    /// Takes the list of active namespaces above those of `scan`: its first entry is the next one. The list is asked for anew
-    /// each time, so that it need not be kept.
-    fn listed(&self, scan: Scan, known: bool) -> Result<Option<AdminTask>, Failure> {
-        if !known {
-            return Ok(self.counted(scan));
-        }
-        let mut first = [0; 4];
-        self.data.read(0, &mut first);
-        match u32::from_le_bytes(first) {
-            0 => Ok(None),
-            nsid if nsid <= scan.nsid || nsid > HIGHEST_NSID => {
-                Err(Failure::Impossible(Impossible::NamespaceList))
-            }
-            nsid => Ok(Some(AdminTask::IdentifyNamespace(Scan {
-                nsid,
-                count: scan.count.saturating_add(1),
-            }))),
-        }
-    }
-
-    /// Keeps a namespace, if it is one, and asks for its identifiers where they exist.
-    fn found(
-        &self,
-        scan: Scan,
-        namespace: Option<NamespaceInfo>,
-        inventory: &mut Inventory,
-    ) -> Option<AdminTask> {
-        let Some(namespace) = namespace else {
-            return self.search(scan, inventory);
-        };
-        inventory.namespaces.push(namespace);
-        if self.version >= VERSION_1_3 && namespace.usability == Usability::Usable {
-            Some(AdminTask::NamespaceDescriptors(scan))
-        } else {
-            self.search(scan, inventory)
-        }
     }
 
     /// Takes how many queues the controller allocated: it may be fewer than were asked for.

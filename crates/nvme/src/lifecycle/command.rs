@@ -24,7 +24,7 @@ impl<D: DmaMemory> Controller<D> {
         let lending = &self.lending;
         Ok(match task {
             AdminTask::IdentifyController => self.identify(Cns::CONTROLLER, 0),
-            AdminTask::NextNamespace(scan) => self.identify(Cns::ACTIVE_NAMESPACES, scan.nsid),
+            AdminTask::ListNamespaces => self.identify(Cns::ACTIVE_NAMESPACES, 0),
             AdminTask::IdentifyNamespace(scan) => self.identify(Cns::NAMESPACE, scan.nsid),
             AdminTask::NamespaceDescriptors(scan) => {
                 self.identify(Cns::NAMESPACE_DESCRIPTORS, scan.nsid)

@@ -103,8 +103,6 @@ pub enum Impossible {
     CommandId,
     /// A submission queue head that the controller cannot have reached.
     Head,
-    /// An active namespace list that is out of order.
-    NamespaceList,
 }
 
 /// A goal that cannot be begun in the controller's present state, as [`Goal`] tells.

@@ -183,6 +183,7 @@ fn a_removed_controller_ends_everything() {
         host.reach(Goal::Shutdown(Shutdown::Normal)),
         Progress::Failed(Failure::Removed)
     );
+    host.controller.announce_removal();
     assert!(host.controller.confirm_removal(&host.device));
     let granted = host.reclaim(lent);
     host.free(granted);

@@ -43,6 +43,8 @@ pub(crate) struct Adapter {
     pub(super) interrupts: Interrupts,
     /// The vector of message 0; the others follow.
     pub(super) first_vector: u32,
+    /// The miniport has logged an error since the adapter was last found or initialised.
+    pub(super) told_error: bool,
     /// Interrupt messages that the adapter was given; 0 for the line.
     pub(crate) messages: u32,
     pub(crate) message_routine: u64,
@@ -78,6 +80,7 @@ impl Adapter {
             bar_bytes,
             interrupts,
             first_vector: FIRST_VECTOR,
+            told_error: false,
             messages: 0,
             message_routine: 0,
             lock_per_message: false,

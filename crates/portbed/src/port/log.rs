@@ -14,6 +14,8 @@ const DESCRIPTION_LIMIT: usize = 0x40;
 const NAME_LIMIT: usize = 0x20;
 /// Past this a string is not read.
 const READ_LIMIT: usize = 256;
+/// `StorportEtwLevelError`; a lower one is worse.
+const ERROR_LEVEL: u32 = 2;
 /// The highest level and channel.
 const HIGHEST_LEVEL: u32 = 5;
 const HIGHEST_CHANNEL: u32 = 3;
@@ -59,6 +61,9 @@ pub(super) fn etw_event(
         level <= HIGHEST_LEVEL && channel <= HIGHEST_CHANNEL,
         || format!("event {id}: level {level}, channel {channel}"),
     );
+    if level <= ERROR_LEVEL {
+        cpu.state().port.adapter.told_error = true;
+    }
     declare_retained(cpu, &text, &named);
     let values = named
         .iter()

@@ -31,9 +31,7 @@ pub(crate) fn initialize_adapter(cpu: &Cpu) -> Result<(), String> {
     cpu.acquire(LockId::Interrupt(cpu.adapter()), 0);
     let result = cpu.call(Callback::Initialize, routine, [extension, 0, 0, 0, 0, 0]) as u8 != 0;
     cpu.release(LockId::Interrupt(cpu.adapter()));
-    cpu.check(&rules::INITIALIZE_RESULT, result, || {
-        "HwInitialize returned FALSE".to_owned()
-    });
+    judge_result(cpu, result, "HwInitialize returned FALSE");
     if !result {
         return Err("HwInitialize returned FALSE".to_owned());
     }
@@ -46,9 +44,7 @@ pub(crate) fn initialize_adapter(cpu: &Cpu) -> Result<(), String> {
             [extension, 0, 0, 0, 0, 0],
         ) as u8
             != 0;
-        cpu.check(&rules::INITIALIZE_RESULT, result, || {
-            "passive initialisation returned FALSE".to_owned()
-        });
+        judge_result(cpu, result, "passive initialisation returned FALSE");
         if !result {
             return Err("the passive initialisation routine returned FALSE".to_owned());
         }
@@ -63,6 +59,14 @@ pub(crate) fn initialize_adapter(cpu: &Cpu) -> Result<(), String> {
     }
     super::moment(cpu, Moment::Start);
     Ok(())
+}
+
+/// A routine that could not start the adapter has said why.
+fn judge_result(cpu: &Cpu, result: bool, what: &str) {
+    let told = cpu.state().port.adapter.told_error;
+    cpu.check(&rules::INITIALIZE_RESULT, result || told, || {
+        what.to_owned()
+    });
 }
 
 /// `StorPortEnablePassiveInitialization`.

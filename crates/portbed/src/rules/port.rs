@@ -94,7 +94,7 @@ rules! {
         "StorPortSetFeatureList";
     // Initialising it.
     INITIALIZE_RESULT: "initialize-result",
-        "HwInitialize and the passive initialisation routine return TRUE for a working adapter",
+        "HwInitialize and the passive initialisation routine return TRUE, or an error was logged that says why not",
         "HwStorInitialize; HwStorPassiveInitializeRoutine";
     PASSIVE_SITE: "passive-initialization-site",
         "StorPortEnablePassiveInitialization is called in HwInitialize, with a routine",

@@ -1,0 +1,63 @@
+//! Commands that a controller can be used without: the disk is there, whatever becomes of them.
+
+use crate::survives;
+use rusty_fork::rusty_fork_test;
+
+/// The optional commands of a start.
+const OPTIONAL: [&str; 5] = [
+    "identify.cns=2",
+    "identify.cns=3",
+    "set-features.fid=7",
+    "set-features.fid=0x0b",
+    "get-features",
+];
+
+rusty_fork_test! {
+    #![rusty_fork(timeout_ms = 240_000)]
+
+    #[test]
+    fn are_done_without_where_they_are_refused() {
+        for command in OPTIONAL {
+            let bed = survives("hmb", &[&format!("{command}:status=0/02")]);
+            assert!(bed.fired()[0] > 0, "{command}");
+            assert_eq!(bed.logged("Controller failed"), Vec::<String>::new(), "{command}");
+            bed.finish();
+        }
+    }
+
+    #[test]
+    fn are_done_without_where_they_are_never_answered() {
+        for command in OPTIONAL {
+            let bed = survives("hmb", &[&format!("{command}:never")]);
+            assert_eq!(bed.fired(), [1], "{command}: it is left out from then on");
+            assert_eq!(bed.logged("Controller failed").len(), 1, "{command}");
+            bed.finish();
+        }
+    }
+
+    #[test]
+    fn are_done_without_where_they_are_answered_with_nonsense() {
+        for command in ["identify.cns=2", "identify.cns=3"] {
+            for data in ["zeros", "ones", "noise", "same"] {
+                let bed = survives("hmb", &[&format!("{command}:data={data}")]);
+                assert!(bed.fired()[0] > 0, "{command}");
+                bed.finish();
+            }
+        }
+    }
+
+    #[test]
+    fn that_are_needed_are_sent_again_after_a_reset() {
+        for command in ["identify.cns=1", "identify.cns=0", "create-io-completion-queue", "create-io-submission-queue"] {
+            for fault in ["never", "status=0/06"] {
+                // A namespace that cannot be identified is no reason to reset a controller.
+                if (command, fault) == ("identify.cns=0", "status=0/06") {
+                    continue;
+                }
+                let bed = survives("hmb", &[&format!("{command}:{fault}:nth=1")]);
+                assert_eq!(bed.logged("Controller failed").len(), 1, "{command}");
+                bed.finish();
+            }
+        }
+    }
+}
