@@ -2,7 +2,7 @@
 
 use nvme_spec::command::{AdminOpcode, NvmOpcode};
 
-use super::{Behaviour, CommandMatch, EntryField, Fault, Moment, Target};
+use super::{Behaviour, CommandMatch, EntryField, Fault, Field, Moment, Target};
 use crate::profile::Death;
 
 /// Registers may be silent for so long without a loss.
@@ -51,15 +51,16 @@ impl Fault {
     #[must_use]
     pub fn losses(&self) -> Losses {
         let once = self.when.nth.is_some() || self.when.once;
-        let needed = self.target.may_be(true, &NEEDED);
-        let unanswered = if needed || !once {
+        let optional = self.target.is_optional();
+        let needed = !optional && self.target.may_be(true, &NEEDED);
+        let unanswered = if needed || !once && !optional {
             Losses::DISK
         } else {
             Losses::NONE
         };
         match self.behaviour {
             Behaviour::Status(_) => Losses {
-                requests: true,
+                requests: !optional,
                 disk: needed,
                 data: false,
             },
@@ -113,7 +114,26 @@ const NEEDED: [u8; 3] = [
     AdminOpcode::CREATE_SUBMISSION_QUEUE.0,
 ];
 
+/// The namespace list and the descriptors (CNS).
+const OPTIONAL_CNS: [u32; 2] = [2, 3];
+
 impl Target {
+    /// Whether a disk is possible without any of the commands that are meant.
+    fn is_optional(&self) -> bool {
+        let Self::Command(CommandMatch {
+            admin: Some(true),
+            opcode: Some(opcode),
+            fields,
+        }) = self
+        else {
+            return false;
+        };
+        let of_identify = fields
+            .iter()
+            .any(|(field, value)| *field == Field::Cns && OPTIONAL_CNS.contains(value));
+        !NEEDED.contains(opcode) || of_identify
+    }
+
     /// Whether a command of these is among those that are meant.
     fn may_be(&self, admin: bool, opcodes: &[u8]) -> bool {
         match self {
