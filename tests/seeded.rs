@@ -11,8 +11,8 @@ use nvme_model::Fault;
 use portbed::cli::profile::Selection;
 use portbed::rules::catalog;
 
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+fn workspace() -> PathBuf {
+    wdk_linux::workspace().expect("the checkout")
 }
 
 fn patches() -> Vec<PathBuf> {

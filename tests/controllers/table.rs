@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::place::Place;
 use crate::scenarios::{Elsewhere, Here, SCENARIOS, Scenario};
@@ -38,7 +38,7 @@ What differs between the answers of the model and of QEMU's device to the same s
 ";
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).into()
+    wdk_linux::workspace().expect("the checkout")
 }
 
 type Results = BTreeMap<(usize, &'static str), Result<(), String>>;

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
 /// Parts of this program whose tests are scenarios, each with a row.
 const SCENARIOS: [&str; 5] = ["answers", "downgrade", "power", "removal", "sizes"];
 
 fn read(path: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = wdk_linux::workspace().expect("the checkout");
     fs::read_to_string(root.join(path)).expect(path)
 }
 

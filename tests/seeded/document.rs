@@ -1,7 +1,6 @@
 //! `docs/rules.md` is what the code says.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use portbed::rules::{Rule, catalog};
 
@@ -52,7 +51,9 @@ fn table(text: &mut String, title: &str, rules: &[&Rule]) {
 
 #[test]
 fn the_document_lists_the_rules_of_the_code() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
+    let path = wdk_linux::workspace()
+        .expect("the checkout")
+        .join("docs/rules.md");
     let document = document();
     if std::env::var_os(WRITE).is_some() {
         std::fs::write(&path, &document).expect("docs/rules.md is written");

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::driver::{cargo_missing, data_folder, lock, plain_cargo, target_folder, workspace};
+use crate::checkout::workspace;
+use crate::driver::{cargo_missing, data_folder, lock, plain_cargo, target_folder};
 use crate::toolchain::{TARGET, Toolchain};
 use crate::{Error, wdk_root};
 
@@ -10,7 +11,7 @@ use crate::{Error, wdk_root};
 ///
 /// It is no member of the workspace and depends on nothing, so that cargo, which is asked each time, is done in seconds.
 pub fn breaker() -> Result<PathBuf, Error> {
-    let workspace = workspace();
+    let workspace = workspace()?;
     let _lock = lock(&workspace)?;
     cargo(&workspace, false)?;
     let built = target_folder(&workspace).join(TARGET);
@@ -19,7 +20,7 @@ pub fn breaker() -> Result<PathBuf, Error> {
 
 /// Checks its sources with clippy, warnings denied.
 pub fn lint_breaker() -> Result<(), Error> {
-    let workspace = workspace();
+    let workspace = workspace()?;
     let _lock = lock(&workspace)?;
     cargo(&workspace, true)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
+use crate::checkout::workspace;
 use crate::toolchain::{TARGET, Toolchain};
 use crate::{Error, files, host_port, wdk_root};
 
@@ -36,7 +37,7 @@ pub enum Task {
 /// What is missing is set up first: packages are fetched into the user's cache folder. An image that is newer than everything that it
 /// was built from is returned at once. Several processes may ask at the same time; one of them builds.
 pub fn image() -> Result<Image, Error> {
-    let workspace = workspace();
+    let workspace = workspace()?;
     let image = Image::of(&workspace);
     if image.is_current(&workspace) {
         return Ok(image);
@@ -51,7 +52,7 @@ pub fn image() -> Result<Image, Error> {
 
 /// Does one task on the driver, whether or not anything has changed.
 pub fn run(task: Task) -> Result<(), Error> {
-    run_in(&workspace(), task)
+    run_in(&workspace()?, task)
 }
 
 /// Does one task on the driver of another working copy, in a `target` folder of its own.
@@ -109,7 +110,8 @@ impl Image {
     }
 }
 
-/// Everything that the image is built from: the sources that cargo has listed, the manifests, and what stands in for the WDK.
+/// Everything that the image is built from: the sources that cargo has listed, the manifests, and what stands in for the WDK. `None`
+/// when there is no list, or it is of another checkout, whose `target` folder was copied.
 fn inputs(workspace: &Path) -> Option<Vec<PathBuf>> {
     let listed = fs::read_to_string(linked_folder(workspace).join("ferrostor.d")).ok()?;
     let sources = listed.lines().find_map(|line| line.split_once(": "))?.1;
@@ -117,6 +119,9 @@ fn inputs(workspace: &Path) -> Option<Vec<PathBuf>> {
         .into_iter()
         .map(PathBuf::from)
         .collect();
+    if !inputs.iter().all(|source| source.starts_with(workspace)) {
+        return None;
+    }
     let manifests: Vec<PathBuf> = inputs
         .iter()
         .flat_map(|source| source.ancestors().skip(1))
@@ -290,12 +295,6 @@ pub(crate) fn lock(workspace: &Path) -> Result<fs::File, Error> {
     )
 }
 
-/// The workspace that this package belongs to.
-pub(crate) fn workspace() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package).to_owned()
-}
-
 /// This package's data: overlay headers, import definitions, facts.
 pub(crate) fn data_folder(workspace: &Path) -> PathBuf {
     workspace.join("wdk-linux")
@@ -394,6 +393,20 @@ mod tests {
             put(workspace, input, "after", began, 1);
             assert!(!image.is_current(workspace), "{input}");
         }
+    }
+
+    #[test]
+    fn an_image_that_came_with_a_copied_target_folder_is_not_current() {
+        let began = SystemTime::now();
+        let [first, copy] = [built(began), built(began)];
+        for folder in [&first, &copy] {
+            let image = Image::of(folder.path());
+            image.collect(folder.path(), began).unwrap();
+            assert!(image.is_current(folder.path()));
+        }
+        let list = |folder: &tempfile::TempDir| linked_folder(folder.path()).join("ferrostor.d");
+        fs::copy(list(&first), list(&copy)).unwrap();
+        assert!(!Image::of(copy.path()).is_current(copy.path()));
     }
 
     #[test]

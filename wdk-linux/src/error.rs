@@ -22,6 +22,23 @@ pub enum Error {
         /// What to do.
         hint: &'static str,
     },
+    /// The checkout that a program was built in has gone.
+    #[error(
+        "this program was built in {}, which is no checkout now: build it anew where the checkout is", .0.display()
+    )]
+    NoCheckout(PathBuf),
+    /// A program of one checkout runs for another.
+    #[error(
+        "this program is of {}, and cargo runs it for {}: give each checkout a target folder of its own",
+        program.display(),
+        cargo.display()
+    )]
+    TwoCheckouts {
+        /// Where the program is.
+        program: PathBuf,
+        /// What cargo runs.
+        cargo: PathBuf,
+    },
     /// There is no place for the cache.
     #[error(
         "no cache folder: neither XDG_CACHE_HOME nor HOME is an absolute path; set one of them"

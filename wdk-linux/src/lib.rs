@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod breaker;
+mod checkout;
 mod driver;
 mod error;
 mod files;
@@ -18,5 +19,6 @@ mod toolchain;
 mod wdk_root;
 
 pub use breaker::{breaker, lint_breaker};
+pub use checkout::workspace;
 pub use driver::{Image, Task, image, run, run_in};
 pub use error::Error;

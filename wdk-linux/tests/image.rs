@@ -1,7 +1,6 @@
 //! The driver image, built as `cargo run` and the tests build it.
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use object::LittleEndian as LE;
 use object::pe::{IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG, IMAGE_DLLCHARACTERISTICS_GUARD_CF};
@@ -112,7 +111,9 @@ fn the_guide_says_whether_control_flow_guard_protects_the_image() {
         configuration.is_some(),
         "neither works without the other"
     );
-    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/windows.md");
+    let guide = wdk_linux::workspace()
+        .expect("the checkout")
+        .join("docs/windows.md");
     let guide = fs::read_to_string(guide)
         .expect("the guide")
         .replace('\n', " ");

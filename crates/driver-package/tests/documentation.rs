@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 
 use driver_package::inf::Inf;
 
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .unwrap()
+/// As cargo names it at run time: the test program may have been copied with the `target` folder that it is in.
+fn workspace() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
+    Path::new(&package).join("../..")
 }
 
 fn read(name: &str) -> String {

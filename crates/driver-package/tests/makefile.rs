@@ -10,7 +10,7 @@ use driver_package::pipeline::STEPS;
 use toml::{Table, Value};
 
 fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    wdk_linux::workspace().unwrap()
 }
 
 fn tasks(makefile: &Path) -> Table {

@@ -41,10 +41,8 @@ struct Constant {
 }
 
 fn facts() -> Facts {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../wdk-linux/facts/storport-abi.json"
-    );
+    let workspace = wdk_linux::workspace().unwrap();
+    let path = workspace.join("wdk-linux/facts/storport-abi.json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
