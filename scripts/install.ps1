@@ -5,28 +5,40 @@
 Installs the Ferrostor driver on one NVMe controller of a test machine.
 
 .DESCRIPTION
-Checks the package, refuses the controller that Windows runs from, trusts the package's test certificate, puts the package into the
-driver store and chooses it for one device instance. Other NVMe controllers keep the driver that they have. remove.ps1 goes back.
+Checks the package and who has signed it, refuses the controller that Windows runs from, trusts the package's test certificate, puts
+the package into the driver store and chooses it for one device instance. Other NVMe controllers keep the driver that they have. What
+was done is taken back when a later step fails. remove.ps1 goes back.
 
 .PARAMETER InstanceId
 The device instance, as `Get-PnpDevice -Class SCSIAdapter` or the Device Manager shows it: PCI\VEN_...
+
+.PARAMETER Thumbprint
+The thumbprint of the certificate that the package must be signed with, as its builder has told it. Without it the thumbprint is
+shown before the certificate is trusted, to be compared; a package that was changed and signed anew differs in nothing else.
 
 .PARAMETER Package
 The folder of the package. By default the one that this script is in.
 
 .EXAMPLE
-.\install.ps1 -InstanceId 'PCI\VEN_1B36&DEV_0010&SUBSYS_11001AF4&REV_02\3&11583659&0&20'
+.\install.ps1 -Thumbprint 1E7F... -InstanceId 'PCI\VEN_1B36&DEV_0010&SUBSYS_11001AF4&REV_02\3&11583659&0&20'
 #>
 [CmdletBinding(SupportsShouldProcess, ConfirmImpact = 'High')]
 param(
     [Parameter(Mandatory)]
     [string] $InstanceId,
 
+    [string] $Thumbprint,
+
     [string] $Package = $PSScriptRoot
 )
 
 Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
+
+$Stores = 'Root', 'TrustedPublisher'
+# The certificates that were trusted for this driver: store and thumbprint are the names of the values.
+$Trusted = 'HKLM:\SOFTWARE\Ferrostor\TrustedCertificates'
+$added = @()
 
 # What setupapi and newdev offer for one device. pnputil knows only all devices of an id at once.
 Add-Type -TypeDefinition @'
@@ -177,6 +189,69 @@ function Assert-Package {
             throw "$($file.name) was changed: it is not the file of the manifest."
         }
     }
+    $found = (Get-PackageCertificate).Thumbprint
+    if ($found -ne $manifest.certificate_thumbprint) {
+        throw "The certificate $found is not the one of the manifest."
+    }
+    $wanted = $Thumbprint -replace '[ :]'
+    if ($wanted -and $found -ne $wanted) {
+        throw "The package is signed with the certificate $found, not with $wanted. Nothing is changed."
+    }
+    if (-not $wanted -and $ConfirmPreference -eq 'None') {
+        throw "Without a question, -Thumbprint has to say whose package this is. It is signed with $found. Nothing is changed."
+    }
+    foreach ($name in 'ferrostor.sys', 'ferrostor.cat') {
+        $signature = Get-AuthenticodeSignature -LiteralPath (Join-Path $Package $name)
+        # Before the certificate is trusted, a signature that holds is NotTrusted or UnknownError.
+        if ($signature.Status -in 'NotSigned', 'HashMismatch' -or $signature.SignerCertificate.Thumbprint -ne $found) {
+            throw "$name is not signed with the certificate of the package: $($signature.StatusMessage)"
+        }
+    }
+}
+
+function Get-PackageCertificate {
+    [Security.Cryptography.X509Certificates.X509Certificate2]::new((Join-Path $Package 'ferrostor.cer'))
+}
+
+# Trusts the certificate of the package in the stores where it is not trusted yet, and notes that, so that remove.ps1 knows of it.
+function Add-Trust {
+    $certificate = Get-PackageCertificate
+    foreach ($store in $Stores) {
+        $place = "Cert:\LocalMachine\$store"
+        if (Test-Path -LiteralPath "$place\$($certificate.Thumbprint)") {
+            continue
+        }
+        if (-not (Test-Path -LiteralPath $Trusted)) {
+            New-Item -Path $Trusted -Force | Out-Null
+        }
+        # First the note: whatever happens then, remove.ps1 finds the certificate.
+        New-ItemProperty -Path $Trusted -Name "$store\$($certificate.Thumbprint)" -Value $certificate.Subject -Force | Out-Null
+        $script:added += "$store\$($certificate.Thumbprint)"
+        Import-Certificate -FilePath (Join-Path $Package 'ferrostor.cer') -CertStoreLocation $place | Out-Null
+    }
+}
+
+# Takes back what this run has added: certificates and the package in the driver store.
+function Undo-Installation([string[]] $Before) {
+    $staged = @(Get-OwnPackage | Where-Object { $_ -notin $Before })
+    foreach ($name in $staged) {
+        & pnputil.exe /delete-driver $name /uninstall | Out-Null
+        if ($LASTEXITCODE -notin 0, 3010) {
+            Write-Warning "$name stays in the driver store: pnputil failed with $LASTEXITCODE. remove.ps1 tries again."
+        }
+    }
+    foreach ($name in $script:added) {
+        Remove-Item -LiteralPath "Cert:\LocalMachine\$name" -ErrorAction SilentlyContinue
+        if (-not (Test-Path -LiteralPath "Cert:\LocalMachine\$name")) {
+            Remove-ItemProperty -LiteralPath $Trusted -Name $name
+        }
+    }
+}
+
+# The names that the driver store has for packages of this driver.
+function Get-OwnPackage {
+    Get-WindowsDriver -Online | Where-Object { (Split-Path -Leaf $_.OriginalFileName) -eq 'ferrostor.inf' } |
+        ForEach-Object { $_.Driver }
 }
 
 function Assert-System {
@@ -218,19 +293,22 @@ Assert-Package
 Assert-System
 Assert-Device
 
-if (-not $PSCmdlet.ShouldProcess($InstanceId, 'trust the test certificate and install the Ferrostor driver')) {
+$action = "trust the test certificate $((Get-PackageCertificate).Thumbprint) and install the Ferrostor driver"
+if (-not $PSCmdlet.ShouldProcess($InstanceId, $action)) {
     return
 }
-$certificate = Join-Path $Package 'ferrostor.cer'
-foreach ($store in 'Root', 'TrustedPublisher') {
-    Import-Certificate -FilePath $certificate -CertStoreLocation "Cert:\LocalMachine\$store" | Out-Null
-}
-$inf = [FerrostorSetup]::Stage((Join-Path $Package 'ferrostor.inf'))
-$restart = [FerrostorSetup]::Install($InstanceId, $inf)
-
-$service = Get-DeviceValue $InstanceId 'DEVPKEY_Device_Service'
-if ($service -ne 'ferrostor') {
-    throw "The device is driven by '$service' still. See $env:SystemRoot\INF\setupapi.dev.log."
+$before = @(Get-OwnPackage)
+try {
+    Add-Trust
+    $inf = [FerrostorSetup]::Stage((Join-Path $Package 'ferrostor.inf'))
+    $restart = [FerrostorSetup]::Install($InstanceId, $inf)
+    $service = Get-DeviceValue $InstanceId 'DEVPKEY_Device_Service'
+    if ($service -ne 'ferrostor') {
+        throw "The device is driven by '$service' still. See $env:SystemRoot\INF\setupapi.dev.log."
+    }
+} catch {
+    Undo-Installation $before
+    throw
 }
 "$InstanceId is driven by Ferrostor ($(Split-Path -Leaf $inf))."
 if ($restart) {

@@ -6,10 +6,10 @@ Removes the Ferrostor driver and goes back to the driver of Windows.
 
 .DESCRIPTION
 Takes every version of the package out of the driver store, which gives its devices back to the inbox driver, and no longer trusts
-the package's test certificate.
+any test certificate that install.ps1 has trusted, of this package or of an earlier one.
 
 .PARAMETER KeepCertificate
-Leaves the test certificate trusted, for a package that will be installed next.
+Leaves the test certificates trusted, for a package that will be installed next.
 #>
 [CmdletBinding(SupportsShouldProcess, ConfirmImpact = 'High')]
 param(
@@ -19,8 +19,24 @@ param(
 Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
 
+# Where install.ps1 notes the certificates that it trusts: store and thumbprint are the names of the values.
+$Trusted = 'HKLM:\SOFTWARE\Ferrostor\TrustedCertificates'
+
 function Get-OwnDevice {
     Get-CimInstance Win32_PnPEntity -Filter "Service = 'ferrostor'"
+}
+
+# What install.ps1 has noted, the certificate of this package, and those that older versions of install.ps1 trusted without a note.
+function Get-TrustedCertificate {
+    if (Test-Path -LiteralPath $Trusted) {
+        (Get-Item -LiteralPath $Trusted).GetValueNames()
+    }
+    $manifest = Get-Content -Raw -LiteralPath (Join-Path $PSScriptRoot 'manifest.json') | ConvertFrom-Json
+    foreach ($store in 'Root', 'TrustedPublisher') {
+        "$store\$($manifest.certificate_thumbprint)"
+        Get-ChildItem "Cert:\LocalMachine\$store" | Where-Object { $_.Subject -eq 'CN=Ferrostor test signing' } |
+            ForEach-Object { "$store\$($_.Thumbprint)" }
+    }
 }
 
 $drivers = @(Get-WindowsDriver -Online | Where-Object { (Split-Path -Leaf $_.OriginalFileName) -eq 'ferrostor.inf' })
@@ -45,12 +61,16 @@ if (-not $WhatIfPreference) {
 }
 
 if (-not $KeepCertificate) {
-    $manifest = Get-Content -Raw -LiteralPath (Join-Path $PSScriptRoot 'manifest.json') | ConvertFrom-Json
-    foreach ($store in 'Root', 'TrustedPublisher') {
-        $path = "Cert:\LocalMachine\$store\$($manifest.certificate_thumbprint)"
-        if ((Test-Path $path) -and $PSCmdlet.ShouldProcess($path, 'no longer trust')) {
+    foreach ($name in @(Get-TrustedCertificate | Sort-Object -Unique)) {
+        $path = "Cert:\LocalMachine\$name"
+        if ((Test-Path -LiteralPath $path) -and $PSCmdlet.ShouldProcess($path, 'no longer trust')) {
             Remove-Item -LiteralPath $path
         }
+    }
+    # The notes go when nothing that they name is trusted any more.
+    $left = @(Get-TrustedCertificate | Where-Object { Test-Path -LiteralPath "Cert:\LocalMachine\$_" })
+    if (-not $left -and -not $WhatIfPreference -and (Test-Path -LiteralPath $Trusted)) {
+        Remove-Item -LiteralPath (Split-Path $Trusted) -Recurse
     }
 }
 

@@ -141,7 +141,10 @@ impl Catalog {
     /// One entry of a member, known by one of its hashes.
     fn subject(&self, member: &Member, digest: &[u8]) -> der::Result<TrustedSubject> {
         let mut attributes = SetOfVec::new();
-        attributes.insert(attribute(MEMBER_INFO, member_info()?)?)?;
+        attributes.insert(attribute(
+            MEMBER_INFO,
+            Any::from_der(&member.kind.member_info())?,
+        )?)?;
         for (name, value) in [("File", &member.name), ("OSAttr", &self.versions)] {
             let value = Any::encode_from(&NameValue::new(name, value)?)?;
             attributes.insert(attribute(NAME_VALUE, value)?)?;
@@ -157,9 +160,21 @@ impl Catalog {
     }
 }
 
-/// `[2]`, empty.
-fn member_info() -> der::Result<Any> {
-    Any::from_der(&[0x82, 0x00])
+impl Kind {
+    /// `CAT_MEMBERINFO2` as `Inf2Cat` writes it: `[0]`, empty, for an image, and `[2]`, empty, for any other file.
+    fn member_info(self) -> [u8; 2] {
+        match self {
+            Self::Image => [0x80, 0x00],
+            Self::File => [0x82, 0x00],
+        }
+    }
+
+    /// The kind that a `CAT_MEMBERINFO2` stands for.
+    fn of_member_info(value: &Any) -> der::Result<Option<Self>> {
+        let bytes = value.to_der()?;
+        let mut kinds = [Self::Image, Self::File].into_iter();
+        Ok(kinds.find(|kind| bytes == kind.member_info()))
+    }
 }
 
 fn null() -> der::Result<Any> {
@@ -205,6 +220,8 @@ pub struct Listed {
     pub vouched: Option<Vec<u8>>,
     /// The versions of Windows that it is for.
     pub versions: String,
+    /// What the file is, if the entry says.
+    pub kind: Option<Kind>,
 }
 
 /// A catalogue that was read, signed or not.
@@ -248,6 +265,7 @@ fn listed(subject: &TrustedSubject) -> der::Result<Listed> {
         digest: subject.identifier.as_bytes().to_vec(),
         vouched: None,
         versions: String::new(),
+        kind: None,
     };
     for attribute in subject.attributes.iter() {
         for value in attribute.values.iter() {
@@ -260,6 +278,8 @@ fn listed(subject: &TrustedSubject) -> der::Result<Listed> {
             } else if attribute.oid == INDIRECT_DATA {
                 let data: IndirectData = value.decode_as()?;
                 listed.vouched = Some(data.digest.digest.as_bytes().to_vec());
+            } else if attribute.oid == MEMBER_INFO {
+                listed.kind = Kind::of_member_info(value)?;
             }
         }
     }
@@ -341,6 +361,7 @@ mod tests {
             assert_eq!(trusted.vouched.as_deref(), Some(&member.digests.sha256[..]));
             let other = by(&member.digests.sha1);
             assert_eq!((other.name, other.vouched), (member.name, None));
+            assert_eq!([trusted.kind, other.kind], [Some(member.kind); 2]);
         }
     }
 
@@ -374,6 +395,20 @@ mod tests {
                 1
             );
         }
+    }
+
+    /// In the catalogues of `Inf2Cat` each entry of an image has `80 00`, and each of another file `82 00`.
+    #[test]
+    fn a_member_of_each_kind_has_its_own_member_information() {
+        let der = example().to_der().unwrap();
+        let oid = MEMBER_INFO.to_der().unwrap();
+        let count = |value: &[u8]| {
+            let wanted = [&oid[..], &[0x31, 0x02], value].concat();
+            der.windows(wanted.len())
+                .filter(|bytes| *bytes == wanted)
+                .count()
+        };
+        assert_eq!([count(&[0x80, 0]), count(&[0x82, 0])], [2, 2]);
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn gather(from: &Path, scripts: &[PathBuf], place: &Path) -> Result<Manifest, Er
 }
 
 /// The one certificate in a folder.
-fn certificate(folder: &Path) -> Result<PathBuf, Error> {
+pub fn certificate(folder: &Path) -> Result<PathBuf, Error> {
     let entries = fs::read_dir(folder).map_err(Error::file("list", folder))?;
     let mut paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let found = paths.find(|path| path.extension().is_some_and(|extension| extension == "cer"));

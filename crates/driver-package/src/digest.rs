@@ -1,13 +1,12 @@
 //! What Windows knows a file by: the hash of its bytes, or of an image without what signing changes.
 
-use std::ops::Range;
-
 use authenticode::authenticode_digest;
 use object::read::pe::PeFile64;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use crate::Error;
+use crate::image::Layout;
 
 /// The two hashes of a file that a catalogue has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,46 +68,12 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// The parts of an image that signing does not change. `None` when it is no PE32+ image with certificates at its end, or none.
 fn hashed_parts(image: &[u8]) -> Option<[&[u8]; 3]> {
-    /// `e_lfanew`, the offset of the PE signature.
-    const PE_OFFSET: usize = 0x3c;
-    /// From the PE signature to the optional header.
-    const OPTIONAL_HEADER: usize = 24;
-    /// In the optional header.
-    const CHECKSUM: usize = 64;
-    /// In the optional header of PE32+: the fifth data directory.
-    const CERTIFICATES: usize = 112 + 4 * 8;
-    const PE32_PLUS: [u8; 2] = 0x20b_u16.to_le_bytes();
-
-    let pe = number(image, PE_OFFSET)?;
-    let header = pe.checked_add(OPTIONAL_HEADER)?;
-    let sound =
-        image.get(pe..)?.starts_with(b"PE\0\0") && image.get(header..)?.starts_with(&PE32_PLUS);
-    let checksum = range(header.checked_add(CHECKSUM)?, 4)?;
-    let directory = range(header.checked_add(CERTIFICATES)?, 8)?;
-    let certificates = range(
-        number(image, directory.start)?,
-        number(image, directory.start + 4)?,
-    )?;
-    let end = if certificates.is_empty() {
-        image.len()
-    } else {
-        certificates.start
-    };
-    (sound && (certificates.is_empty() || certificates.end == image.len())).then_some(())?;
+    let layout = Layout::of(image)?;
     Some([
-        image.get(..checksum.start)?,
-        image.get(checksum.end..directory.start)?,
-        image.get(directory.end..end)?,
+        image.get(..layout.checksum.start)?,
+        image.get(layout.checksum.end..layout.directory.start)?,
+        image.get(layout.directory.end..layout.certificates.start)?,
     ])
-}
-
-fn range(start: usize, bytes: usize) -> Option<Range<usize>> {
-    Some(start..start.checked_add(bytes)?)
-}
-
-fn number(image: &[u8], offset: usize) -> Option<usize> {
-    let bytes = image.get(offset..)?.first_chunk::<4>()?;
-    usize::try_from(u32::from_le_bytes(*bytes)).ok()
 }
 
 #[cfg(test)]

@@ -30,6 +30,12 @@ pub enum Error {
     /// A structure of the catalogue could not be written or read.
     #[error("the catalogue is not sound: {0}")]
     Catalog(#[from] der::Error),
+    /// A certificate could not be read.
+    #[error("the certificate is not sound: {0}")]
+    Certificate(#[source] der::Error),
+    /// Something in a package is a folder, a link or a device.
+    #[error("{} is no plain file", .0.display())]
+    NotAFile(PathBuf),
     /// The manifest is not what this program writes.
     #[error("the manifest is not sound: {0}")]
     Manifest(#[from] serde_json::Error),

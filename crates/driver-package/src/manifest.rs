@@ -14,6 +14,9 @@ use crate::verify::DRIVER;
 /// The manifest's file name.
 pub const NAME: &str = "manifest.json";
 
+/// The architecture of a package, as its folder is named.
+pub(crate) const ARCHITECTURE: &str = "x64";
+
 /// A package and its files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,7 +67,12 @@ impl Manifest {
 pub fn list(folder: &Path) -> Result<Vec<File>, Error> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(Error::file("list", folder))? {
-        let path = entry.map_err(Error::file("list", folder))?.path();
+        let entry = entry.map_err(Error::file("list", folder))?;
+        let path = entry.path();
+        // A link is not followed: what it leads to is no part of the package.
+        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            return Err(Error::NotAFile(path));
+        }
         let name = path
             .file_name()
             .unwrap_or_default()
@@ -90,7 +98,7 @@ pub fn of(folder: &Path, version: &str, date: Date) -> Result<Manifest, Error> {
     Ok(Manifest {
         version: version.to_owned(),
         date: date.to_string(),
-        architecture: "x64".to_owned(),
+        architecture: ARCHITECTURE.to_owned(),
         image_authenticode_sha256: hex(&image.sha256),
         certificate_thumbprint: hex(&Digests::of_file(&read("cer")?).sha1),
         files: list(folder)?,

@@ -207,7 +207,7 @@ impl Pipeline {
     }
 
     fn verify(&self, check: Check) -> Result<(), Error> {
-        let faults = check(&Tools::find()?, &self.package(), &self.output)?;
+        let faults = check(&Tools::find()?, &self.package())?;
         match faults.first() {
             None => Ok(()),
             Some(fault) => Err(Error::Signature(fault.to_string())),
@@ -215,8 +215,8 @@ impl Pipeline {
     }
 }
 
-/// A check of signatures: the tools, the package's folder, and one for what the tools need to read.
-type Check = fn(&Tools, &Path, &Path) -> Result<Vec<Fault>, Error>;
+/// A check of signatures, by the tools, of the package in a folder.
+type Check = fn(&Tools, &Path) -> Result<Vec<Fault>, Error>;
 
 /// The devices that the models of an INF are for.
 fn device_ids(inf: &Inf) -> Vec<String> {

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use der::pem::LineEnding;
 use der::{Decode, EncodePem};
+use tempfile::TempDir;
 use x509_cert::Certificate;
 
 use crate::files::{create_folder, read, write};
@@ -114,27 +115,27 @@ impl Tools {
     }
 
     /// Checks the signatures of a finished package with both tools, and what they say against the certificate in it.
-    pub fn check(&self, folder: &Path, scratch: &Path) -> Result<Vec<Fault>, Error> {
-        let mut faults = self.check_image(folder, scratch)?;
-        faults.extend(self.check_catalog(folder, scratch)?);
+    pub fn check(&self, folder: &Path) -> Result<Vec<Fault>, Error> {
+        let mut faults = self.check_image(folder)?;
+        faults.extend(self.check_catalog(folder)?);
         Ok(faults)
     }
 
     /// Checks the signature of the image in a package.
-    pub fn check_image(&self, folder: &Path, scratch: &Path) -> Result<Vec<Fault>, Error> {
-        let trusted = trusted(folder, scratch)?;
-        let mut tool = self.verify(&trusted);
+    pub fn check_image(&self, folder: &Path) -> Result<Vec<Fault>, Error> {
+        let scratch = Scratch::of(folder)?;
+        let mut tool = self.verify(&scratch.trusted);
         tool.file("-in", &file(folder, "sys"));
         faults([("the image", tool)])
     }
 
     /// Checks the signature of the catalogue in a package, with both tools, and the image by the catalogue.
-    pub fn check_catalog(&self, folder: &Path, scratch: &Path) -> Result<Vec<Fault>, Error> {
-        let trusted = trusted(folder, scratch)?;
+    pub fn check_catalog(&self, folder: &Path) -> Result<Vec<Fault>, Error> {
+        let scratch = Scratch::of(folder)?;
         let list = file(folder, "cat");
-        let mut alone = self.verify(&trusted);
+        let mut alone = self.verify(&scratch.trusted);
         alone.file("-in", &list);
-        let mut member = self.verify(&trusted);
+        let mut member = self.verify(&scratch.trusted);
         member.file("-catalog", &list);
         member.file("-in", &file(folder, "sys"));
         let mut checks = vec![
@@ -142,8 +143,8 @@ impl Tools {
             ("the image by the catalogue", member),
         ];
         if let Ok(detached) = catalog::detach(&read(&list)?) {
-            let signature = scratch.join("catalogue.p7s");
-            let content = scratch.join("catalogue.ctl");
+            let signature = scratch.folder.path().join("catalogue.p7s");
+            let content = scratch.folder.path().join("catalogue.ctl");
             write(&signature, &detached.signature)?;
             write(&content, &detached.content)?;
             let mut tool = self.openssl("cms");
@@ -151,7 +152,7 @@ impl Tools {
             tool.args(["-out", "/dev/null"]);
             tool.file("-in", &signature);
             tool.file("-content", &content);
-            tool.file("-CAfile", &trusted);
+            tool.file("-CAfile", &scratch.trusted);
             checks.push(("the catalogue", tool));
         }
         faults(checks)
@@ -195,8 +196,9 @@ impl Identity {
     pub fn certificate(&self) -> Result<Vec<u8>, Error> {
         use der::{DecodePem, Encode};
 
-        let certificate = Certificate::from_pem(read(&self.certificate)?)?;
-        Ok(certificate.to_der()?)
+        let certificate = Certificate::from_pem(read(&self.certificate)?);
+        let der = certificate.and_then(|certificate| certificate.to_der());
+        der.map_err(Error::Certificate)
     }
 }
 
@@ -249,13 +251,25 @@ fn faults(checks: impl IntoIterator<Item = (&'static str, Tool)>) -> Result<Vec<
     Ok(faults)
 }
 
-/// Writes the certificate of a package as the tools read it.
-fn trusted(folder: &Path, scratch: &Path) -> Result<PathBuf, Error> {
-    create_folder(scratch)?;
-    let trusted = scratch.join("certificate.pem");
-    let certificate = Certificate::from_der(&read(&file(folder, "cer"))?)?;
-    write(&trusted, certificate.to_pem(LineEnding::LF)?.as_bytes())?;
-    Ok(trusted)
+/// What the tools read for one check of one package: in a folder of its own, so that checks of other packages at the same time do not
+/// trust its certificate, nor it theirs.
+struct Scratch {
+    folder: TempDir,
+    /// The certificate of the package, as the tools read it.
+    trusted: PathBuf,
+}
+
+impl Scratch {
+    fn of(package: &Path) -> Result<Self, Error> {
+        let place = std::env::temp_dir();
+        let folder = TempDir::new().map_err(Error::file("create a folder in", &place))?;
+        let trusted = folder.path().join("certificate.pem");
+        let certificate =
+            Certificate::from_der(&read(&file(package, "cer"))?).map_err(Error::Certificate)?;
+        let pem = certificate.to_pem(LineEnding::LF);
+        write(&trusted, pem.map_err(Error::Certificate)?.as_bytes())?;
+        Ok(Self { folder, trusted })
+    }
 }
 
 /// A file of a package.

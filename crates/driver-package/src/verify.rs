@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::Error;
-use crate::catalog::{self, Contents, Listed};
+use crate::catalog::{self, Contents, Kind, Listed};
 use crate::digest::{Digests, hex};
 use crate::files;
+use crate::image::Layout;
 use crate::inf::{Entry, Inf};
 use crate::lint::{self, lint};
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, ARCHITECTURE, Manifest};
+use crate::stamp::Date;
+use crate::trust::Thumbprint;
 
 /// The name of the driver, which its files have.
 pub const DRIVER: &str = "ferrostor";
@@ -64,9 +67,41 @@ pub enum Fault {
     /// Nobody has signed the catalogue.
     #[error("nobody has signed the catalogue")]
     Unsigned,
-    /// The manifest gives another Authenticode hash, or certificate.
+    /// The catalogue takes a file for an image, or an image for another file.
+    #[error("the catalogue takes {0} for another kind of file than it is")]
+    Kind(String),
+    /// The checksum in the image is wrong: the boot loader does not load it.
+    #[error("the checksum of {DRIVER}.sys is {said:#x}, and must be {sum:#x}")]
+    Checksum {
+        /// What the image says.
+        said: u32,
+        /// What the sum is.
+        sum: u32,
+    },
+    /// The certificate table, which no signature covers, is not one signature alone.
+    #[error("the certificate table of {DRIVER}.sys {0}")]
+    Certificates(&'static str),
+    /// The manifest does not describe the package.
     #[error("the manifest's {0} is not that of the package")]
-    Manifest(&'static str),
+    Manifest(String),
+    /// The manifest lists a file twice.
+    #[error("the manifest lists {0} twice")]
+    Twice(String),
+    /// Somebody else has signed the package.
+    #[error(
+        "the package is signed with the certificate {found}, not with {wanted}: it is not from who has that key"
+    )]
+    Signer {
+        /// The certificate in the package.
+        found: Thumbprint,
+        /// The one that it should be.
+        wanted: Thumbprint,
+    },
+    /// There is nothing to compare the certificate with.
+    #[error(
+        "whose certificate {0} is cannot be told here: ask the builder of the package for its thumbprint, and give that with --thumbprint"
+    )]
+    UnknownSigner(Thumbprint),
     /// The INF breaks a rule.
     #[error("{DRIVER}.inf:{0}")]
     Lint(lint::Finding),
@@ -80,7 +115,7 @@ pub enum Fault {
     },
 }
 
-/// Checks everything but the signatures. A sound package has no faults.
+/// Checks everything but the signatures and [whose](crate::trust) they are. A sound package has no faults.
 #[must_use]
 pub fn check(folder: &Path) -> Vec<Fault> {
     let manifest = match Manifest::read(folder) {
@@ -90,6 +125,7 @@ pub fn check(folder: &Path) -> Vec<Fault> {
     let mut faults = Vec::new();
     faults.extend(against_manifest(folder, &manifest).unwrap_or_else(unreadable));
     faults.extend(against_catalog(folder, &manifest).unwrap_or_else(unreadable));
+    faults.extend(image(folder).unwrap_or_else(unreadable));
     faults.extend(inf(folder, &manifest).unwrap_or_else(unreadable));
     faults
 }
@@ -113,8 +149,21 @@ fn against_manifest(folder: &Path, manifest: &Manifest) -> Result<Vec<Fault>, Er
                 found: file.sha256.clone(),
                 listed: listed.sha256.clone(),
             }),
+            Some(file) if file.bytes != listed.bytes => {
+                faults.push(Fault::Manifest(format!("size of {}", file.name)));
+            }
             Some(_) => {}
         }
+    }
+    // Windows does not tell names by their case.
+    let mut names = BTreeSet::new();
+    for file in &manifest.files {
+        if !names.insert(file.name.to_ascii_lowercase()) {
+            faults.push(Fault::Twice(file.name.clone()));
+        }
+    }
+    if manifest.architecture != ARCHITECTURE {
+        faults.push(Fault::Manifest("architecture".to_owned()));
     }
     for file in &present {
         if !manifest.files.iter().any(|listed| listed.name == file.name) {
@@ -138,16 +187,23 @@ fn against_catalog(folder: &Path, manifest: &Manifest) -> Result<Vec<Fault>, Err
     }
     let image = Digests::of_image(&read(folder, "sys")?, &format!("{DRIVER}.sys"))?;
     if hex(&image.sha256) != manifest.image_authenticode_sha256 {
-        faults.push(Fault::Manifest("Authenticode hash"));
+        faults.push(Fault::Manifest("Authenticode hash".to_owned()));
     }
     let certificate = Digests::of_file(&read(folder, "cer")?);
     if hex(&certificate.sha1) != manifest.certificate_thumbprint {
-        faults.push(Fault::Manifest("certificate thumbprint"));
+        faults.push(Fault::Manifest("certificate thumbprint".to_owned()));
     }
     let inf = Digests::of_file(&read(folder, "inf")?);
-    let members = [("sys", "Authenticode hash", image), ("inf", "SHA-256", inf)];
-    let names = members.map(|(extension, ..)| format!("{DRIVER}.{extension}"));
-    for ((_, hash, digests), name) in members.iter().zip(&names) {
+    let members = [
+        ("Authenticode hash", Kind::Image, image),
+        ("SHA-256", Kind::File, inf),
+    ];
+    let names = ["sys", "inf"].map(|extension| format!("{DRIVER}.{extension}"));
+    for ((hash, kind, digests), name) in members.iter().zip(&names) {
+        let mut entries = contents.entries.iter().filter(|entry| entry.name == *name);
+        if entries.any(|entry| entry.kind != Some(*kind)) {
+            faults.push(Fault::Kind(name.clone()));
+        }
         let known = |entry: &Listed| {
             entry.digest == digests.sha256 && entry.vouched.as_deref() == Some(&digests.sha256)
         };
@@ -173,6 +229,17 @@ fn against_catalog(folder: &Path, manifest: &Manifest) -> Result<Vec<Fault>, Err
     Ok(faults)
 }
 
+/// What the Authenticode hash leaves out of the image: its checksum and its certificate table.
+fn image(folder: &Path) -> Result<Vec<Fault>, Error> {
+    let bytes = read(folder, "sys")?;
+    let not_an_image = || Error::NotAnImage(format!("{DRIVER}.sys"));
+    let layout = Layout::of(&bytes).ok_or_else(not_an_image)?;
+    let (said, sum) = layout.checksums(&bytes).ok_or_else(not_an_image)?;
+    let checksum = (said != sum).then_some(Fault::Checksum { said, sum });
+    let certificates = layout.certificate_fault(&bytes).map(Fault::Certificates);
+    Ok(checksum.into_iter().chain(certificates).collect())
+}
+
 fn inf(folder: &Path, manifest: &Manifest) -> Result<Vec<Fault>, Error> {
     let inf = Inf::parse(&read(folder, "inf")?);
     let mut faults: Vec<Fault> = lint(&inf).into_iter().map(Fault::Lint).collect();
@@ -180,8 +247,12 @@ fn inf(folder: &Path, manifest: &Manifest) -> Result<Vec<Fault>, Error> {
     if catalog != format!("{DRIVER}.cat") {
         faults.push(Fault::CatalogName(catalog.to_owned()));
     }
-    let version = inf
-        .entry("Version", "DriverVer")
+    let stamped = inf.entry("Version", "DriverVer");
+    let date = stamped.and_then(|entry| Date::from_inf(entry.value()));
+    if date.is_none_or(|date| date.to_string() != manifest.date) {
+        faults.push(Fault::Manifest("date".to_owned()));
+    }
+    let version = stamped
         .and_then(|entry| entry.values.get(1))
         .map_or("", String::as_str);
     if version != manifest.version {
