@@ -10,7 +10,7 @@ use driver_package::lint::lint;
 use driver_package::manifest::Manifest;
 #[cfg(target_os = "linux")]
 use driver_package::pipeline::{Pipeline, STEPS, Sources, Step, source_date};
-use driver_package::stamp::{Date, Stamp, Version, stamp};
+use driver_package::stamp::{Date, Stamp, Version, stamp_file};
 use driver_package::trust::{self, Thumbprint};
 use driver_package::{Error, verify};
 
@@ -256,11 +256,11 @@ fn lint_file(file: &Path) -> Result<bool, Error> {
     if file.extension().is_some_and(|extension| extension == "inx") {
         let sample = Stamp {
             architecture: "amd64",
-            date: Date::new(2000, 1, 1).expect("a day"),
+            date: Date::new(2020, 1, 1).expect("a day"),
             version: Version([0; 4]),
             catalog: "ferrostor.cat".to_owned(),
         };
-        bytes = stamp(&String::from_utf8_lossy(&bytes), &sample).into_bytes();
+        bytes = stamp_file(&bytes, &sample);
     }
     let findings = lint(&Inf::parse(&bytes));
     for finding in &findings {

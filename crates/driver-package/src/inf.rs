@@ -7,6 +7,7 @@ use std::fmt;
 
 use line::Words;
 pub use text::Encoding;
+pub(crate) use text::edited;
 
 /// An INF file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,6 +7,7 @@ mod install;
 mod registry;
 mod rule;
 mod service;
+mod standard;
 mod storage;
 mod strings;
 #[cfg(test)]
@@ -52,6 +53,7 @@ pub fn lint(inf: &Inf) -> Vec<Finding> {
     lint.manufacturers();
     lint.source_files();
     lint.storage();
+    lint.standard_sections();
     lint.every_section_is_reached();
     lint.findings
         .sort_by_key(|finding| (finding.line, finding.rule.id()));
@@ -125,8 +127,7 @@ impl<'a> Lint<'a> {
                 let what = format!("{key} is not allowed in [{}]", section.name);
                 self.find(entry.line, Rule::Directive, what);
             }
-            let repeats = key.eq_ignore_ascii_case("AddService");
-            if !seen.insert(key.to_ascii_lowercase()) && !repeats {
+            if !seen.insert(key.to_ascii_lowercase()) && !standard::repeats(key) {
                 self.find(entry.line, Rule::EntryOnce, format!("{key} is set already"));
             }
         }
@@ -140,7 +141,7 @@ impl<'a> Lint<'a> {
     }
 
     fn every_section_is_reached(&mut self) {
-        for name in ["version", "strings", "manufacturer", "destinationdirs"] {
+        for name in ["version", "manufacturer"] {
             self.reached.insert(name.to_owned());
         }
         for section in &self.inf.sections {

@@ -4,7 +4,6 @@
 //! reads what the ones before it have written. [`collect`](crate::collect) gathers the package when the last one is done.
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,7 +14,7 @@ use crate::files::{self, create_folder, read, write};
 use crate::inf::Inf;
 use crate::lint::lint;
 use crate::signing::Tools;
-use crate::stamp::{Date, Stamp, Version, stamp};
+use crate::stamp::{Date, Stamp, Version, stamp_file};
 use crate::verify::{DRIVER, Fault};
 
 /// What a package is made of, but for the image, which is built when it is not there.
@@ -139,9 +138,8 @@ impl Pipeline {
 
     fn stamp_inf(&self) -> Result<(), Error> {
         let inx = &self.sources.inx;
-        let text = fs::read_to_string(inx).map_err(Error::file("read", inx))?;
-        let text = stamp(
-            &text,
+        let bytes = stamp_file(
+            &read(inx)?,
             &Stamp {
                 architecture: "amd64",
                 date: self.sources.date,
@@ -150,7 +148,7 @@ impl Pipeline {
             },
         );
         create_folder(&self.output)?;
-        write(&self.inf(), text.as_bytes())
+        write(&self.inf(), &bytes)
     }
 
     /// An INF that breaks a rule goes no further. Stamping keeps the lines, so that a finding's is that of the INX.

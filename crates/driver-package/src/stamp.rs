@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::inf;
+
 /// What is put in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
@@ -145,6 +147,12 @@ pub fn stamp(inx: &str, stamp: &Stamp) -> String {
         if line.trim_start().starts_with('[') {
             in_version = is_version_header(line);
         }
+        // A catalogue for each architecture has the name that is there.
+        set[1] |= in_version
+            && line
+                .to_ascii_lowercase()
+                .trim_start()
+                .starts_with("catalogfile.");
         let assignment = line.split_once('=').filter(|_| in_version);
         let place = assignment.and_then(|(key, _)| {
             let index = values
@@ -169,6 +177,12 @@ pub fn stamp(inx: &str, stamp: &Stamp) -> String {
         .iter()
         .flat_map(|line| [line.as_str(), "\r\n"])
         .collect()
+}
+
+/// Stamps an INX file, which keeps its encoding. One that is in no encoding of an INF stays as it is.
+#[must_use]
+pub fn stamp_file(inx: &[u8], values: &Stamp) -> Vec<u8> {
+    inf::edited(inx, |text| stamp(text, values)).unwrap_or_else(|| inx.to_owned())
 }
 
 fn is_version_header(line: &str) -> bool {

@@ -9,6 +9,19 @@ pub enum Encoding {
     Utf16,
 }
 
+/// Edits the text of a file, which keeps its encoding; `None` when that is no encoding of an INF.
+pub(crate) fn edited(bytes: &[u8], edit: impl FnOnce(&str) -> String) -> Option<Vec<u8>> {
+    let (encoding, text) = decode(bytes);
+    let text = edit(&text);
+    Some(match encoding? {
+        Encoding::Ascii => text.into_bytes(),
+        Encoding::Utf16 => {
+            let units = "\u{feff}".encode_utf16().chain(text.encode_utf16());
+            units.flat_map(u16::to_le_bytes).collect()
+        }
+    })
+}
+
 /// The text of a file. One whose encoding Windows does not promise to understand is read as well as can be, without an [`Encoding`].
 pub(super) fn decode(bytes: &[u8]) -> (Option<Encoding>, String) {
     if let Some(rest) = bytes.strip_prefix(b"\xff\xfe") {

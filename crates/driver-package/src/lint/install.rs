@@ -1,6 +1,7 @@
 //! From the manufacturer to the files: models, install sections, what is copied and where to.
 
 use super::registry::Owner;
+use super::standard::by_architecture;
 use super::{Lint, Rule, number};
 use crate::inf::{Entry, Section};
 
@@ -10,7 +11,18 @@ const ISOLATION_BUILD: u32 = 16299;
 /// The class code of an NVMe controller: mass storage, non-volatile memory, NVMe.
 const CLASS_CODE: &str = "CC_010802";
 
+/// The architectures that the driver is built for.
 const ARCHITECTURES: [&str; 2] = ["NTamd64", "NTarm64"];
+
+/// Others that a package may have models for besides.
+const OTHER_ARCHITECTURES: [&str; 3] = ["NTx86", "NTarm", "NTia64"];
+
+fn is_among(architectures: &[&str], decoration: &str) -> bool {
+    let own = decoration.split('.').next().unwrap_or_default();
+    architectures
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(own))
+}
 
 impl<'a> Lint<'a> {
     pub(super) fn manufacturers(&mut self) {
@@ -26,7 +38,12 @@ impl<'a> Lint<'a> {
             if decorations.is_empty() {
                 let what = "the models are for any architecture";
                 self.find(entry.line, Rule::Architecture, what);
+            } else if !decorations.iter().any(|own| is_among(&ARCHITECTURES, own)) {
+                let what = "no models are for an architecture that the driver is built for";
+                self.find(entry.line, Rule::Architecture, what);
             }
+            // What is chosen where no decoration fits: on the systems before those that know decorations.
+            self.reached.insert(name.to_ascii_lowercase());
             for decoration in decorations {
                 self.decoration(decoration, entry.line);
                 if let Some(models) = self.section(&format!("{name}.{decoration}"), entry.line) {
@@ -39,12 +56,9 @@ impl<'a> Lint<'a> {
     /// `NTamd64.10.0...19041`: architecture, major and minor version, product type, suite, build.
     fn decoration(&mut self, decoration: &str, line: usize) {
         let parts: Vec<&str> = decoration.split('.').collect();
-        let architecture = parts.first().copied().unwrap_or_default();
-        if !ARCHITECTURES
-            .iter()
-            .any(|name| name.eq_ignore_ascii_case(architecture))
-        {
-            let what = format!("{decoration} is for no architecture that the package has");
+        let known = [&ARCHITECTURES[..], &OTHER_ARCHITECTURES].concat();
+        if !is_among(&known, decoration) {
+            let what = format!("{decoration} is for no architecture of Windows");
             self.find(line, Rule::Architecture, what);
         }
         let part = |index: usize| parts.get(index).and_then(|part| number(part)).unwrap_or(0);
@@ -62,8 +76,15 @@ impl<'a> Lint<'a> {
             if entry.key.is_none() || ids.iter().all(String::is_empty) {
                 self.find(entry.line, Rule::DeviceId, "the model names no device");
             }
-            for id in ids.iter().filter(|id| !id.is_empty() && !is_nvme(id)) {
+            for id in ids.iter().filter(|id| !id.is_empty() && !may_be_nvme(id)) {
                 let what = format!("{id} is not the id of NVMe controllers");
+                self.find(entry.line, Rule::DeviceId, what);
+            }
+            if let Some(id) = ids.first().filter(|id| is_generic(id)) {
+                let what = format!(
+                    "{id} is the hardware id, which ranks as high as the inbox driver's: it belongs among the compatible ids, \
+                     after an empty hardware id"
+                );
                 self.find(entry.line, Rule::DeviceId, what);
             }
             if let Some(name) = values.first() {
@@ -72,11 +93,13 @@ impl<'a> Lint<'a> {
         }
     }
 
-    /// An install section under any of the names that it may have, with what belongs to it.
+    /// An install section, under any of the names that it may have, with what belongs to it.
     fn install(&mut self, name: &str, line: usize) {
-        let names = ["", ".NT", ".NTamd64", ".NTarm64"].map(|suffix| format!("{name}{suffix}"));
+        let suffixes = ["", ".NT"].into_iter().map(str::to_owned);
+        let decorated = ARCHITECTURES.iter().chain(&OTHER_ARCHITECTURES);
+        let suffixes = suffixes.chain(decorated.map(|name| format!(".{name}")));
+        let names = suffixes.map(|suffix| format!("{name}{suffix}"));
         let present: Vec<String> = names
-            .into_iter()
             .filter(|name| self.inf.sections_named(name).next().is_some())
             .collect();
         if present.is_empty() {
@@ -86,7 +109,7 @@ impl<'a> Lint<'a> {
             let Some(section) = self.section(&name, line) else {
                 continue;
             };
-            self.keys(section, &["CopyFiles", "AddReg", "FeatureScore"]);
+            self.keys(section, &INSTALL);
             for entry in &section.entries {
                 if entry.has_key("CopyFiles") {
                     self.copy_files(entry);
@@ -97,9 +120,10 @@ impl<'a> Lint<'a> {
             if self.inf.sections_named(&hardware).next().is_some()
                 && let Some(section) = self.section(&hardware, line)
             {
-                self.keys(section, &["AddReg"]);
+                self.keys(section, &["AddReg", "Include", "Needs"]);
                 self.registry(section, Owner::Device);
             }
+            self.parts(&name);
             if let Some(section) = self.section(&format!("{name}.Services"), line) {
                 self.services(section);
             }
@@ -113,10 +137,15 @@ impl<'a> Lint<'a> {
                 self.destination("DefaultDestDir", entry.line);
             } else if let Some(section) = self.section(&name, entry.line) {
                 for file in &section.entries {
+                    let place = self.inf.text(file, 0);
                     let source = match self.inf.text(file, 1) {
-                        same if same.is_empty() => self.inf.text(file, 0),
+                        same if same.is_empty() => place.clone(),
                         other => other,
                     };
+                    if !source.eq_ignore_ascii_case(&place) {
+                        let what = format!("{source} is renamed to {place}, and cannot be in 13");
+                        self.find(file.line, Rule::Destination, what);
+                    }
                     self.copied.push((source, file.line));
                 }
                 self.destination(&name, entry.line);
@@ -146,31 +175,16 @@ impl<'a> Lint<'a> {
 
     /// Every copied file is on a disk, and every file on a disk is copied.
     pub(super) fn source_files(&mut self) {
-        let sections = |names: [&str; 3]| names.map(str::to_owned);
-        let files = sections([
-            "SourceDisksFiles",
-            "SourceDisksFiles.amd64",
-            "SourceDisksFiles.arm64",
-        ]);
-        let disks = sections([
-            "SourceDisksNames",
-            "SourceDisksNames.amd64",
-            "SourceDisksNames.arm64",
-        ]);
-        self.reached.extend(
-            files
-                .iter()
-                .chain(&disks)
-                .map(|name| name.to_ascii_lowercase()),
-        );
-        let on_disk: Vec<&Entry> = files
-            .iter()
-            .flat_map(|name| self.inf.entries(name))
-            .collect();
-        let disks: Vec<&Entry> = disks
-            .iter()
-            .flat_map(|name| self.inf.entries(name))
-            .collect();
+        let entries = |name: &str| -> Vec<&'a Entry> {
+            let sections: Vec<String> = by_architecture(name).collect();
+            let entries = self.inf.sections.iter().filter(|section| {
+                let own = &section.name;
+                sections.iter().any(|name| name.eq_ignore_ascii_case(own))
+            });
+            entries.flat_map(|section| &section.entries).collect()
+        };
+        let on_disk = entries("SourceDisksFiles");
+        let disks = entries("SourceDisksNames");
         for (file, line) in self.copied.clone() {
             if !on_disk.iter().any(|entry| entry.has_key(&file)) {
                 self.find(line, Rule::SourceFile, format!("{file} is on no disk"));
@@ -201,14 +215,34 @@ impl<'a> Lint<'a> {
     }
 }
 
-/// Is this an id of NVMe controllers: by the class code, alone or after a vendor's and a device's?
-fn is_nvme(id: &str) -> bool {
+/// What an install section may do.
+const INSTALL: [&str; 6] = [
+    "CopyFiles",
+    "AddReg",
+    "FeatureScore",
+    "AddProperty",
+    "Include",
+    "Needs",
+];
+
+/// Can this be an id of NVMe controllers: by the class code, or, where there is none, by a vendor's and a device's?
+fn may_be_nvme(id: &str) -> bool {
     let Some((bus, id)) = id.split_once('\\') else {
         return false;
     };
     let parts: Vec<&str> = id.split('&').collect();
+    let has = |prefix: &str| parts.iter().any(|part| starts_with(part, prefix));
     bus.eq_ignore_ascii_case("PCI")
-        && parts
-            .iter()
-            .any(|part| part.eq_ignore_ascii_case(CLASS_CODE))
+        && (has(CLASS_CODE) || !has("CC_") && has("VEN_") && has("DEV_"))
+}
+
+/// Is this an id of many vendors' devices, or of all of one vendor's? PCI has those among the compatible ids.
+fn is_generic(id: &str) -> bool {
+    let device = |part: &str| starts_with(part, "DEV_");
+    starts_with(id, "PCI\\") && !id.split(['\\', '&']).any(device)
+}
+
+fn starts_with(text: &str, prefix: &str) -> bool {
+    text.get(..prefix.len())
+        .is_some_and(|own| own.eq_ignore_ascii_case(prefix))
 }

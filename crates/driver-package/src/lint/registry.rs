@@ -29,7 +29,13 @@ pub(super) struct Value {
 /// `FLG_ADDREG_NOCLOBBER`, which leaves a value alone that is there.
 const NO_CLOBBER: u32 = 0x2;
 
+/// `FLG_ADDREG_APPEND`.
+const APPEND: u32 = 0x8;
+
 const BINARY: u32 = 0x1;
+/// `FLG_ADDREG_OVERWRITEONLY`, which leaves alone what is not there.
+const OVERWRITE_ONLY: u32 = 0x20;
+
 const KEY_ONLY: u32 = 0x10;
 const DWORD: u32 = 0x0001_0001;
 const SZ: u32 = 0;
@@ -95,19 +101,36 @@ fn check_data(flags: &str, name: &str, data: &[String]) -> Result<(), String> {
         "" => SZ,
         text => number(text).ok_or_else(|| format!("{text} is not a number"))?,
     };
+    if flags == SZ && data.is_empty() && name.starts_with("0x") && number(name).is_some() {
+        return Err(format!(
+            "the flags {name} stand in the place of the value's name: a comma is missing"
+        ));
+    }
     let one = |wanted: &str, fits: fn(&str) -> bool| match data {
         [text] if fits(text) => Ok(()),
         _ => Err(format!("{name} is not {wanted}")),
     };
-    match flags & !NO_CLOBBER {
+    match flags & !(NO_CLOBBER | OVERWRITE_ONLY) {
         KEY_ONLY if name.is_empty() && data.is_empty() => Ok(()),
         KEY_ONLY => Err("a key alone has neither name nor data".into()),
         DWORD => one("a number of 32 bits", |text| number(text).is_some()),
-        QWORD => one("a number of 64 bits", |text| text.parse::<u64>().is_ok()),
+        QWORD => one("a number of 64 bits", is_qword),
+        // Without data the value is empty.
+        SZ | EXPAND_SZ if data.is_empty() => Ok(()),
         SZ | EXPAND_SZ => one("one text", |_| true),
         MULTI_SZ => Ok(()),
         BINARY if data.iter().all(|byte| u8::from_str_radix(byte, 16).is_ok()) => Ok(()),
         BINARY => Err(format!("{name} is not a list of bytes")),
+        other if other & APPEND != 0 => Err(format!(
+            "{name} adds to a list, which removal does not undo"
+        )),
         other => Err(format!("{other:#x} is no type, or deletes something")),
+    }
+}
+
+fn is_qword(text: &str) -> bool {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => u64::from_str_radix(digits, 16).is_ok(),
+        None => text.parse::<u64>().is_ok(),
     }
 }

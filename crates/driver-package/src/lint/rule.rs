@@ -41,7 +41,7 @@ rules! {
     SectionOnce, "section-once", "a section is there once", "install/general-syntax-rules-for-inf-files";
     SectionExists, "section-exists", "a section that a directive names is there", "install/summary-of-inf-sections";
     SectionReached, "section-reached", "something leads to every section", "devtest/inf-validation-errors-and-warnings";
-    EntryOnce, "entry-once", "a directive is given once", "install/summary-of-inf-directives";
+    EntryOnce, "entry-once", "a directive is given once, but for those that are processed line by line", "install/summary-of-inf-directives";
     Directive, "directive", "a section holds only directives that an isolated driver may use", "develop/driver-isolation";
     VersionEntry, "version-entry", "`[Version]` says what Windows needs to know before it installs", "install/inf-version-section";
     Class, "class", "the class is `SCSIAdapter`, by name and by GUID", "install/system-defined-device-setup-classes-available-to-vendors";
@@ -52,7 +52,7 @@ rules! {
     StringUsed, "string-used", "a string that is defined is used", "install/inf-strings-section";
     Architecture, "architecture", "models are for a named architecture", "install/inf-manufacturer-section";
     MinimumSystem, "minimum-system", "models are for a system that runs drivers from the driver store", "develop/driver-isolation";
-    DeviceId, "device-id", "a model names NVMe controllers, and only them", "install/inf-models-section";
+    DeviceId, "device-id", "a model names NVMe controllers, and only them, and a class code among the compatible ids only", "install/inf-models-section";
     Destination, "destination", "files stay in the driver store (DIRID 13)", "develop/driver-isolation";
     SourceFile, "source-file", "a file that is copied is on a disk that is named, and a file on it is copied", "install/inf-sourcedisksfiles-section";
     AbsolutePath, "absolute-path", "no path is absolute", "develop/driver-isolation";

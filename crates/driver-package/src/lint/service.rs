@@ -7,8 +7,14 @@ use crate::inf::{Entry, Section};
 /// `SPSVCINST_ASSOCSERVICE`: the service is the device's function driver.
 const FUNCTION_DRIVER: u32 = 0x2;
 
-const ENTRIES: [&str; 8] = [
+/// The longest name that a service may have.
+const LONGEST_NAME: usize = 256;
+
+const ENTRIES: [&str; 11] = [
     "DisplayName",
+    "Dependencies",
+    "Security",
+    "AddTrigger",
     "Description",
     "ServiceType",
     "StartType",
@@ -20,7 +26,7 @@ const ENTRIES: [&str; 8] = [
 
 impl<'a> Lint<'a> {
     pub(super) fn services(&mut self, section: &'a Section) {
-        self.keys(section, &["AddService"]);
+        self.keys(section, &["AddService", "Include", "Needs"]);
         let mut function_drivers = 0;
         for entry in &section.entries {
             if !entry.has_key("AddService") {
@@ -30,8 +36,12 @@ impl<'a> Lint<'a> {
             let text = |index: usize| texts.get(index).map_or("", String::as_str);
             let flags = number(text(1)).unwrap_or(0);
             function_drivers += usize::from(flags & FUNCTION_DRIVER != 0);
-            if text(0).is_empty() {
+            let name = text(0);
+            if name.is_empty() {
                 self.find(entry.line, Rule::Service, "the service has no name");
+            } else if name.contains(['/', '\\']) || name.chars().count() > LONGEST_NAME {
+                let what = "a service's name has no slash and at most 256 characters";
+                self.find(entry.line, Rule::Service, what);
             }
             if let Some(service) = self.section(text(2), entry.line) {
                 self.service(service);

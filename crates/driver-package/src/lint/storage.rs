@@ -14,10 +14,15 @@ impl Lint<'_> {
         let service = [
             (r"Parameters\PnpInterface", "5", 1..=1),
             ("Parameters", "BusType", BUS_TYPE_NVME..=BUS_TYPE_NVME),
-            ("Parameters", "IoTimeoutValue", 1..=65535),
         ];
         for (key, name, wanted) in service {
             self.number(Owner::Service, Rule::StorageParameter, key, name, &wanted);
+        }
+        // The port driver has a time-out of its own.
+        let (key, name) = ("Parameters", "IoTimeoutValue");
+        if self.written(Owner::Service, key, name).is_some() {
+            let rule = Rule::StorageParameter;
+            self.number(Owner::Service, rule, key, name, &(1..=65535));
         }
         let interrupts = r"Interrupt Management\MessageSignaledInterruptProperties";
         let device = [

@@ -1,18 +1,23 @@
 //! The INF that ships, and one fault after the other put into it.
 
 use super::*;
-use crate::stamp::{Date, Stamp, Version, stamp};
+mod foreign;
 
-/// The INF as it is packaged.
-fn inf() -> String {
-    let inx = include_str!("../../../../inf/ferrostor.inx");
-    let stamped = Stamp {
+use crate::stamp::{Date, Stamp, Version, stamp, stamp_file};
+
+fn stamped() -> Stamp {
+    Stamp {
         architecture: "amd64",
         date: Date::new(2026, 1, 2).unwrap(),
         version: Version([1, 2, 3, 4]),
         catalog: "ferrostor.cat".into(),
-    };
-    stamp(inx, &stamped)
+    }
+}
+
+/// The INF as it is packaged.
+fn inf() -> String {
+    let inx = include_str!("../../../../inf/ferrostor.inx");
+    stamp(inx, &stamped())
 }
 
 fn findings(text: &str) -> Vec<Finding> {
@@ -192,6 +197,104 @@ const SEEDS: &[Seed] = &[
         "%Provider% = Models",
     ),
     Seed(Rule::Architecture, "NTamd64.", "NTx86.", "= Models, NTx86."),
+    Seed(
+        Rule::Architecture,
+        "= Models, ",
+        "= Models, NTalpha.10.0...19041, ",
+        "= Models, NTalpha",
+    ),
+    // A class code in the place of a hardware id.
+    Seed(
+        Rule::DeviceId,
+        "Install, , PCI\\CC_010802",
+        "Install, PCI\\CC_010802",
+        "%Controller% =",
+    ),
+    Seed(
+        Rule::DeviceId,
+        "Install, , PCI",
+        "Install, PCI\\VEN_1B36&CC_010802, PCI",
+        "%Controller% =",
+    ),
+    Seed(
+        Rule::DeviceId,
+        "Install, , PCI",
+        "Install, PCI\\VEN_1B36, PCI",
+        "%Controller% =",
+    ),
+    Seed(
+        Rule::DeviceId,
+        "Install, , PCI\\CC_010802",
+        "Install, PCI\\VEN_1B36&DEV_0010&CC_010601",
+        "%Controller% =",
+    ),
+    // Well formed, and refused by Windows' own tools.
+    Seed(
+        Rule::VersionEntry,
+        "Provider    = %Provider%",
+        "Provider = \"Microsoft\"",
+        "Provider = \"Microsoft\"",
+    ),
+    Seed(
+        Rule::DriverVersion,
+        "01/02/2026",
+        "04/20/2009",
+        "04/20/2009",
+    ),
+    Seed(
+        Rule::Service,
+        "AddService = f",
+        "AddService = fs/f",
+        "AddService",
+    ),
+    Seed(
+        Rule::Destination,
+        "[Files]\r\n",
+        "[Files]\r\nnvme.sys, ferrostor.sys\r\n",
+        "nvme.sys,",
+    ),
+    Seed(
+        Rule::RegistryValue,
+        "\"Interrupt Management\", , %",
+        "\"Interrupt Management\", %",
+        "\"Interrupt Management\", %",
+    ),
+    Seed(
+        Rule::RegistryValue,
+        "[Hardware]",
+        "[Hardware]\r\nHKR, , UpperFilters, 0x00010008, x",
+        "UpperFilters",
+    ),
+    Seed(
+        Rule::Directive,
+        "[Strings]",
+        "[DefaultInstall]\r\nCopyFiles = Files\r\n[Strings]",
+        "[DefaultInstall]",
+    ),
+    Seed(
+        Rule::Directive,
+        "[Strings]",
+        "[ClassInstall32.NT]\r\nAddReg = Hardware\r\n[Strings]",
+        "[ClassInstall32.NT]",
+    ),
+    Seed(
+        Rule::Directive,
+        "[Strings]",
+        "[ControlFlags]\r\nExcludeFromView = *\r\n[Strings]",
+        "ExcludeFromView",
+    ),
+    Seed(
+        Rule::StringToken,
+        "Disk           = \"Ferrostor installation files\"\r\n",
+        "[Strings.0407]\r\nDisk = \"Installationsdateien\"\r\n",
+        "1 = %Disk%",
+    ),
+    Seed(
+        Rule::StringUsed,
+        "[Strings]",
+        "[Strings.0407]\r\nSpare = x\r\n[Strings]",
+        "Spare = x",
+    ),
     Seed(
         Rule::MinimumSystem,
         "10.0...19041",
