@@ -2,11 +2,17 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let outcome = match std::env::args().nth(1).as_deref() {
-        Some("build") | None => wdk_linux::breaker().map(|image| println!("{}", image.display())),
-        Some("clippy") => wdk_linux::lint_breaker(),
-        Some(other) => {
-            eprintln!("no task is called {other}: build or clippy");
+    let task = std::env::args_os().nth(1);
+    let outcome = match task.as_ref().map(|task| task.to_str()) {
+        Some(Some("build")) | None => {
+            wdk_linux::breaker().map(|image| println!("{}", image.display()))
+        }
+        Some(Some("clippy")) => wdk_linux::lint_breaker(),
+        Some(_) => {
+            eprintln!(
+                "no task is called {}: build or clippy",
+                task.unwrap_or_default().to_string_lossy().escape_debug()
+            );
             return ExitCode::from(2);
         }
     };

@@ -6,13 +6,17 @@ use std::process::ExitCode;
 use wdk_linux::Task;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let task = match arguments.next().as_deref() {
-        Some("build") | None => Task::Build,
-        Some("clippy") => Task::Clippy,
-        Some("doc") => Task::Doc,
-        Some(other) => {
-            eprintln!("no task is called {other}: build, clippy or doc");
+    let mut arguments = std::env::args_os().skip(1);
+    let task = arguments.next();
+    let task = match task.as_ref().map(|task| task.to_str()) {
+        Some(Some("build")) | None => Task::Build,
+        Some(Some("clippy")) => Task::Clippy,
+        Some(Some("doc")) => Task::Doc,
+        Some(_) => {
+            eprintln!(
+                "no task is called {}: build, clippy or doc",
+                task.unwrap_or_default().to_string_lossy().escape_debug()
+            );
             return ExitCode::from(2);
         }
     };
@@ -22,7 +26,10 @@ fn main() -> ExitCode {
         Some(folder) => match Path::new(&folder).canonicalize() {
             Ok(folder) => wdk_linux::run_in(&folder, task),
             Err(error) => {
-                eprintln!("cannot find the folder {folder}: {error}");
+                eprintln!(
+                    "cannot find the folder {}: {error}",
+                    folder.to_string_lossy().escape_debug()
+                );
                 return ExitCode::from(2);
             }
         },

@@ -5,18 +5,23 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::Error;
+use crate::{Error, files};
 
 /// The checkout that this program is of: above its executable, or, if the `target` folder is elsewhere, above the package that cargo
 /// runs, or the one that it was built from.
 pub fn workspace() -> Result<PathBuf, Error> {
     let executable = std::env::current_exe().ok();
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    find(
+    let found = find(
         executable.as_deref(),
         package.as_deref(),
         Path::new(env!("CARGO_MANIFEST_DIR")),
-    )
+    )?;
+    if files::is_plain(&found) {
+        Ok(found)
+    } else {
+        Err(Error::CheckoutName(found))
+    }
 }
 
 fn find(executable: Option<&Path>, package: Option<&Path>, built: &Path) -> Result<PathBuf, Error> {

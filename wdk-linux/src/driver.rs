@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use crate::checkout::workspace;
+use crate::host_port::Places;
 use crate::toolchain::{TARGET, Toolchain};
 use crate::{Error, files, host_port, wdk_root};
 
@@ -184,7 +185,11 @@ fn cargo(task: Task, workspace: &Path) -> Result<SystemTime, Error> {
     let wrapper = host_port::write(
         &wdk_build_sources(workspace)?,
         &target.join("host"),
-        workspace,
+        &Places {
+            workspace: workspace.to_owned(),
+            cargo: cargo_home(workspace),
+            packages: toolchain.root().to_owned(),
+        },
     )?;
     let linker = host_port::write_linker(&toolchain.linker(), &target.join("host"))?;
 
@@ -227,6 +232,16 @@ fn cargo(task: Task, workspace: &Path) -> Result<SystemTime, Error> {
         Ok(began)
     } else {
         Err(Error::Cargo(name))
+    }
+}
+
+/// Where cargo keeps what it fetches. A relative `CARGO_HOME` is relative to where cargo runs.
+fn cargo_home(workspace: &Path) -> PathBuf {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    match (variable("CARGO_HOME"), variable("HOME")) {
+        (Some(home), _) => workspace.join(home),
+        (None, Some(home)) => Path::new(&home).join(".cargo"),
+        (None, None) => workspace.to_owned(),
     }
 }
 

@@ -44,6 +44,16 @@ pub enum Error {
         "no cache folder: neither XDG_CACHE_HOME nor HOME is an absolute path; set one of them"
     )]
     NoCacheFolder,
+    /// The cache folder has a name that not every tool can be given.
+    #[error(
+        "{0:?} cannot be the cache folder: its path has to be UTF-8 without colons and control characters; set XDG_CACHE_HOME to another"
+    )]
+    CacheName(PathBuf),
+    /// So has the checkout.
+    #[error(
+        "{0:?} cannot be built in: its path has to be UTF-8 without control characters; move the checkout"
+    )]
+    CheckoutName(PathBuf),
     /// apt-get did not deliver.
     #[error(
         "apt-get cannot fetch {packages}: {reason}; {}",

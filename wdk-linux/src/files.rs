@@ -11,14 +11,30 @@ pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(Error::file("create the folder", path))
 }
 
-/// Removes a folder and everything in it, if it is there.
-pub(crate) fn remove_folder(path: &Path) -> Result<(), Error> {
-    match fs::remove_dir_all(path) {
+/// Removes a file, or a folder and everything in it, if it is there.
+pub(crate) fn remove(path: &Path) -> Result<(), Error> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error::file("remove the folder", path)(error))
+            Err(Error::file("remove", path)(error))
         }
         _ => Ok(()),
     }
+}
+
+/// Is this a path that every tool can be given: UTF-8 without control characters?
+pub(crate) fn is_plain(path: &Path) -> bool {
+    path.to_str()
+        .is_some_and(|text| !text.chars().any(char::is_control))
+}
+
+/// The path as one word of a shell.
+pub(crate) fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
 /// Reads a text file.
@@ -37,9 +53,12 @@ pub(crate) fn write_changed(path: &Path, contents: &str) -> Result<(), Error> {
     fs::write(path, contents).map_err(Error::file("write", path))
 }
 
-/// Renames a finished folder to where others look for it.
+/// Renames a finished folder to where others look for it. What is in it is on the disk before its name is: a machine that loses its
+/// power leaves a whole folder, or none.
 pub(crate) fn put_in_place(finished: &Path, place: &Path) -> Result<(), Error> {
-    remove_folder(place)?;
+    let synced = File::open(finished).and_then(|folder| Ok(rustix::fs::syncfs(folder)?));
+    synced.map_err(Error::file("write to the disk", finished))?;
+    remove(place)?;
     fs::rename(finished, place).map_err(Error::file("move a finished folder to", place))
 }
 

@@ -12,6 +12,17 @@ use std::path::{Path, PathBuf};
 use crate::toolchain::TARGET;
 use crate::{Error, files};
 
+/// The folders of this machine whose names do not get into the image and its debug information.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    /// The checkout.
+    pub(crate) workspace: PathBuf,
+    /// Where cargo has the sources of crates.
+    pub(crate) cargo: PathBuf,
+    /// Where packages are unpacked, the library of the compiler among them.
+    pub(crate) packages: PathBuf,
+}
+
 /// One change to a source file.
 struct Edit {
     /// The file, in the crate's `src`.
@@ -59,7 +70,7 @@ const EDITS: [Edit; 4] = [
 ];
 
 /// Writes the edited sources and the compiler wrapper into `folder`; returns the wrapper.
-pub(crate) fn write(upstream: &Path, folder: &Path, workspace: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn write(upstream: &Path, folder: &Path, places: &Places) -> Result<PathBuf, Error> {
     let port = folder.join("wdk-build");
     copy_edited(upstream, &port, upstream)?;
     let empty = folder.join("empty.rs");
@@ -67,7 +78,7 @@ pub(crate) fn write(upstream: &Path, folder: &Path, workspace: &Path) -> Result<
     let wrapper = folder.join("rustc-wrapper");
     files::write_changed(
         &wrapper,
-        &wrapper_script(&port.join("lib.rs"), &empty, workspace),
+        &wrapper_script(&port.join("lib.rs"), &empty, places),
     )?;
     make_executable(&wrapper)?;
     Ok(wrapper)
@@ -120,20 +131,20 @@ fn edited(text: &str, edit: &Edit, file: &Path) -> Result<String, Error> {
 
 /// A shell script that cargo calls with the compiler and its arguments.
 ///
-/// It also keeps the folder of the workspace out of what is compiled for the image: paths are remapped, and the arguments of the
-/// workspace's own crates, which debug information quotes, become relative.
-fn wrapper_script(port: &Path, empty: &Path, workspace: &Path) -> String {
+/// It also keeps the folders of this machine out of what is compiled for the image, so that the image is the same for every builder:
+/// paths are remapped, and the arguments of the workspace's own crates, which debug information quotes, become relative.
+fn wrapper_script(port: &Path, empty: &Path, places: &Places) -> String {
     format!(
         r#"#!/bin/sh
-# Compiles wdk-build from its host port, windows-future from nothing, and the image without the name of this folder.
-workspace={workspace}
+# Compiles wdk-build from its host port, windows-future from nothing, and the image without the names of folders of this machine.
+workspace={workspace} cargo={cargo} packages={packages}
 compiler=$1
 shift
 crate=none source=none remap=
 case " $* " in
 *" --crate-name wdk_build "*) crate=wdk-build source={port} ;;
 *" --crate-name windows_future "*) crate=windows-future source={empty} ;;
-*" --target {TARGET} "*) remap=--remap-path-prefix=$workspace=. ;;
+*" --target {TARGET} "*) remap=--remap-path-prefix ;;
 *) exec "$compiler" "$@" ;;
 esac
 left=$#
@@ -147,16 +158,19 @@ while [ "$left" -gt 0 ]; do
     set -- "$@" "$argument"
     left=$((left - 1))
 done
-exec "$compiler" "$@" ${{remap:+"$remap"}}
+[ -z "$remap" ] || set -- "$@" "$remap=$cargo=cargo" "$remap=$packages=packages" "$remap=$workspace=."
+exec "$compiler" "$@"
 "#,
-        port = quoted(port),
-        empty = quoted(empty),
-        workspace = quoted(workspace),
+        port = files::quoted(port),
+        empty = files::quoted(empty),
+        workspace = files::quoted(&places.workspace),
+        cargo = files::quoted(&places.cargo),
+        packages = files::quoted(&places.packages),
     )
 }
 
 /// Writes the linker wrapper into `folder` and returns it: the names of the compiler's temporary objects, which a PDB quotes,
-/// differ from one run to the next, so they are linked under names of their own.
+/// differ from one run to the next, so they are linked under names of their own. A PDB quotes the linker's own name as well.
 pub(crate) fn write_linker(linker: &Path, folder: &Path) -> Result<PathBuf, Error> {
     let wrapper = folder.join("linker");
     files::write_changed(&wrapper, &linker_script(linker))?;
@@ -166,8 +180,8 @@ pub(crate) fn write_linker(linker: &Path, folder: &Path) -> Result<PathBuf, Erro
 
 fn linker_script(linker: &Path) -> String {
     format!(
-        r#"#!/bin/sh
-# Links the compiler's temporary files under stable names.
+        r#"#!/bin/bash
+# Links the compiler's temporary files under stable names, and without the name of the folder that the linker is in.
 set -e
 objects=target/driver/objects
 mkdir -p "$objects"
@@ -187,15 +201,10 @@ while [ "$left" -gt 0 ]; do
     set -- "$@" "$argument"
     left=$((left - 1))
 done
-exec {linker} "$@"
+exec -a lld-link {linker} "$@"
 "#,
-        linker = quoted(linker),
+        linker = files::quoted(linker),
     )
-}
-
-/// The path as one word of a shell.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
 fn make_executable(path: &Path) -> Result<(), Error> {
@@ -216,6 +225,14 @@ mod tests {
         instead: "// nothing",
         times: 2,
     };
+
+    fn places(workspace: &Path) -> Places {
+        Places {
+            workspace: workspace.to_owned(),
+            cargo: "/home/a b/.cargo".into(),
+            packages: "/cache".into(),
+        }
+    }
 
     fn once_edited(text: &str) -> Result<String, Error> {
         edited(text, &EDIT, Path::new("a.rs"))
@@ -272,7 +289,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("from"), folder.path().join("to"));
         upstream(&from);
-        write(&from, &to, folder.path()).unwrap();
+        write(&from, &to, &places(folder.path())).unwrap();
         let port = |file| files::read(&to.join("wdk-build").join(file)).unwrap();
         for left in ["use windows::", "compile_error!", "HKEY)", "RegOpen", "\r"] {
             assert!(!port("utils.rs").contains(left), "{left}");
@@ -298,7 +315,7 @@ mod tests {
             "use std::os::windows::fs::symlink_file;\n",
         )
         .unwrap();
-        let line = write(&from, &folder.path().join("to"), folder.path())
+        let line = write(&from, &folder.path().join("to"), &places(folder.path()))
             .unwrap_err()
             .to_string();
         assert!(
@@ -312,7 +329,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("from"), folder.path().join("it's to"));
         upstream(&from);
-        let wrapper = write(&from, &to, folder.path()).unwrap();
+        let wrapper = write(&from, &to, &places(folder.path())).unwrap();
         // A compiler that prints its arguments, one a line.
         let arguments = |crate_name, source| {
             let output = Command::new(&wrapper)
@@ -364,7 +381,7 @@ mod tests {
         let workspace = folder.path().canonicalize().unwrap();
         upstream(&workspace.join("from"));
         let to = workspace.join("to");
-        let wrapper = write(&workspace.join("from"), &to, &workspace).unwrap();
+        let wrapper = write(&workspace.join("from"), &to, &places(&workspace)).unwrap();
         let out = workspace.join("target/deps").display().to_string();
         let output = Command::new(&wrapper)
             .args(["printf", "%s\\n", "--target", TARGET])
@@ -380,7 +397,8 @@ mod tests {
         assert_eq!(
             String::from_utf8(output.stdout).unwrap(),
             format!(
-                "--target\n{TARGET}\ndriver/lib.rs\n--out-dir\ntarget/deps\ndependency=target/deps\n--remap-path-prefix={}=.\n",
+                "--target\n{TARGET}\ndriver/lib.rs\n--out-dir\ntarget/deps\ndependency=target/deps\n\
+                 --remap-path-prefix=/home/a b/.cargo=cargo\n--remap-path-prefix=/cache=packages\n--remap-path-prefix={}=.\n",
                 workspace.display()
             )
         );

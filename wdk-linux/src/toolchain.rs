@@ -8,11 +8,12 @@ use crate::{Error, packages};
 /// The target of the image.
 pub(crate) const TARGET: &str = "x86_64-pc-windows-msvc";
 
-/// What the image needs besides a compiler: the linker, libclang for bindgen, and mingw-w64's headers.
+/// What the image needs besides a compiler: the linker, libclang for bindgen, both of the newest LLVM that the distribution has, and
+/// mingw-w64's headers.
 const LINKER: [&str; 4] = [
-    "lld-22",
-    "libclang1-22",
-    "libclang-common-22-dev",
+    "lld-*",
+    "libclang1-*",
+    "libclang-common-*-dev",
     "mingw-w64-common",
 ];
 
@@ -21,9 +22,9 @@ const COMPILER: [&str; 7] = [
     "rustc-web",
     "rust-web-src",
     "rust-web-clippy",
-    "lld-22",
-    "libclang1-22",
-    "libclang-common-22-dev",
+    "lld-*",
+    "libclang1-*",
+    "libclang-common-*-dev",
     "mingw-w64-common",
 ];
 
@@ -31,6 +32,8 @@ const COMPILER: [&str; 7] = [
 pub(crate) struct Toolchain {
     /// Where the packages are unpacked.
     root: PathBuf,
+    /// LLVM's folder in it.
+    llvm: PathBuf,
     compiler: Compiler,
 }
 
@@ -44,21 +47,27 @@ enum Compiler {
 impl Toolchain {
     /// Prefers the compiler on PATH where the target is installed for it; fetches what is missing.
     pub(crate) fn set_up() -> Result<Self, Error> {
-        if target_is_installed() {
-            return Ok(Self {
-                root: packages::unpacked("linker", &LINKER)?,
-                compiler: Compiler::Installed,
-            });
-        }
+        let (root, compiler) = if target_is_installed() {
+            (packages::unpacked("linker", &LINKER)?, Compiler::Installed)
+        } else {
+            let root = packages::unpacked("compiler", &COMPILER)?;
+            (root, Compiler::Unpacked)
+        };
         Ok(Self {
-            root: packages::unpacked("compiler", &COMPILER)?,
-            compiler: Compiler::Unpacked,
+            llvm: llvm(&root)?,
+            root,
+            compiler,
         })
+    }
+
+    /// Where the packages are unpacked.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// lld, in the flavour that takes MSVC's arguments.
     pub(crate) fn linker(&self) -> PathBuf {
-        self.root.join("usr/lib/llvm-22/bin/lld-link")
+        self.llvm.join("bin/lld-link")
     }
 
     /// mingw-w64's headers.
@@ -68,7 +77,7 @@ impl Toolchain {
 
     /// The folder in which bindgen looks for libclang.
     pub(crate) fn libclang(&self) -> PathBuf {
-        self.root.join("usr/lib/llvm-22/lib")
+        self.llvm.join("lib")
     }
 
     /// A program of these packages, as a command that finds their shared libraries.
@@ -113,6 +122,18 @@ impl Toolchain {
     fn libraries(&self) -> PathBuf {
         self.root.join("usr/lib/x86_64-linux-gnu")
     }
+}
+
+/// The folder of the LLVM whose linker is there, `usr/lib/llvm-22`. A compiler may have brought the libraries of another.
+fn llvm(root: &Path) -> Result<PathBuf, Error> {
+    let folder = root.join("usr/lib");
+    let entries = std::fs::read_dir(&folder).map_err(Error::file("list", &folder))?;
+    let mut found = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let linker = |folder: &PathBuf| folder.join("bin/lld-link").exists();
+    found.find(linker).ok_or_else(|| {
+        let absent = std::io::ErrorKind::NotFound.into();
+        Error::file("find bin/lld-link below", &folder)(absent)
+    })
 }
 
 /// Has the compiler on PATH a core library for the target?

@@ -28,7 +28,7 @@ pub(crate) fn assemble(root: &Path, data: &Path, toolchain: &Toolchain) -> Resul
         return Ok(());
     }
     let unfinished = root.with_extension("unfinished");
-    files::remove_folder(&unfinished)?;
+    files::remove(&unfinished)?;
     for (path, contents) in &written {
         files::write_changed(&unfinished.join(path), contents)?;
     }

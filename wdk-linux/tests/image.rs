@@ -36,6 +36,32 @@ fn the_image_that_ships_has_no_findings() {
     assert!(lines.is_empty(), "{}", lines.join("\n"));
 }
 
+/// Whoever builds it, and wherever: neither the image nor its debug information has the name of a folder of this machine.
+#[test]
+fn no_folder_of_this_machine_is_in_image_or_debug_information() {
+    let image = image();
+    let workspace = wdk_linux::workspace().expect("the checkout");
+    let cache = wdk_linux::packages::cache_folder().expect("the cache");
+    let variable = |name: &str| std::env::var_os(name).map(std::path::PathBuf::from);
+    let folders = [
+        Some(workspace),
+        Some(cache),
+        variable("CARGO_HOME"),
+        variable("HOME"),
+    ];
+    for file in [&image.sys, &image.pdb] {
+        let bytes = fs::read(file).expect("the file");
+        for folder in folders.iter().flatten() {
+            let name = folder.as_os_str().as_encoded_bytes();
+            // The home folder may be `/`, which is in everything.
+            if name.len() > 1 {
+                let found = bytes.windows(name.len()).any(|bytes| bytes == name);
+                assert!(!found, "{} is in {}", folder.display(), file.display());
+            }
+        }
+    }
+}
+
 #[test]
 fn image_tells_its_version() {
     let image = wdk_linux::image().expect("the image builds");
