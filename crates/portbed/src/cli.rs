@@ -18,7 +18,7 @@ use clap::{Parser, Subcommand};
 
 use crate::report::Verdict;
 use crate::run::{self, Work};
-use crate::timeline::Timeline;
+use crate::timeline::{Plain, Timeline};
 use options::{RunOptions, StreamOptions};
 use seeds::Sweep;
 use serve::ServeOptions;
@@ -103,12 +103,17 @@ fn conclude(verdict: Result<Verdict, String>) -> ExitCode {
     }
 }
 
+/// How much of a line is shown that says why nothing could be done, in characters: it may quote an argument of any length.
+const LONGEST_LINE: usize = 1000;
+
 /// Says in one line why nothing could be done.
 fn refuse(why: impl Display) -> ExitCode {
     let why = why.to_string();
     let line = why.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let shown: String = line.chars().take(LONGEST_LINE).collect();
+    let rest = if shown == line { "" } else { "..." };
     // Where nobody listens any more there is nobody to tell.
-    let _ = writeln!(io::stderr(), "portbed: {line}");
+    let _ = writeln!(io::stderr(), "portbed: {}{rest}", Plain(shown));
     ExitCode::from(2)
 }
 

@@ -10,18 +10,42 @@ mod symbols;
 
 use std::ffi::c_void;
 use std::fmt::Write;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use contents::Contents;
 pub use error::ImageError;
 use headers::Headers;
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use symbols::Symbols;
 
 use crate::pages::{Access, PAGE_BYTES, Pages};
+
+/// The largest file that is read: no driver comes near it.
+const MOST_BYTES: u64 = 256 << 20;
+
+/// The contents of a regular file. Devices and pipes, which may have no end, or never begin, are refused.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::options()
+        .read(true)
+        // A pipe that nobody writes to is opened all the same.
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(io::Error::other("it is larger than 256 MiB"));
+    }
+    Ok(bytes)
+}
 
 /// The entry point of a driver image: `DRIVER_INITIALIZE`, with the driver object and the registry path.
 pub type EntryPoint =
@@ -45,7 +69,7 @@ pub struct Image {
 impl Image {
     /// Loads the image at `path`: maps its sections, relocates it, and binds its imports to what `resolve` finds.
     pub fn load(path: &Path, resolve: Resolve<'_>) -> Result<Self, ImageError> {
-        let file = std::fs::read(path).map_err(ImageError::Unreadable)?;
+        let file = read_file(path).map_err(ImageError::Unreadable)?;
         Self::from_bytes(path, &file, resolve)
     }
 

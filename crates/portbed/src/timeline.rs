@@ -49,29 +49,29 @@ impl Timeline {
         let time = Milliseconds(event.t_ns);
         self.line(format_args!(
             "{FAINT}{time}{FAINT:#}  {style}{name:<10}{style:#}  {}",
-            event.what
+            Plain(&event.what)
         ));
     }
 
     /// A heading above what follows.
     pub fn heading(&self, text: &str) {
-        self.line(format_args!("{BOLD}{text}{BOLD:#}"));
+        self.line(format_args!("{BOLD}{}{BOLD:#}", Plain(text)));
     }
 
     /// A line of a table: a name and what belongs to it.
     pub fn entry(&self, name: &str, value: impl Display) {
-        self.line(format_args!("  {name:<12}{value}"));
+        self.line(format_args!("  {name:<11} {}", Plain(value)));
     }
 
     /// A line that says something is wrong.
     pub fn wrong(&self, name: &str, value: impl Display) {
-        self.line(format_args!("  {BAD}{name:<12}{BAD:#}{value}"));
+        self.line(format_args!("  {BAD}{name:<11}{BAD:#} {}", Plain(value)));
     }
 
     /// The last line.
     pub fn verdict(&self, pass: bool, why: &str) {
         let (style, word) = if pass { (GOOD, "PASS") } else { (BAD, "FAIL") };
-        self.line(format_args!("{style}{word}{style:#}  {why}"));
+        self.line(format_args!("{style}{word}{style:#}  {}", Plain(why)));
     }
 
     fn line(&self, line: fmt::Arguments<'_>) {
@@ -81,6 +81,29 @@ impl Timeline {
         {
             *out = None;
         }
+    }
+}
+
+/// What is shown, with control characters as `\u{1b}`: names of files and arguments may have some, and a terminal would obey them.
+pub struct Plain<T>(pub T);
+
+impl<T: Display> Display for Plain<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+
+        write!(Filter(f), "{}", self.0)
+    }
+}
+
+struct Filter<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl fmt::Write for Filter<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|character| match character {
+            '\n' | '\t' => self.0.write_char(character),
+            control if control.is_control() => write!(self.0, "{}", control.escape_unicode()),
+            other => self.0.write_char(other),
+        })
     }
 }
 
@@ -183,5 +206,11 @@ mod tests {
         assert_eq!(shown(1 << 30), "1 GiB");
         assert_eq!(shown((1 << 30) + 1), "1 GiB");
         assert_eq!(shown(u64::MAX), "16777215.9 TiB");
+    }
+
+    #[test]
+    fn control_characters_are_shown_and_lines_stay() {
+        let shown = Plain("a\u{1b}[1m\u{7f}\u{9b}\tb\n\u{e4}").to_string();
+        assert_eq!(shown, "a\\u{1b}[1m\\u{7f}\\u{9b}\tb\n\u{e4}");
     }
 }

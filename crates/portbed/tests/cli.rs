@@ -74,6 +74,15 @@ fn a_driver_that_cannot_be_loaded_is_refused() {
     let place = Place::new();
     let refuses = |file: &str, why: &str| place.refuses(&["run", "--driver", file], why);
     refuses("missing.sys", "missing.sys");
+    refuses("/dev/zero", "no regular file");
+    let pipe = place.path("pipe.sys");
+    let mode = rustix::fs::Mode::RWXU;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    refuses(pipe.to_str().unwrap(), "no regular file");
+    let large = place.file("large.sys", b"");
+    let file = File::options().write(true).open(&large).unwrap();
+    file.set_len(1 << 40).unwrap();
+    refuses(&large, "larger than 256 MiB");
     refuses(place.folder.path().to_str().unwrap(), "cannot be read");
     refuses(&place.file("empty.sys", b""), "not a PE");
     refuses(&place.file("text.sys", b"#!/bin/sh\n"), "not a PE");
@@ -157,12 +166,44 @@ fn a_report_that_could_not_be_written_is_refused_before_the_run() {
     let refuses = |file: &str, why: &str| place.refuses(&["run", "--report", file], why);
     refuses("missing/report.json", "missing/report.json");
     refuses(place.folder.path().to_str().unwrap(), "directory");
-    refuses("/proc/portbed-report.json", "/proc/portbed-report.json");
+    refuses("/proc/portbed-report.json", "No such file or directory");
+    refuses(&"n".repeat(300), "File name too long");
+    refuses("/dev/full", "No space left on device");
+    let pipe = place.path("pipe.json");
+    let mode = rustix::fs::Mode::RWXU;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    refuses(pipe.to_str().unwrap(), "No such device or address");
     let read_only = place.file("read-only.json", b"kept");
     let mut permissions = fs::metadata(&read_only).unwrap().permissions();
     permissions.set_readonly(true);
     fs::set_permissions(&read_only, permissions).unwrap();
-    refuses(&read_only, "permission denied");
+    refuses(&read_only, "Permission denied");
+}
+
+/// A terminal would obey the control characters of an argument, whoever has written it.
+#[test]
+fn control_characters_of_arguments_do_not_reach_the_terminal() {
+    let place = Place::new();
+    let escape = "\u{1b}[31mred\u{7}\u{9b}1m";
+    // Of options that are not known the sequences are left out, and what is no part of one is shown.
+    let shown = r"\u{9b}1m";
+    for arguments in [
+        &["run", "--driver", escape][..],
+        &["run", "--profile", escape],
+        &["run", &format!("--{escape}")],
+        &["run", "--controller", escape],
+        &["run", "--disk", escape],
+        &["run", "--report", &format!("missing/{escape}")],
+        &["run", "--controller", "qemu", "--qemu", escape],
+        &["serve", "--socket", "x", "--disk", escape],
+    ] {
+        place.refuses(arguments, shown);
+        let said = place.run(arguments).stderr;
+        assert!(!said.contains(&0x1b), "{arguments:?}");
+    }
+    place.refuses(&["run", "--driver", &"d".repeat(5000)], "...");
+    let said = place.run(&["run", "--driver", &"d".repeat(5000)]).stderr;
+    assert!(said.len() < 1100, "{}", said.len());
 }
 
 #[test]
@@ -189,6 +230,9 @@ fn an_option_that_is_not_understood_is_refused() {
     place.refuses(&["io", "--bs", "100"], "--bs");
     place.refuses(&["io", "--bs", "1M", "--profile", "mdts=64K"], "mdts");
     place.refuses(&["io", "--qd", "0"], "--qd");
+    place.refuses(&["io", "--ios", "0"], "--ios");
+    place.refuses(&["run", "--qemu", "/bin/true"], "--controller qemu");
+    place.refuses(&["--profile", "hmb,hmpre=1M,hmpre=2M"], "given twice");
 }
 
 #[test]
@@ -280,6 +324,28 @@ fn a_stream_of_requests_is_verified_and_measured() {
     assert!(output.status.success(), "{said}");
     assert!(
         said.contains("500 requests of 4096 bytes, depth 8"),
+        "{said}"
+    );
+}
+
+/// After the highest seed comes 0: of a namespace behind the first, and of the next run.
+#[test]
+fn the_highest_seed_is_one_like_any_other() {
+    let place = Place::new();
+    let small = [
+        "io",
+        "--ios",
+        "5",
+        "--profile",
+        "plain,capacity=8M,namespaces=2",
+    ];
+    let seeded = |options: &[&str]| place.run(&[&small[..], options].concat());
+    let output = seeded(&["--seed", "18446744073709551615"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let output = seeded(&["--seed", "18446744073709551615", "--seeds", "2"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.contains("seed 18446744073709551615 held\n  seed 0      held"),
         "{said}"
     );
 }
@@ -389,5 +455,14 @@ fn a_device_that_cannot_be_served_is_refused() {
     profile("reg.HmbMaximumMegabytes=1", "no registry");
     profile("qemu:mdts=5", "'qemu:mdts=5' is no profile");
     profile("block=513", "'513'");
+    let without = [
+        "--socket",
+        "x",
+        "--disk",
+        &taken,
+        "--profile",
+        "namespaces=0",
+    ];
+    refuses(&without, "no namespace");
     refuses(&["--socket", "socket", "--disk", &taken], "whole number");
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use nvme_model::{Fault, FaultError, Profile};
 
-use super::profile::{QEMU_PREFIX, Selection, SelectionError, VFIO_PREFIX};
+use super::profile::{QEMU_PREFIX, Selection, SelectionError, VFIO_PREFIX, disk_has_namespace};
 use crate::controller::PciAddress;
 use crate::machine::{Clock, Interrupts, PortOptions};
 use crate::run::{ControllerKind, Setup, Work};
@@ -95,7 +95,7 @@ pub struct StreamOptions {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MOST_OUTSTANDING))]
     qd: u32,
     /// Requests in all
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     ios: u64,
 }
 
@@ -188,6 +188,10 @@ impl RunOptions {
         } = self.selection()?;
         let writable = self.writable()?;
         device.faults = self.faults(&device, &port)?;
+        if self.qemu.is_some() && !matches!(self.controller, Kind::Qemu) {
+            return Err(SelectionError::NoQemu);
+        }
+        disk_has_namespace(self.disk.as_deref(), &device)?;
         let controller = match (self.controller, qemu) {
             (Kind::Vfio(_), _) if port.interrupts == Interrupts::Line => {
                 return Err(SelectionError::NoLine);
@@ -331,6 +335,16 @@ mod tests {
             ),
             ("--profile vfio:grant=half", "is for those"),
             ("--read-only", "are for --controller vfio:ADDRESS"),
+            ("--qemu /usr/bin/true", "is for --controller qemu"),
+            (
+                "--controller vfio:01:00.0 --read-only --qemu x",
+                "is for --controller qemu",
+            ),
+            ("--disk x --profile namespaces=0", "no namespace"),
+            (
+                "--disk x --controller qemu --profile qemu:namespaces=0",
+                "no namespace",
+            ),
             (
                 "--controller qemu --yes-destroy-data",
                 "are for --controller vfio:ADDRESS",

@@ -1,6 +1,7 @@
 //! `--profile`: a name, keys of the device, of the port driver and of the registry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use nvme_model::{Profile, ProfileError};
 use thiserror::Error;
@@ -46,6 +47,15 @@ pub enum SelectionError {
     /// A name stands behind something else.
     #[error("--profile: the name '{0}' must come first")]
     NameNotFirst(String),
+    /// A key is given twice.
+    #[error("--profile: '{0}' is given twice")]
+    Twice(String),
+    /// Only QEMU's device needs QEMU.
+    #[error("--qemu is for --controller qemu")]
+    NoQemu,
+    /// A disk is behind the first namespace.
+    #[error("--disk: the controller of this profile has no namespace for it")]
+    NoNamespace,
     /// A profile of QEMU's device is made of keys and values only.
     #[error("--profile: '{0}' is no property of QEMU's with a value, such as mdts=5")]
     NoProperty(String),
@@ -114,6 +124,7 @@ impl Selection {
         if let Some(keys) = text.strip_prefix(VFIO_PREFIX) {
             return Self::parse_vfio(keys);
         }
+        once(text)?;
         for (index, item) in text.split(',').map(str::trim).enumerate() {
             match item.split_once('=') {
                 Some((key, value)) => selection.set(key.trim(), value.trim())?,
@@ -132,6 +143,7 @@ impl Selection {
     fn parse_qemu(properties: &str) -> Result<Self, SelectionError> {
         let mut selection = Self::default();
         let mut qemu = QemuProfile::default();
+        once(properties)?;
         for item in properties.split(',').map(str::trim) {
             match item.split_once('=') {
                 None if item.is_empty() => {}
@@ -154,6 +166,7 @@ impl Selection {
         let mut selection = Self::default();
         // What its largest transfer is, the driver finds out.
         selection.device.mdts_bytes = 0;
+        once(keys)?;
         for item in keys
             .split(',')
             .map(str::trim)
@@ -199,6 +212,33 @@ impl Selection {
             other => other.map_err(SelectionError::Device),
         }
     }
+}
+
+/// Each key is given once: of two values one would be ignored. The names of registry values have no case.
+fn once(items: &str) -> Result<(), SelectionError> {
+    let mut seen = BTreeSet::new();
+    for (key, _) in items.split(',').filter_map(|item| item.split_once('=')) {
+        let key = key.trim();
+        let name = match key.strip_prefix(REGISTRY_PREFIX) {
+            Some(_) => key.to_ascii_lowercase(),
+            None => key.to_owned(),
+        };
+        if !seen.insert(name) {
+            return Err(SelectionError::Twice(key.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// A disk needs a namespace that it is behind.
+pub(super) fn disk_has_namespace(
+    disk: Option<&Path>,
+    device: &Profile,
+) -> Result<(), SelectionError> {
+    if disk.is_some() && device.namespaces == 0 {
+        return Err(SelectionError::NoNamespace);
+    }
+    Ok(())
 }
 
 fn number(text: &str) -> Option<u32> {
@@ -282,5 +322,14 @@ mod tests {
         assert!(refused("grant=all").contains("preferred"));
         assert!(refused("block=513").contains("512 to 4096"));
         assert!(!refused("").contains('\n'));
+        for twice in [
+            "hmb,hmpre=1M,hmpre=2M",
+            "grant=half,mqes=4,grant=half",
+            "reg.X=1,reg.x=2",
+            "qemu:mdts=4,stop=dirql,mdts=5",
+            "vfio:grant=half, grant=half",
+        ] {
+            assert!(refused(twice).contains("is given twice"), "{twice}");
+        }
     }
 }

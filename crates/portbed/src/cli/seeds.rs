@@ -1,7 +1,8 @@
 //! Seeds: the command that replays a run, and a sweep over several of them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Stdio};
 
 use crate::timeline::Timeline;
@@ -31,20 +32,32 @@ pub fn with_seed(arguments: &[OsString], seed: u64) -> Vec<OsString> {
 
 /// A command line that a shell takes as these arguments.
 pub fn command_line(arguments: &[OsString]) -> String {
-    let words: Vec<String> = arguments
-        .iter()
-        .map(|argument| quoted(&argument.to_string_lossy()))
-        .collect();
+    let words: Vec<String> = arguments.iter().map(|argument| quoted(argument)).collect();
     words.join(" ")
 }
 
-fn quoted(word: &str) -> String {
+fn quoted(argument: &OsStr) -> String {
+    let word = match argument.to_str() {
+        Some(word) if !word.contains(char::is_control) => word,
+        _ => return quoted_bytes(argument.as_bytes()),
+    };
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,=:+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
+}
+
+/// In the form that bash and others have for bytes that are no text.
+fn quoted_bytes(bytes: &[u8]) -> String {
+    let quoted = bytes.iter().map(|byte| match byte {
+        b'\'' | b'\\' => format!("\\{}", char::from(*byte)),
+        b' '..=b'~' => char::from(*byte).to_string(),
+        // Three digits, so that a digit that follows is not taken for one more.
+        _ => format!("\\{byte:03o}"),
+    });
+    format!("$'{}'", quoted.collect::<String>())
 }
 
 /// How a sweep ended.
@@ -67,7 +80,8 @@ pub fn sweep(
 ) -> io::Result<Sweep> {
     let program = std::env::current_exe()?;
     let mut failed = Vec::new();
-    for seed in (first..).take(count as usize) {
+    // After the highest seed comes 0.
+    for seed in (0..count).map(|index| first.wrapping_add(index.into())) {
         let again = with_seed(arguments, seed);
         let output = Command::new(&program)
             .args(again.iter().skip(1))
@@ -135,6 +149,10 @@ mod tests {
         assert_eq!(
             replayed(&["p", "run", "--seed=1", "--profile", "it's", "--report", "r"]),
             r"p run --profile 'it'\''s' --seed 7"
+        );
+        assert_eq!(
+            replayed(&["p", "--driver", "\u{1b}[1m'\\\u{e4}"]),
+            r"p --driver $'\033[1m\'\\\303\244' --seed 7"
         );
     }
 }

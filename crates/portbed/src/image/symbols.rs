@@ -12,7 +12,7 @@ pub(super) struct Symbols {
 impl Symbols {
     /// The symbols of the image at `path`: none where there is no map.
     pub(super) fn beside(path: &Path) -> Self {
-        let map = std::fs::read(path.with_extension("map")).unwrap_or_default();
+        let map = super::read_file(&path.with_extension("map")).unwrap_or_default();
         Self::parse(&String::from_utf8_lossy(&map))
     }
 

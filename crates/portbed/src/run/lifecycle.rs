@@ -36,8 +36,11 @@ impl<'s> Job<'s> {
         let share = VERIFY_BYTES / storage.len().max(1) as u64;
         let namespaces = storage
             .into_iter()
-            .zip(setup.seed..)
-            .map(|(storage, seed)| Namespace::new(storage, setup.device.block_bytes, share, seed))
+            .zip(0..)
+            .map(|(storage, index)| {
+                let seed = setup.seed.wrapping_add(index);
+                Namespace::new(storage, setup.device.block_bytes, share, seed)
+            })
             .collect::<io::Result<_>>()?;
         Ok(Self {
             setup,
