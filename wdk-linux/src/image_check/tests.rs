@@ -146,7 +146,6 @@ fn an_import_that_does_not_exist_is_found() {
         ("wmilib.sys", "WmiFireEvent"),
         ("storport.sys", "memcpy"),
         ("storport.sys", "StorPortAllocateHostMemoryBuffer"),
-        ("storport.sys", ""),
     ] {
         let finding = Finding::UnknownImport {
             library: library.to_owned(),
@@ -154,6 +153,9 @@ fn an_import_that_does_not_exist_is_found() {
         };
         assert_eq!(findings(&image([GOOD[0], (library, name)]), MAP), [finding]);
     }
+    // One without a name cannot be read.
+    let nameless = image([GOOD[0], ("storport.sys", "")]);
+    assert!(matches!(findings(&nameless, MAP)[..], [Finding::Format(_)]));
     // A module's name is the same in any case.
     assert_eq!(
         findings(&image([("STORPORT.SYS", GOOD[0].1), GOOD[1]]), MAP),

@@ -59,7 +59,7 @@ impl Contents {
                     pe::IMAGE_REL_BASED_ABSOLUTE => {}
                     pe::IMAGE_REL_BASED_DIR64 => places.push(relocation.virtual_address),
                     other => {
-                        return Err(broken(format!("it has a relocation of type {}", other.0)));
+                        return Err(broken(format!("it has a relocation of type {other}")));
                     }
                 }
             }

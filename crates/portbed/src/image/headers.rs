@@ -1,9 +1,7 @@
 //! What the headers of an image say, checked against each other and against the file.
 
 use object::LittleEndian as LE;
-use object::pe::{
-    self, FileFlags, ImageDosHeader, ImageFileHeader, Machine, SectionFlags, Subsystem,
-};
+use object::pe::{self, ImageDosHeader, ImageFileHeader};
 use object::read::pe::{ImageOptionalHeader, PeFile64};
 
 use super::ImageError;
@@ -133,19 +131,19 @@ fn check_machine(file: &[u8]) -> Result<(), ImageError> {
     }
 }
 
-fn machine_name(machine: Machine) -> String {
+fn machine_name(machine: u16) -> String {
     match machine {
         pe::IMAGE_FILE_MACHINE_I386 => "32-bit x86".into(),
         pe::IMAGE_FILE_MACHINE_ARM64 => "ARM64".into(),
         pe::IMAGE_FILE_MACHINE_ARMNT | pe::IMAGE_FILE_MACHINE_ARM => "32-bit ARM".into(),
         pe::IMAGE_FILE_MACHINE_IA64 => "Itanium".into(),
         pe::IMAGE_FILE_MACHINE_RISCV64 => "64-bit RISC-V".into(),
-        Machine(other) => format!("machine {other:#06x}"),
+        other => format!("machine {other:#06x}"),
     }
 }
 
-fn check_subsystem(subsystem: Subsystem, flags: FileFlags) -> Result<(), ImageError> {
-    let is_library = flags.0 & pe::IMAGE_FILE_DLL.0 != 0;
+fn check_subsystem(subsystem: u16, flags: u16) -> Result<(), ImageError> {
+    let is_library = flags & pe::IMAGE_FILE_DLL != 0;
     let what = match subsystem {
         pe::IMAGE_SUBSYSTEM_NATIVE => return Ok(()),
         pe::IMAGE_SUBSYSTEM_WINDOWS_GUI | pe::IMAGE_SUBSYSTEM_WINDOWS_CUI if is_library => {
@@ -157,7 +155,7 @@ fn check_subsystem(subsystem: Subsystem, flags: FileFlags) -> Result<(), ImageEr
         pe::IMAGE_SUBSYSTEM_EFI_APPLICATION
         | pe::IMAGE_SUBSYSTEM_EFI_BOOT_SERVICE_DRIVER
         | pe::IMAGE_SUBSYSTEM_EFI_RUNTIME_DRIVER => "an EFI image".into(),
-        Subsystem(other) => format!("an image for subsystem {other}"),
+        other => format!("an image for subsystem {other}"),
     };
     Err(ImageError::Subsystem(what))
 }
@@ -205,7 +203,7 @@ fn sections(
             )));
         }
         let flags = header.characteristics.get(LE);
-        let discardable = flags.0 & pe::IMAGE_SCN_MEM_DISCARDABLE.0 != 0;
+        let discardable = flags & pe::IMAGE_SCN_MEM_DISCARDABLE != 0;
         sections.push(Section {
             rva,
             bytes,
@@ -219,8 +217,8 @@ fn sections(
 }
 
 /// What a section's flags allow. What can be written or executed can be read: pages know no less.
-fn access(flags: SectionFlags) -> Access {
-    let has = |flag: SectionFlags| flags.0 & flag.0 != 0;
+fn access(flags: u32) -> Access {
+    let has = |flag: u32| flags & flag != 0;
     match (has(pe::IMAGE_SCN_MEM_WRITE), has(pe::IMAGE_SCN_MEM_EXECUTE)) {
         (true, true) => Access::ReadWriteExecute,
         (true, false) => Access::ReadWrite,
