@@ -1,5 +1,6 @@
 //! `HwFindAdapter`: the registers, the queues' memory, and what the controller is.
 
+use nvme::identify::MAX_NAMESPACES;
 use nvme::lifecycle::{ADMIN_ENTRIES, AdminMemory, Controller, Failure, Goal, Progress, Settings};
 use nvme::queue::{CompletionQueue, SubmissionQueue};
 use nvme::{PAGE_BYTES, Registers, prp};
@@ -37,6 +38,15 @@ const _: () = assert!(ADMIN_ENTRIES as usize * COMMAND_BYTES <= PAGE);
 /// Storport wants an adapter to take at least so many physical breaks.
 const LEAST_BREAKS: u32 = 16;
 
+/// What no controller raises.
+const UPPER_BOUNDS: Limits = Limits {
+    transfer_bytes: MAX_TRANSFER_BYTES,
+    physical_breaks: prp::max_entries(MAX_TRANSFER_BYTES),
+    requests: MAX_ENTRIES as u32 - 1,
+    units: MAX_NAMESPACES as u8,
+};
+const _: () = assert!(UPPER_BOUNDS.physical_breaks >= LEAST_BREAKS);
+
 /// Four pages for the admin queues, Identify and the HMB descriptor list, the I/O queues, and a page to align them.
 const MEMORY_BYTES: usize = 5 * PAGE + SUBMISSION_BYTES + COMPLETION_RING_BYTES;
 
@@ -55,6 +65,7 @@ pub(crate) fn find(
     let registers = configuration
         .map_registers(port)
         .ok_or(FindError::Configuration)?;
+    configuration.set(&UPPER_BOUNDS, messages);
     let memory = port
         .uncached_extension(configuration, MEMORY_BYTES as u32)
         .ok_or(FindError::Configuration)?;

@@ -83,7 +83,8 @@ impl<'a> Configuration<'a> {
             .copied()
     }
 
-    /// Fills in what the miniport can do.
+    /// Fills in what the miniport can do: upper bounds before [`Port::uncached_extension`], which makes the DMA adapter of
+    /// them, and the limits that the controller lowers them to afterwards.
     pub(crate) fn set(&mut self, limits: &Limits, messages: MessageRoutine) {
         let information = &mut *self.information;
         information.MaximumTransferLength = limits.transfer_bytes;

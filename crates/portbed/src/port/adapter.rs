@@ -1,5 +1,6 @@
 //! The adapter: what the miniport registered and configured, and how far it has come.
 
+use super::find::DmaDescription;
 use crate::abi::callback::zeroed;
 use crate::abi::configuration::{DMA64_SYSTEM_SUPPORTED, PortConfiguration};
 use crate::abi::initialization::HwInitializationData;
@@ -37,6 +38,8 @@ pub(crate) struct Adapter {
     /// Where the configuration lies that `HwFindAdapter` gets.
     pub(super) configuration_address: u64,
     pub(super) configuration: PortConfiguration,
+    /// What the DMA adapter was made of, until `HwFindAdapter` returns.
+    pub(super) described: Option<DmaDescription>,
     pub(super) bar_address: u64,
     pub(super) bar_bytes: u64,
     /// Which interrupts plug and play gives it.
@@ -76,6 +79,7 @@ impl Adapter {
             extension: 0,
             configuration_address: 0,
             configuration: zeroed(),
+            described: None,
             bar_address: BAR_ADDRESS - number as u64 * BAR_SPACE,
             bar_bytes,
             interrupts,

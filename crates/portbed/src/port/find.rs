@@ -145,12 +145,68 @@ fn prepare(cpu: &Cpu) -> Option<()> {
     Some(())
 }
 
-fn judge(cpu: &Cpu, it: &PortConfiguration) {
-    let (transfer, breaks) = (it.maximum_transfer_length, it.number_of_physical_breaks);
-    let set = ![0, UNINITIALIZED].contains(&transfer) && ![0, UNINITIALIZED].contains(&breaks);
-    cpu.check(&rules::FIND_MANDATORY, set, || {
-        format!("MaximumTransferLength is {transfer:#x}, NumberOfPhysicalBreaks is {breaks:#x}")
+/// What the port driver describes the adapter's DMA by, and with it the common buffer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DmaDescription {
+    transfer_bytes: u32,
+    breaks: u32,
+    srb_extension_bytes: u32,
+    /// ScatterGather, Master and Dma64BitAddresses.
+    modes: [u8; 3],
+}
+
+impl DmaDescription {
+    fn of(it: &PortConfiguration) -> Self {
+        Self {
+            transfer_bytes: it.maximum_transfer_length,
+            breaks: it.number_of_physical_breaks,
+            srb_extension_bytes: it.srb_extension_size,
+            modes: [it.scatter_gather, it.master, it.dma_64_bit_addresses],
+        }
+    }
+
+    fn is_filled(&self) -> bool {
+        let [scatter_gather, master, _] = self.modes;
+        is_set(self.transfer_bytes) && is_set(self.breaks) && scatter_gather != 0 && master != 0
+    }
+
+    /// Whether an adapter that was described by this can do what `later` says.
+    fn covers(&self, later: &Self) -> bool {
+        later.transfer_bytes <= self.transfer_bytes
+            && later.breaks <= self.breaks
+            && later.srb_extension_bytes <= self.srb_extension_bytes
+            && later.modes == self.modes
+    }
+}
+
+/// Whether a number was set that comes uninitialised.
+fn is_set(number: u32) -> bool {
+    ![0, UNINITIALIZED].contains(&number)
+}
+
+/// The configuration as the call that allocates the uncached extension finds it: the DMA adapter is made of it.
+pub(super) fn judge_filled(cpu: &Cpu, it: &PortConfiguration) {
+    let described = DmaDescription::of(it);
+    cpu.state().port.adapter.described = Some(described);
+    cpu.check(&rules::UNCACHED_FILLED, described.is_filled(), || {
+        format!("the call finds {described:x?}")
     });
+}
+
+fn judge(cpu: &Cpu, it: &PortConfiguration) {
+    let described = cpu.state().port.adapter.described.take();
+    if let Some(described) = described.filter(DmaDescription::is_filled) {
+        let now = DmaDescription::of(it);
+        cpu.check(&rules::UNCACHED_FILLED, described.covers(&now), || {
+            format!("the call found {described:x?}, HwFindAdapter leaves {now:x?}")
+        });
+    }
+    let (transfer, breaks) = (it.maximum_transfer_length, it.number_of_physical_breaks);
+    cpu.check(
+        &rules::FIND_MANDATORY,
+        is_set(transfer) && is_set(breaks),
+        || format!("MaximumTransferLength is {transfer:#x}, NumberOfPhysicalBreaks is {breaks:#x}"),
+    );
     cpu.check(
         &rules::FIND_BREAKS,
         breaks >= 16 && breaks.saturating_sub(1) >= transfer.div_ceil(4096),

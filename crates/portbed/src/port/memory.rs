@@ -242,6 +242,9 @@ pub(super) extern "win64" fn get_uncached_extension(
     if !site || again.is_some() || bytes == 0 {
         return 0;
     }
+    if configuration == expected {
+        super::find::judge_filled(cpu, &callback::read(configuration));
+    }
     // Dma64BitAddresses is written by then, or not: the lower half of memory is right either way.
     let request = Request::new(u64::from(bytes), "uncached extension")
         .aligned(4096)

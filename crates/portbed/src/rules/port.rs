@@ -86,6 +86,9 @@ rules! {
     UNCACHED_CONFIGURATION: "uncached-extension-configuration",
         "StorPortGetUncachedExtension gets the configuration of the current HwFindAdapter call, and is called with a size",
         "StorPortGetUncachedExtension";
+    UNCACHED_FILLED: "uncached-extension-filled",
+        "transfer length, physical breaks, ScatterGather, Master, DMA width and SRB extension are filled in before StorPortGetUncachedExtension, and at most lowered afterwards",
+        "StorPortGetUncachedExtension";
     BUS_DATA_SITE: "bus-data-site",
         "bus data are read and written in HwFindAdapter or ScsiSetRunningConfig",
         "StorPortGetBusData; StorPortSetBusDataByOffset";

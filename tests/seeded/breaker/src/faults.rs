@@ -28,10 +28,10 @@ faults! {
     NoAccessRanges => "initialization-ranges";
     // Finding the adapter.
     UndefinedFindResult => "find-adapter-result";
-    NoTransferLength => "find-adapter-mandatory" "find-adapter-breaks";
+    NoTransferLength => "uncached-extension-filled" "find-adapter-mandatory" "find-adapter-breaks";
     FewBreaks => "find-adapter-breaks";
     HalfDuplex => "find-adapter-duplex";
-    NoMaster => "find-adapter-master";
+    NoMaster => "uncached-extension-filled" "find-adapter-master";
     VirtualDevice => "find-adapter-physical";
     UndefinedDmaWidth => "find-adapter-dma-width";
     OddAlignment => "find-adapter-alignment";
@@ -42,6 +42,8 @@ faults! {
     BaseLate => "device-base-site";
     UncachedLate => "uncached-extension-site";
     UncachedOtherConfiguration => "uncached-extension-configuration";
+    UncachedBeforeConfiguration => "uncached-extension-filled";
+    UncachedThenRaised => "uncached-extension-filled";
     BusDataLate => "bus-data-site";
     FeatureListLate => "feature-list-site";
     // Initialising it.

@@ -54,6 +54,9 @@ pub extern "C" fn find_adapter(
     adapter
         .registers
         .set(device_base(extension, range.start, range.length));
+    if !adapter.wants(Fault::UncachedBeforeConfiguration) {
+        configure(adapter, configuration);
+    }
     let expected = configuration + adapter.pick(Fault::UncachedOtherConfiguration, 8, 0);
     let uncached = uncached_extension(extension, expected, (Page::Count as u64 * PAGE) as u32);
     adapter.uncached.set(uncached);
@@ -62,7 +65,12 @@ pub extern "C" fn find_adapter(
         .set(physical_address(extension, 0, uncached));
     let stride: u32 = adapter.register(register::CAP + 4);
     adapter.stride.set(4 << (stride & 0xF));
-    configure(adapter, configuration);
+    if adapter.wants(Fault::UncachedBeforeConfiguration) {
+        configure(adapter, configuration);
+    }
+    if adapter.wants(Fault::UncachedThenRaised) {
+        write(configuration + field::NUMBER_OF_PHYSICAL_BREAKS, 18_u32);
+    }
     // Nothing is to interrupt before there is a routine; messages are not enabled yet.
     adapter.set_register(register::INTMS, 1);
     if !adapter.enable() || !adapter.identify() {
