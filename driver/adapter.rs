@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
+use crate::mask::Mask;
 use crate::state::State;
 use crate::storport::{Dpc, Guarded, HmbStore, Lookout, Published, RegisterWindow};
 use crate::units::Units;
@@ -20,11 +21,12 @@ pub(crate) struct Adapter {
     pub(crate) admin_lookout: Lookout,
     /// Where a line interrupt looks for completions of requests.
     pub(crate) io_lookout: Lookout,
+    /// The interrupt mask.
+    pub(crate) mask: Mask,
     /// The ranges of the Host Memory Buffer.
     pub(crate) hmb_store: HmbStore,
     dpc_initialized: AtomicBool,
     messages: AtomicU16,
-    line_masked: AtomicBool,
     stopping: AtomicBool,
 }
 
@@ -41,10 +43,10 @@ impl Adapter {
         dpc: Dpc::new(),
         admin_lookout: Lookout::new(),
         io_lookout: Lookout::new(),
+        mask: Mask::new(),
         hmb_store: HmbStore::new(),
         dpc_initialized: AtomicBool::new(false),
         messages: AtomicU16::new(0),
-        line_masked: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
     };
 
@@ -73,15 +75,5 @@ impl Adapter {
 
     pub(crate) fn set_stopping(&self, stopping: bool) {
         self.stopping.store(stopping, Ordering::Release);
-    }
-
-    /// The line interrupt is masked until somebody has seen what it is about.
-    pub(crate) fn mark_line_masked(&self) {
-        self.line_masked.store(true, Ordering::Release);
-    }
-
-    /// Whether the line interrupt is masked. Whoever gets true takes the mask away.
-    pub(crate) fn take_line_masked(&self) -> bool {
-        self.line_masked.load(Ordering::Relaxed) && self.line_masked.swap(false, Ordering::AcqRel)
     }
 }

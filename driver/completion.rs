@@ -1,16 +1,10 @@
 //! A request's way out: interrupt, DPC, completion.
 
-use nvme::Registers;
-use nvme_spec::registers::{INTMC, INTMS};
-
 use crate::adapter::Adapter;
 use crate::call::Call;
 use crate::power;
-use crate::state::{Life, State};
+use crate::state::State;
 use crate::storport::{Irql, Port, SrbList};
-
-/// Vector 0: the only one there is with a line interrupt.
-const VECTOR_0: u32 = 1;
 
 /// When to come back to a state that was in use, in microseconds.
 const BUSY_US: u32 = 1000;
@@ -24,27 +18,20 @@ pub(crate) fn message_interrupt(adapter: &Adapter, port: Port) {
     }
 }
 
-/// A line interrupt: true when it is the adapter's. Masks the controller until the DPC has seen what it wants, or the line
-/// would stay asserted.
+/// A line interrupt: true when it is the adapter's. The controller stays masked until the DPC has seen what it wants.
 pub(crate) fn line_interrupt(adapter: &Adapter, port: Port) -> bool {
     let Some(registers) = adapter.registers.get() else {
         return false;
     };
-    if adapter.messages() != 0 {
-        return false;
-    }
-    if !adapter.dpc_is_initialized() {
+    if adapter.messages() != 0 || !adapter.dpc_is_initialized() {
         return false;
     }
     let posted = adapter.io_lookout.sees_completion() || adapter.admin_lookout.sees_completion();
-    if !posted {
-        return false;
+    let ours = adapter.mask.claim_line(posted, registers);
+    if ours {
+        adapter.dpc.issue(port);
     }
-    registers.write32(INTMS, VECTOR_0);
-    // Only then: who finds the mark takes the mask away.
-    adapter.mark_line_masked();
-    adapter.dpc.issue(port);
-    true
+    ours
 }
 
 /// The DPC: drains the queues, and takes the next step of whatever is under way.
@@ -73,13 +60,11 @@ pub(crate) fn serve(call: Call<'_>, done: &mut SrbList) {
         return;
     };
     visit(&mut state, call, done);
-    // A controller at rest is left alone: the reset that wakes it takes the mask away.
     if call.adapter.messages() == 0
-        && matches!(state.life, Life::Running | Life::Waking)
+        && state.takes_interrupts()
         && let Some(registers) = &state.registers
-        && call.adapter.take_line_masked()
     {
-        registers.write32(INTMC, VECTOR_0);
+        call.adapter.mask.release_line(registers);
     }
 }
 

@@ -6,7 +6,7 @@ use nvme::queue::{CompletionQueue, SubmissionQueue};
 use nvme::{PAGE_BYTES, Registers, prp};
 use nvme_spec::command::COMMAND_BYTES;
 use nvme_spec::completion::COMPLETION_BYTES;
-use nvme_spec::registers::INTMS;
+use nvme_spec::registers::{INTMC, INTMS};
 
 use crate::adapter::Adapter;
 use crate::call::Call;
@@ -15,8 +15,8 @@ use crate::recovery::MissedInterrupts;
 use crate::report;
 use crate::state::{Life, MAX_RESETS, State, is_final};
 use crate::storport::{
-    Configuration, DmaBlock, Finding, Irql, Limits, MAX_TRANSFER_BYTES, MessageRoutine, Port,
-    RegisterWindow, SrbStatus,
+    Configuration, DmaBlock, Finding, Irql, Limits, MAX_TRANSFER_BYTES, MessageRoutine,
+    PciFunction, Port, RegisterWindow, SrbStatus,
 };
 
 /// Why there is no adapter.
@@ -74,7 +74,13 @@ pub(crate) fn find(
     adapter.admin_lookout.turn_to(None);
     adapter.io_lookout.turn_to(None);
     prepare(&mut state, registers, memory).ok_or(FindError::Configuration)?;
-    let masked = !port.msi_x_enabled(configuration);
+    let function = port.pci_function(configuration);
+    if let Some(function) = &function {
+        function.let_master(port, configuration);
+    }
+    let masked = !function.as_ref().is_some_and(PciFunction::msi_x_enabled);
+    let msi_x = function.as_ref().is_some_and(PciFunction::has_msi_x);
+    adapter.mask.set_msi_x(msi_x);
     let call = Call {
         adapter,
         port,
@@ -83,7 +89,9 @@ pub(crate) fn find(
     };
     identify(&mut state, call, masked)?;
     if masked {
-        adapter.mark_line_masked();
+        // The rings are drained and no command is outstanding: nothing interrupts before the start. A mask that stayed would
+        // hold plain MSI back for good, and nobody can take it away once MSI-X is enabled.
+        registers.write32(INTMC, u32::MAX);
     }
     let state = &mut *state;
     let Some(info) = state.controller.as_ref().and_then(Controller::info) else {
@@ -144,6 +152,9 @@ fn identify(state: &mut State, call: Call<'_>, masked: bool) -> Result<(), FindE
         tries = tries.saturating_sub(1);
         if tries == 0 || is_final(failure) || matches!(failure, Failure::Unsupported(_)) {
             let _stopped = reach(state, call, Goal::Disable, masked);
+            if masked && let Some(registers) = &state.registers {
+                registers.write32(INTMS, u32::MAX);
+            }
             return Err(FindError::Controller);
         }
     }

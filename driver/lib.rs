@@ -31,6 +31,7 @@ mod downgrade;
 mod find;
 mod hmb;
 mod io;
+mod mask;
 mod plug_and_play;
 mod policy;
 mod power;

@@ -188,7 +188,15 @@ impl State {
     pub(crate) fn begin_start(&mut self, call: Call<'_>) {
         self.life = Life::Waking;
         self.resets = 0;
+        self.start_queues(call);
+    }
+
+    /// Has the I/O queues created. A mask that was left on the interrupt would hold the answer back.
+    fn start_queues(&mut self, call: Call<'_>) {
         self.place_queue(call);
+        if let Some(registers) = &self.registers {
+            call.adapter.mask.open(call.adapter.messages(), registers);
+        }
         self.begin(call, Goal::Start { pairs: 1 }, Stage::Starting);
     }
 
@@ -262,6 +270,11 @@ impl State {
         }
     }
 
+    /// Whether interrupts are served. A controller at rest, or on the way through a reset, stays masked until its next start.
+    pub(crate) fn takes_interrupts(&self) -> bool {
+        matches!(self.life, Life::Running | Life::Waking) && self.stage != Stage::Resetting
+    }
+
     /// Whether the controller is being taken somewhere.
     pub(crate) fn is_busy(&self) -> bool {
         self.stage != Stage::Idle
@@ -280,7 +293,10 @@ impl State {
                 return None;
             };
             // A step reads a register, which takes longer than all else that an interrupt for I/O needs.
-            if self.stage == Stage::Idle && !controller.has_completions() {
+            if self.stage == Stage::Idle
+                && !controller.has_completions()
+                && !call.adapter.mask.take_alarm()
+            {
                 return None;
             }
             let progress = controller.step(registers, &mut self.inventory, call.port.now());
@@ -322,8 +338,7 @@ impl State {
             Stage::Idle => {}
             Stage::Resetting => {
                 self.return_outstanding(done, SrbStatus::BUS_RESET);
-                self.place_queue(call);
-                self.begin(call, Goal::Start { pairs: 1 }, Stage::Starting);
+                self.start_queues(call);
             }
             Stage::Starting => {
                 self.stage = Stage::Lending;
@@ -444,6 +459,10 @@ impl State {
     /// The controller has come to rest, or cannot be brought to it.
     pub(crate) fn at_rest(&mut self, call: Call<'_>, done: &mut SrbList) {
         self.stage = Stage::Idle;
+        // There are controllers that leave the line asserted after CC.EN = 0.
+        if let Some(registers) = &self.registers {
+            call.adapter.mask.close(call.adapter.messages(), registers);
+        }
         self.hmb.release(call, self.life);
         if matches!(self.life, Life::Stopped | Life::Dead) {
             self.give_up(call, done);

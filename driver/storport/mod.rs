@@ -37,6 +37,7 @@ pub(crate) use execution::Irql;
 pub(crate) use guarded::{Entered, Finding, Guarded, Published};
 pub(crate) use hmb::{HmbRanges, HmbStore};
 pub(crate) use lookout::Lookout;
+pub(crate) use pci::PciFunction;
 pub(crate) use registers::RegisterWindow;
 pub(crate) use request_memory::{MAX_TRANSFER_BYTES, SrbList};
 pub(crate) use srb::{PnpAction, Srb, SrbFunction, SrbStatus};

@@ -1,4 +1,4 @@
-//! Interrupts: the MSI-X table with its masks and pending bits, and the INTx line.
+//! Interrupts: the MSI-X table with its masks and pending bits, plain MSI, and the INTx line.
 
 use crate::bus::Bus;
 use crate::pci::ConfigSpace;
@@ -28,16 +28,20 @@ pub(crate) struct Interrupts {
     held: bool,
     /// The line is down although something waits.
     muted: bool,
+    /// Vectors that INTMS holds back. With MSI-X enabled the register must not be used, and nothing says what a mask does that was
+    /// set before: it holds messages back all the same.
+    held_back: u32,
 }
 
 impl Interrupts {
-    /// So many messages, all masked.
+    /// So many messages, all masked in the MSI-X table.
     pub(crate) fn new(messages: u16) -> Self {
         Self {
             vectors: vec![RESET; usize::from(messages)],
             line: false,
             held: false,
             muted: false,
+            held_back: 0,
         }
     }
 
@@ -50,6 +54,7 @@ impl Interrupts {
     pub(crate) fn forget(&mut self) {
         self.held = false;
         self.muted = false;
+        self.held_back = 0;
         self.vectors
             .iter_mut()
             .for_each(|vector| vector.pending = false);
@@ -106,11 +111,24 @@ impl Interrupts {
         })
     }
 
-    /// A completion was posted for this vector: sends its message, or keeps it until it may go out.
+    /// INTMS comes with every bit set.
+    pub(crate) fn mask_all(&mut self) {
+        self.held_back = u32::MAX;
+    }
+
+    /// The mask of INTMS has become this one; what was pending goes out when it is lifted.
+    pub(crate) fn hold_back(&mut self, mask: u32, config: &ConfigSpace, bus: &mut dyn Bus) {
+        self.held_back = mask;
+        self.release(config, bus);
+    }
+
+    /// A completion was posted for this vector: sends its message, or keeps it until it may go out. With plain MSI several
+    /// vectors share a message where there are fewer.
     pub(crate) fn raise(&mut self, vector: u16, config: &ConfigSpace, bus: &mut dyn Bus) {
         if !config.uses_messages() {
             return;
         }
+        let vector = config.msi_messages().map_or(vector, |count| vector % count);
         if let Some(vector) = self.vectors.get_mut(usize::from(vector)) {
             vector.pending = true;
         }
@@ -122,8 +140,11 @@ impl Interrupts {
         if !config.uses_messages() || config.masks_all_messages() || !config.masters_bus() {
             return;
         }
-        for (number, vector) in (0..).zip(&mut self.vectors) {
-            if vector.pending && vector.entry[VECTOR_CONTROL] & MASKED == 0 {
+        let by_table = config.msi_messages().is_none();
+        for (number, vector) in (0_u16..).zip(&mut self.vectors) {
+            let in_table = by_table && vector.entry[VECTOR_CONTROL] & MASKED != 0;
+            let held_back = self.held_back >> (number % 32) & 1 != 0;
+            if vector.pending && !in_table && !held_back {
                 vector.pending = false;
                 bus.interrupt(number);
             }
@@ -140,6 +161,11 @@ impl Interrupts {
     /// The line stays up from now on, until a reset, unless it is masked.
     pub(crate) fn hold_line(&mut self) {
         self.held = true;
+    }
+
+    /// The line shows only what waits.
+    pub(crate) fn let_line_go(&mut self) {
+        self.held = false;
     }
 
     /// The line does not show what waits now, or shows it again.

@@ -13,7 +13,7 @@
 //!
 //! # Driving it
 //! * [`Controller::new`] gives a controller as firmware leaves it: memory decoding and bus mastering on, interrupt
-//!   messages off, CC.EN = 0. A machine that uses messages programs the MSI-X table in the BAR (every vector comes out of
+//!   messages off, CC.EN = 0, unless the profile says otherwise. A machine that uses messages programs the MSI-X table in the BAR (every vector comes out of
 //!   reset masked) and sets the enable bit of the MSI-X capability. Without it, the controller uses the INTx line.
 //! * [`Controller::run`] does what is due: DMA, completions, interrupts. A register access does the same first, and then
 //!   changes state and schedules more; unmasking an interrupt may deliver it at once. So [`Bus`] is used in all of them.
@@ -47,6 +47,8 @@ pub use fault::{
     Fault, FaultError, FiredFault, GRAMMAR, GrammarEntry, Losses, Moment, RegisterFaults,
 };
 pub use media::{FileMedia, Media, MemoryMedia};
-pub use profile::{Answer, Death, Dies, Key, NamedProfile, Profile, ProfileError, Refusal};
+pub use profile::{
+    Answer, Death, Dies, Handover, Key, NamedProfile, Profile, ProfileError, Refusal,
+};
 pub use prp::data_parts;
 pub use rule::Rule;

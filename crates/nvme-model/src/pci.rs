@@ -1,6 +1,6 @@
-//! PCI configuration space: a type 0 header with power management, MSI-X and PCI Express capabilities.
+//! PCI configuration space: a type 0 header with power management, MSI-X, MSI and PCI Express capabilities.
 
-use crate::profile::Profile;
+use crate::profile::{Handover, Profile};
 
 /// Page size of the parts of the BAR.
 const PAGE_BYTES: u64 = 4096;
@@ -10,6 +10,7 @@ const STATUS: usize = 0x06;
 const BAR0: usize = 0x10;
 const POWER_MANAGEMENT: usize = 0x40;
 const MSIX: usize = 0x50;
+const MSI: usize = 0x60;
 const EXPRESS: usize = 0x70;
 
 /// Command register: memory decoding.
@@ -24,6 +25,13 @@ const INTX_STATUS: u8 = 1 << 3;
 const MSIX_ENABLE: u16 = 1 << 15;
 /// MSI-X message control: every vector is masked.
 const MSIX_MASK_ALL: u16 = 1 << 14;
+/// MSI message control: messages instead of the line.
+const MSI_ENABLE: u16 = 1;
+/// MSI message control: how many messages there are, how many are enabled, and addresses of 64 bits.
+const MSI_CAPABLE_SHIFT: u16 = 1;
+const MSI_ENABLED_SHIFT: u16 = 4;
+const MSI_COUNT: u16 = 7;
+const MSI_WIDE: u16 = 1 << 7;
 /// Device control: function level reset. Reads as zero.
 const FUNCTION_RESET: u16 = 1 << 15;
 
@@ -69,10 +77,14 @@ pub(crate) struct ConfigSpace {
 }
 
 impl ConfigSpace {
-    /// The space as firmware leaves it: memory decoding and bus mastering on.
+    /// The space as firmware leaves it: memory decoding on, bus mastering as the profile says.
     pub(crate) fn new(profile: &Profile) -> Self {
         let mut space = Self::reset(profile);
-        space.put(COMMAND, &(MEMORY_SPACE | BUS_MASTER).to_le_bytes());
+        let command = match profile.handover {
+            Handover::Idle => MEMORY_SPACE,
+            Handover::Clean | Handover::Masked => MEMORY_SPACE | BUS_MASTER,
+        };
+        space.put(COMMAND, &command.to_le_bytes());
         space
     }
 
@@ -108,15 +120,28 @@ impl ConfigSpace {
     }
 
     fn capabilities(&mut self, profile: &Profile) {
-        let after_power = if profile.messages > 0 { MSIX } else { EXPRESS };
+        let msi = if profile.msi > 0 { MSI } else { EXPRESS };
+        let after_power = if profile.messages > 0 { MSIX } else { msi };
         self.put(POWER_MANAGEMENT, &[0x01, after_power as u8, 3, 0]);
         self.allow(POWER_MANAGEMENT + 4, &[0b11]); // power state
         if let Some(last) = profile.messages.checked_sub(1) {
-            self.put(MSIX, &[0x11, EXPRESS as u8]);
+            self.put(MSIX, &[0x11, msi as u8]);
             self.put(MSIX + 2, &last.to_le_bytes());
             self.put(MSIX + 4, &(self.layout.table as u32).to_le_bytes());
             self.put(MSIX + 8, &(self.layout.pending as u32).to_le_bytes());
             self.allow(MSIX + 2, &(MSIX_ENABLE | MSIX_MASK_ALL).to_le_bytes());
+        }
+        if profile.msi > 0 {
+            let capable = profile.msi.trailing_zeros() as u16;
+            let control = MSI_WIDE | capable << MSI_CAPABLE_SHIFT;
+            self.put(MSI, &[0x05, EXPRESS as u8]);
+            self.put(MSI + 2, &control.to_le_bytes());
+            let changes = MSI_ENABLE | MSI_COUNT << MSI_ENABLED_SHIFT;
+            self.allow(MSI + 2, &changes.to_le_bytes());
+            self.allow(
+                MSI + 4,
+                &[0xFC, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF],
+            );
         }
         self.put(EXPRESS, &[0x10, 0, 2, 0]); // an endpoint, capability version 2
         self.put(EXPRESS + 4, &(1_u32 << 28 | 1 << 15).to_le_bytes()); // resets by function, reports errors by role
@@ -159,13 +184,26 @@ impl ConfigSpace {
     }
 
     /// MSI-X is enabled.
-    pub(crate) fn uses_messages(&self) -> bool {
+    pub(crate) fn uses_msix(&self) -> bool {
         self.bytes[MSIX] == 0x11 && self.word(MSIX + 2) & MSIX_ENABLE != 0
+    }
+
+    /// How many messages of plain MSI are enabled, where MSI-X is not. Never 0.
+    pub(crate) fn msi_messages(&self) -> Option<u16> {
+        let control = self.word(MSI + 2);
+        let enabled = self.bytes[MSI] == 0x05 && control & MSI_ENABLE != 0 && !self.uses_msix();
+        let capable = control >> MSI_CAPABLE_SHIFT & MSI_COUNT;
+        enabled.then(|| 1 << (control >> MSI_ENABLED_SHIFT & MSI_COUNT).min(capable))
+    }
+
+    /// Interrupts are messages, of either kind.
+    pub(crate) fn uses_messages(&self) -> bool {
+        self.uses_msix() || self.msi_messages().is_some()
     }
 
     /// Every MSI-X vector is masked.
     pub(crate) fn masks_all_messages(&self) -> bool {
-        self.word(MSIX + 2) & MSIX_MASK_ALL != 0
+        self.uses_msix() && self.word(MSIX + 2) & MSIX_MASK_ALL != 0
     }
 
     /// The function is in D3hot.

@@ -8,8 +8,9 @@ pub(crate) const COMMAND: u16 = 0x04;
 /// Power Management Control, behind the head of its capability: the state in it, D3hot when all of it is set.
 pub(crate) const POWER_STATE: u32 = 0x3;
 
-/// Identifiers of capabilities: power management, PCI Express, MSI-X.
+/// Identifiers of capabilities: power management, MSI, PCI Express, MSI-X.
 pub(crate) const POWER: u32 = 0x01;
+pub(crate) const MSI: u32 = 0x05;
 pub(crate) const EXPRESS: u32 = 0x10;
 pub(crate) const MSI_X: u32 = 0x11;
 

@@ -142,10 +142,10 @@ impl Controller {
 
     /// The vector exists. The INTx line is vector 0.
     fn check_vector(&self, cdw11: CreateCompletionQueueCdw11) -> Result<(), Failure> {
-        let vectors = if self.config.uses_messages() {
-            self.profile.messages
-        } else {
-            1
+        let vectors = match self.config.msi_messages() {
+            Some(messages) => messages,
+            None if self.config.uses_msix() => self.profile.messages,
+            None => 1,
         };
         ensure(
             !cdw11.ien() || cdw11.iv() < vectors,

@@ -19,7 +19,7 @@ use crate::log::Logs;
 use crate::media::Media;
 use crate::namespace::Namespace;
 use crate::pci::{ConfigEffect, ConfigSpace};
-use crate::profile::Profile;
+use crate::profile::{Handover, Profile};
 use crate::queue::{Outstanding, Queues};
 use crate::registers::{AQA_BITS, BASE_BITS, Change, Registers, set_half, width_fits};
 use crate::rule::Rule;
@@ -126,10 +126,10 @@ impl Controller {
         for namespace in &mut namespaces {
             namespace.active = faults.added_later().all(|nsid| nsid != namespace.nsid);
         }
-        Self {
+        let mut controller = Self {
             config: ConfigSpace::new(profile),
             registers: Registers::new(profile),
-            interrupts: Interrupts::new(profile.messages),
+            interrupts: Interrupts::new(profile.messages.max(profile.msi)),
             queues: Queues::default(),
             outstanding: Vec::new(),
             features: Features::new(profile),
@@ -144,7 +144,12 @@ impl Controller {
             power: Power::D0,
             present: true,
             profile: profile.clone(),
+        };
+        if profile.handover == Handover::Masked {
+            controller.registers.mask = u32::MAX;
+            controller.interrupts.mask_all();
         }
+        controller
     }
 
     /// What the controller was made from.
@@ -333,7 +338,7 @@ impl Controller {
     }
 
     fn write_mask(&mut self, offset: u32, value: u32, bus: &mut dyn Bus) {
-        let messages = self.config.uses_messages();
+        let messages = self.config.uses_msix();
         bus.judge(Rule::MaskWithMsix, !messages, &|| {
             format!("{value:#x} is written to the register at {offset:#x}")
         });
@@ -342,6 +347,8 @@ impl Controller {
             INTMS => self.registers.mask |= value,
             _ => self.registers.mask &= !value,
         }
+        self.interrupts
+            .hold_back(self.registers.mask, &self.config, bus);
     }
 
     fn write_base(&mut self, offset: u32, value: u32, bus: &mut dyn Bus) {

@@ -183,9 +183,14 @@ impl Controller {
     pub(super) fn finish_change(&mut self, change: Change, bus: &mut dyn Bus) {
         self.registers.change = None;
         let ready = change == Change::Ready;
-        if !ready {
+        if ready {
+            self.interrupts.let_line_go();
+        } else {
             self.clear();
             self.hmb.reset(bus);
+            if self.profile.line_after_reset {
+                self.interrupts.hold_line();
+            }
         }
         self.registers.csts.set_rdy(ready);
         bus.note(format!("CSTS.RDY = {}", u8::from(ready)));

@@ -46,7 +46,22 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key("mqes", "1024", "largest I/O queue in entries, 2 to 65536"),
     key("queues", "16", "I/O queue pairs, 1 to 1024"),
-    key("messages", "17", "MSI-X messages, 0 to 2048; 0: INTx only"),
+    key("messages", "17", "MSI-X messages, 0 to 2048; 0: none"),
+    key(
+        "msi",
+        "0",
+        "messages of plain MSI, a power of two up to 32; 0: none, or one where interrupts=msi asks for it",
+    ),
+    key(
+        "handover",
+        "clean",
+        "how firmware or the system before leaves the function: clean, masked (every bit of INTMS set), idle (bus mastering off)",
+    ),
+    key(
+        "intx",
+        "ok",
+        "the INTx line after CC.EN = 0: ok (down), kept (up until the next CSTS.RDY = 1, unless INTMS masks it)",
+    ),
     key(
         "dstrd",
         "4",

@@ -11,7 +11,10 @@ pub use keys::{Key, NamedProfile};
 pub(crate) use value::size;
 
 use keys::{KEYS, NAMED};
-use value::{answer, death, dies, milliseconds, pages, power_of_two, printable, reset, version};
+use value::{
+    answer, death, dies, handover, line, milliseconds, pages, power_of_two, printable, reset,
+    version,
+};
 
 use crate::fault::Fault;
 use crate::media::{Media, MemoryMedia};
@@ -60,6 +63,18 @@ pub enum Death {
     Panic,
 }
 
+/// In which state firmware, or an operating system before, leaves the function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Handover {
+    /// As a reset does, with bus mastering on.
+    #[default]
+    Clean,
+    /// With every interrupt masked by INTMS.
+    Masked,
+    /// With bus mastering off.
+    Idle,
+}
+
 /// What the model is. [`Profile::default`] is a controller with a Host Memory Buffer and a namespace of 1 GiB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
@@ -83,8 +98,14 @@ pub struct Profile {
     pub queue_entries: u32,
     /// I/O queue pairs.
     pub queues: u16,
-    /// MSI-X messages, 0 for INTx only.
+    /// MSI-X messages, 0 for none.
     pub messages: u16,
+    /// Messages of plain MSI, a power of two up to 32; 0 for none.
+    pub msi: u16,
+    /// See [`Handover`].
+    pub handover: Handover,
+    /// The INTx line is up from CSTS.RDY = 0 to the next CSTS.RDY = 1, as far as it is not masked.
+    pub line_after_reset: bool,
     /// Distance of two doorbells.
     pub doorbell_bytes: u32,
     /// Smallest memory page.
@@ -137,6 +158,9 @@ impl Default for Profile {
             queue_entries: 1024,
             queues: 16,
             messages: 17,
+            msi: 0,
+            handover: Handover::default(),
+            line_after_reset: false,
             doorbell_bytes: 4,
             page_min_bytes: 4 * KIB,
             page_max_bytes: 64 * KIB,
@@ -211,6 +235,10 @@ impl Profile {
             "mqes" => self.queue_entries = size(value, 2..=65536)? as u32,
             "queues" => self.queues = size(value, 1..=1024)? as u16,
             "messages" => self.messages = size(value, 0..=2048)? as u16,
+            "msi" if value == "0" => self.msi = 0,
+            "msi" => self.msi = power_of_two(value, 1, 32)? as u16,
+            "handover" => self.handover = handover(value)?,
+            "intx" => self.line_after_reset = line(value)?,
             "dstrd" => self.doorbell_bytes = power_of_two(value, 4, 4096)? as u32,
             "mpsmin" => self.page_min_bytes = power_of_two(value, 4 * KIB, 128 * MIB)?,
             "mpsmax" => self.page_max_bytes = power_of_two(value, 4 * KIB, 128 * MIB)?,
@@ -277,6 +305,7 @@ impl Profile {
             && (2..=65536).contains(&self.queue_entries)
             && (1..=1024).contains(&self.queues)
             && self.messages <= 2048
+            && (self.msi == 0 || self.msi.is_power_of_two() && self.msi <= 32)
             && self.doorbell_bytes.is_power_of_two()
             && (4..=4096).contains(&self.doorbell_bytes)
             && page(self.page_min_bytes)

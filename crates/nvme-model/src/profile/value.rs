@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Answer, Death, Dies, GIB, KIB, MIB};
+use super::{Answer, Death, Dies, GIB, Handover, KIB, MIB};
 
 /// A number with an optional suffix K, M, G or T.
 pub(crate) fn size(text: &str, range: RangeInclusive<u64>) -> Option<u64> {
@@ -59,6 +59,25 @@ pub(super) fn reset(text: &str) -> Option<bool> {
     match text {
         "ok" => Some(true),
         "never" => Some(false),
+        _ => None,
+    }
+}
+
+/// How the function is handed over.
+pub(super) fn handover(text: &str) -> Option<Handover> {
+    match text {
+        "clean" => Some(Handover::Clean),
+        "masked" => Some(Handover::Masked),
+        "idle" => Some(Handover::Idle),
+        _ => None,
+    }
+}
+
+/// Whether the INTx line stays up after a reset.
+pub(super) fn line(text: &str) -> Option<bool> {
+    match text {
+        "ok" => Some(false),
+        "kept" => Some(true),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use nvme_model::{Profile, ProfileError};
 use thiserror::Error;
 
 use crate::controller::QemuProfile;
-use crate::machine::{PortOptionError, PortOptions};
+use crate::machine::{Interrupts, PortOptionError, PortOptions};
 
 /// Keys with this prefix are values of the registry.
 pub const REGISTRY_PREFIX: &str = "reg.";
@@ -136,6 +136,9 @@ impl Selection {
                     None => return Err(unknown(item)),
                 },
             }
+        }
+        if selection.port.interrupts == Interrupts::Msi && selection.device.msi == 0 {
+            selection.device.msi = 1;
         }
         Ok(selection)
     }

@@ -100,6 +100,10 @@ pub enum Interrupts {
     /// As many, with MSI-X enabled and every message masked before `HwFindAdapter`: what its commands leave pending comes
     /// as soon as the interrupt is connected, before `HwInitialize`.
     Early,
+    /// As many, with MSI-X enabled when `HwInitialize` has returned: before the passive initialisation routine.
+    Late,
+    /// As many messages of plain MSI as the controller has.
+    Msi,
     /// One message.
     OneMessage,
     /// The line.
@@ -205,7 +209,7 @@ const KEYS: [PortKey; 8] = [
     },
     PortKey {
         name: "interrupts",
-        meaning: "interrupts that the adapter gets: messages, early (messages, with MSI-X enabled before HwFindAdapter and one pending before HwInitialize), message, line",
+        meaning: "interrupts that the adapter gets: messages, early (messages, with MSI-X enabled before HwFindAdapter and one pending before HwInitialize), late (messages, with MSI-X enabled after HwInitialize), msi (plain MSI), message, line",
         default: "messages",
     },
     PortKey {
@@ -311,6 +315,8 @@ fn interrupts(value: &str) -> Option<Interrupts> {
     Some(match value {
         "messages" => Interrupts::Messages,
         "early" => Interrupts::Early,
+        "late" => Interrupts::Late,
+        "msi" => Interrupts::Msi,
         "message" => Interrupts::OneMessage,
         "line" => Interrupts::Line,
         _ => return None,

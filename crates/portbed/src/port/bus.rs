@@ -13,6 +13,13 @@ use crate::schedule::{Callback, Cpu};
 const PCI_CONFIGURATION: u32 = 4;
 /// MSI-X message control, enable bit, in the upper half of the first dword.
 const MSI_X_ENABLE: u32 = 1 << 31;
+/// MSI message control, in the upper half of the first dword: enabled, how many messages there are, how many are enabled, and
+/// addresses of 64 bits.
+const MSI_ENABLE: u32 = 1 << 16;
+const MSI_CAPABLE_SHIFT: u32 = 17;
+const MSI_ENABLED_SHIFT: u32 = 20;
+const MSI_COUNT: u32 = 7;
+const MSI_WIDE: u32 = 1 << 23;
 /// Where interrupt messages go on x64.
 pub(super) const MESSAGE_ADDRESS: u64 = 0xFEE0_0000;
 /// Messages that the system grants at most.
@@ -35,12 +42,21 @@ fn msi_x(controller: &dyn Controller) -> Option<MsiX> {
     })
 }
 
+/// The MSI capability of a function: where it lies, and how many messages it has as a power of two.
+fn msi(controller: &dyn Controller) -> Option<(u16, u32)> {
+    let read = |offset, bytes| controller.config_read(offset, bytes);
+    let capability = pci::capability(read, pci::MSI)?;
+    let capable = read(capability, 4) >> MSI_CAPABLE_SHIFT & MSI_COUNT;
+    Some((capability, capable.min(5)))
+}
+
 /// Decides how many messages the adapter gets, as plug and play does before the adapter is found.
 pub(super) fn assign_interrupts(cpu: &Cpu) {
     let mut state = cpu.state();
     let vectors = msi_x(state.controller.as_ref()).map_or(0, |msi_x| msi_x.vectors);
     state.port.adapter.messages = match state.port.adapter.interrupts {
-        Interrupts::Messages | Interrupts::Early => vectors.min(MOST_MESSAGES),
+        Interrupts::Messages | Interrupts::Early | Interrupts::Late => vectors.min(MOST_MESSAGES),
+        Interrupts::Msi => msi(state.controller.as_ref()).map_or(0, |(_, capable)| 1 << capable),
         Interrupts::OneMessage => vectors.min(1),
         Interrupts::Line => 0,
     };
@@ -56,20 +72,57 @@ pub(super) fn enable_masked(cpu: &Cpu) {
     });
 }
 
-/// Writes the message table and enables MSI-X, or disables it for a miniport that takes no messages.
+/// Writes the message table and enables MSI-X, or disables it for a miniport that takes no messages. Where the adapter gets plain
+/// MSI, that instead.
 pub(super) fn program_messages(cpu: &Cpu) {
     let core = cpu.core();
     let mut state = cpu.state();
     let adapter = &state.port.adapter;
     let first_vector = adapter.first_vector;
+    let plain = adapter.interrupts == Interrupts::Msi;
     let messages = if adapter.message_routine == 0 {
         0
     } else {
         adapter.messages
     };
     core.with_controller(&mut state, |controller, now_ns, wiring| {
-        program(controller, messages, first_vector, now_ns, wiring);
+        let (msi, msi_x) = if plain { (messages, 0) } else { (0, messages) };
+        program(controller, msi_x, first_vector, now_ns, wiring);
+        program_msi(controller, msi, first_vector, now_ns, wiring);
     });
+}
+
+/// Enables so many messages of plain MSI, a power of two, or disables it.
+fn program_msi(
+    controller: &mut dyn Controller,
+    messages: u32,
+    first_vector: u32,
+    now_ns: u64,
+    wiring: &mut Wiring<'_>,
+) {
+    let Some((capability, _)) = msi(controller) else {
+        return;
+    };
+    let control = controller.config_read(capability, 4);
+    let wide = control & MSI_WIDE != 0;
+    let control = control & !(MSI_ENABLE | MSI_COUNT << MSI_ENABLED_SHIFT);
+    let mut put = |at: u16, value: u32| controller.config_write(at, 4, value, now_ns, wiring);
+    put(capability, control);
+    if messages == 0 {
+        return;
+    }
+    let data = if wide {
+        capability + 12
+    } else {
+        capability + 8
+    };
+    put(capability + 4, MESSAGE_ADDRESS as u32);
+    if wide {
+        put(capability + 8, 0);
+    }
+    put(data, first_vector);
+    let enabled = messages.trailing_zeros() << MSI_ENABLED_SHIFT;
+    put(capability, control | enabled | MSI_ENABLE);
 }
 
 fn program(

@@ -11,8 +11,10 @@ use crate::schedule::{Callback, Cpu, LockId};
 
 /// Initialises the adapter that was found.
 pub(crate) fn initialize_adapter(cpu: &Cpu) -> Result<(), String> {
-    let early = cpu.state().port.adapter.interrupts == Interrupts::Early;
-    if !early {
+    let interrupts = cpu.state().port.adapter.interrupts;
+    let early = interrupts == Interrupts::Early;
+    let late = interrupts == Interrupts::Late;
+    if !early && !late {
         super::bus::program_messages(cpu);
     }
     let (routine, extension) = {
@@ -34,6 +36,9 @@ pub(crate) fn initialize_adapter(cpu: &Cpu) -> Result<(), String> {
     judge_result(cpu, result, "HwInitialize returned FALSE");
     if !result {
         return Err("HwInitialize returned FALSE".to_owned());
+    }
+    if late {
+        super::bus::program_messages(cpu);
     }
     super::moment(cpu, Moment::Initialize);
     let passive = cpu.state().port.adapter.passive_routine;

@@ -1,0 +1,98 @@
+//! Interrupts that the controller holds back or keeps up: masks that were left behind, plain MSI, a line that stays asserted.
+#![cfg(target_os = "linux")]
+
+mod bed;
+
+use bed::Bed;
+use portbed::machine::{Data, PowerAction, Request};
+use rusty_fork::rusty_fork_test;
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// A write to block 0.
+const WRITE_10: [u8; 10] = [0x2A, 0, 0, 0, 0, 0, 0, 0, 1, 0];
+
+/// Starts, does I/O and sleeps without a request that had to wait for a time-out, and goes.
+fn interrupts_come(profile: &str) {
+    let (mut bed, units) = Bed::started(profile);
+    bed.fill(&units[0], 1);
+    bed.machine
+        .power_down(PowerAction::Sleep)
+        .expect("it sleeps");
+    bed.machine.power_up().expect("it wakes");
+    bed.expect_filled(&units[0], 1);
+    assert_eq!(bed.count("timed out"), 0);
+    assert!(
+        bed.machine.now_ns() < 20 * SECOND_NS,
+        "{} ns",
+        bed.machine.now_ns()
+    );
+    bed.finish();
+}
+
+rusty_fork_test! {
+    #![rusty_fork(timeout_ms = 120_000)]
+
+    #[test]
+    fn plain_msi() {
+        interrupts_come("hmb,interrupts=msi");
+    }
+
+    #[test]
+    fn several_messages_of_plain_msi() {
+        interrupts_come("hmb,interrupts=msi,msi=4");
+    }
+
+    #[test]
+    fn plain_msi_of_a_controller_without_msi_x() {
+        interrupts_come("hmb,messages=0,interrupts=msi,handover=masked");
+    }
+
+    #[test]
+    fn msi_x_that_is_enabled_after_the_adapter_was_found() {
+        interrupts_come("hmb,interrupts=late");
+    }
+
+    #[test]
+    fn masks_that_were_left_behind() {
+        interrupts_come("hmb,handover=masked");
+        interrupts_come("hmb,handover=masked,interrupts=msi");
+        interrupts_come("line,handover=masked");
+    }
+
+    #[test]
+    fn bus_mastering_that_was_left_off() {
+        interrupts_come("hmb,handover=idle");
+        interrupts_come("line,handover=idle");
+    }
+
+    #[test]
+    fn line_that_stays_up_after_a_reset() {
+        interrupts_come("line,intx=kept");
+        interrupts_come("line,intx=kept,power=stop,stop=dirql");
+        interrupts_come("line,intx=kept,pnp=off,stop=dirql-nodpc");
+    }
+
+    #[test]
+    fn line_of_a_controller_that_has_failed_is_claimed_and_leads_to_a_reset() {
+        let (mut bed, units) = Bed::started("line,hmpre=0,hmmin=0,dies=command:60,capacity=8M");
+        let mut resets = 0;
+        for _ in 0..8 {
+            let requests = (0..16).map(|_| Request {
+                unit: units[0].address,
+                cdb: WRITE_10.to_vec(),
+                data: Data::Out(vec![7; 512]),
+                ..Request::default()
+            });
+            for request in requests {
+                bed.machine.submit(request).expect("it fits");
+            }
+            while let Some((_, completed)) = bed.machine.wait_any().expect("the driver runs on") {
+                resets += usize::from(completed.srb_status == 0x0E);
+            }
+        }
+        assert!(resets > 0);
+        assert_eq!(bed.logged("Controller failed, Reason=2,").len(), 1);
+        assert!(bed.machine.now_ns() < 20 * SECOND_NS, "{} ns", bed.machine.now_ns());
+        bed.finish();
+    }
+}
