@@ -79,6 +79,27 @@ rusty_fork_test! {
     }
 
     #[test]
+    fn controller_without_room_in_its_queues_is_refused() {
+        is_refused("hmb,mqes=1", "Controller failed, Reason=6, Detail=3");
+    }
+
+    #[test]
+    fn ready_timeout_of_crto_counts_where_it_is_the_larger() {
+        comes_and_goes("hmb,version=2.0,timeout=500,crto=9000,ready=7000");
+        comes_and_goes("hmb,version=2.0,timeout=9000,crto=500,ready=7000");
+    }
+
+    #[test]
+    fn crto_is_not_read_of_an_older_controller() {
+        is_refused("hmb,timeout=500,crto=9000,ready=7000", "Controller failed, Reason=3,");
+    }
+
+    #[test]
+    fn time_out_that_changes_with_cc_is_read_again() {
+        comes_and_goes("hmb,cap=late,timeout=9000,ready=7000");
+    }
+
+    #[test]
     fn controller_with_larger_pages_as_a_choice_runs_at_4_kib() {
         comes_and_goes("hmb,mpsmax=64K");
     }

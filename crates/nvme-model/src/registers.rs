@@ -25,8 +25,12 @@ pub(crate) enum Change {
 
 /// The registers below the doorbells.
 pub(crate) struct Registers {
-    /// CAP, which never changes.
+    /// CAP, which changes at most with the first write of CC.
     pub(crate) cap: Capabilities,
+    /// CAP from the first write of CC on.
+    settled_cap: Capabilities,
+    /// CRTO.CRWMT.
+    crwmt: u16,
     /// VS, which never changes.
     pub(crate) version: Version,
     /// The interrupt mask that INTMS and INTMC show and change.
@@ -61,8 +65,19 @@ impl Registers {
             .with_crwms(profile.version >= 0x0002_0000)
             .with_mpsmin(profile.page_min_bytes.trailing_zeros() as u8 - 12)
             .with_mpsmax(profile.page_max_bytes.trailing_zeros() as u8 - 12);
+        let first = if profile.late_timeout {
+            cap.with_to(1)
+        } else {
+            cap
+        };
+        let crto_ns = match profile.crto_ns {
+            0 => profile.timeout_ns,
+            ns => ns,
+        };
         Self {
-            cap,
+            cap: first,
+            settled_cap: cap,
+            crwmt: (crto_ns / 500_000_000) as u16,
             version: Version::from_bits(profile.version),
             mask: 0,
             cc: ControllerConfiguration::new(),
@@ -74,6 +89,11 @@ impl Registers {
             shutdown_ns: None,
             enabled_ns: 0,
         }
+    }
+
+    /// CC was written.
+    pub(crate) fn settle(&mut self) {
+        self.cap = self.settled_cap;
     }
 
     /// The memory page size that CC selects.
@@ -93,9 +113,7 @@ impl Registers {
             AQA => self.aqa.into_bits(),
             ASQ..ACQ => halves(self.asq, ASQ),
             ACQ..CMBLOC => halves(self.acq, ACQ),
-            CRTO if self.cap.crwms() => ReadyTimeouts::new()
-                .with_crwmt(u16::from(self.cap.to()))
-                .into_bits(),
+            CRTO if self.cap.crwms() => ReadyTimeouts::new().with_crwmt(self.crwmt).into_bits(),
             _ => 0,
         }
     }

@@ -79,6 +79,8 @@ pub struct Controller<D> {
     /// When all admin commands of the goal have to be over.
     goal_deadline: Instant,
     capabilities: Capabilities,
+    /// CRTO.CRWMT; 0 where there is none.
+    ready_units: u16,
     version: Version,
     /// RDY = 1 was seen after the last EN = 1: the admin queue is in use.
     live: bool,
@@ -130,6 +132,7 @@ impl<D: DmaMemory> Controller<D> {
             deadline: Instant::default(),
             goal_deadline: Instant::default(),
             capabilities: Capabilities::new(),
+            ready_units: 0,
             version: Version::new(),
             live: false,
             reset: ResetProof::default(),

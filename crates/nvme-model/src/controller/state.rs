@@ -36,6 +36,7 @@ impl Controller {
                 .with_ams(old.ams());
         }
         self.registers.cc = new;
+        self.registers.settle();
         if self.mortality.is_panicked() {
             return;
         }

@@ -44,7 +44,11 @@ pub(super) const KEYS: &[Key] = &[
         "512K",
         "largest transfer in bytes, a power of two of mpsmin; 0: no limit",
     ),
-    key("mqes", "1024", "largest I/O queue in entries, 2 to 65536"),
+    key(
+        "mqes",
+        "1024",
+        "largest I/O queue in entries, 1 (which is none) to 65536",
+    ),
     key("queues", "16", "I/O queue pairs, 1 to 1024"),
     key("messages", "17", "MSI-X messages, 0 to 2048; 0: none"),
     key(
@@ -102,6 +106,16 @@ pub(super) const KEYS: &[Key] = &[
         "how long the controller takes to become ready, or not ready, in milliseconds",
     ),
     key("timeout", "7500", "CAP.TO in milliseconds, in steps of 500"),
+    key(
+        "crto",
+        "0",
+        "CRTO.CRWMT in milliseconds, in steps of 500, from version 2.0 on; 0: as CAP.TO",
+    ),
+    key(
+        "cap",
+        "fixed",
+        "CAP.TO: fixed, late (500 ms until CC is written for the first time after a reset of the function)",
+    ),
     key(
         "reset",
         "ok",

@@ -12,8 +12,8 @@ pub(crate) use value::size;
 
 use keys::{KEYS, NAMED};
 use value::{
-    answer, death, dies, handover, line, milliseconds, pages, power_of_two, printable, reset,
-    version,
+    answer, death, dies, handover, late_timeout, line, milliseconds, pages, power_of_two,
+    printable, reset, version,
 };
 
 use crate::fault::Fault;
@@ -130,6 +130,10 @@ pub struct Profile {
     pub ready_ns: u64,
     /// CAP.TO.
     pub timeout_ns: u64,
+    /// CRTO.CRWMT; 0 is what CAP.TO says.
+    pub crto_ns: u64,
+    /// CAP.TO is one unit until CC is written.
+    pub late_timeout: bool,
     /// CSTS.RDY follows CC.EN = 0; otherwise it stays 1, with whatever memory is in use.
     pub resets: bool,
     /// When it dies.
@@ -173,6 +177,8 @@ impl Default for Profile {
             late_ns: 20_000_000_000,
             ready_ns: 5_000_000,
             timeout_ns: 7_500_000_000,
+            crto_ns: 0,
+            late_timeout: false,
             resets: true,
             dies: Dies::Never,
             death: Death::Fatal,
@@ -232,7 +238,7 @@ impl Profile {
             "namespaces" => self.namespaces = size(value, 0..=1024)? as u32,
             "mdts" if value == "0" => self.mdts_bytes = 0,
             "mdts" => self.mdts_bytes = power_of_two(value, 4 * KIB, GIB)?,
-            "mqes" => self.queue_entries = size(value, 2..=65536)? as u32,
+            "mqes" => self.queue_entries = size(value, 1..=65536)? as u32,
             "queues" => self.queues = size(value, 1..=1024)? as u16,
             "messages" => self.messages = size(value, 0..=2048)? as u16,
             "msi" if value == "0" => self.msi = 0,
@@ -254,6 +260,11 @@ impl Profile {
                 self.timeout_ns = milliseconds(value)
                     .filter(|ns| ns % 500_000_000 == 0 && *ns <= 127_500_000_000)?;
             }
+            "crto" => {
+                self.crto_ns = milliseconds(value)
+                    .filter(|ns| ns % 500_000_000 == 0 && *ns <= 0xFFFF * 500_000_000)?;
+            }
+            "cap" => self.late_timeout = late_timeout(value)?,
             "reset" => self.resets = reset(value)?,
             "dies" => self.dies = dies(value)?,
             "death" => self.death = death(value)?,
@@ -302,7 +313,7 @@ impl Profile {
             && (512..=4096).contains(&self.block_bytes)
             && self.namespaces <= 1024
             && (self.mdts_bytes == 0 || self.mdts_bytes.is_power_of_two())
-            && (2..=65536).contains(&self.queue_entries)
+            && (1..=65536).contains(&self.queue_entries)
             && (1..=1024).contains(&self.queues)
             && self.messages <= 2048
             && (self.msi == 0 || self.msi.is_power_of_two() && self.msi <= 32)

@@ -73,6 +73,15 @@ pub(super) fn handover(text: &str) -> Option<Handover> {
     }
 }
 
+/// Whether CAP.TO changes with the first write of CC.
+pub(super) fn late_timeout(text: &str) -> Option<bool> {
+    match text {
+        "fixed" => Some(false),
+        "late" => Some(true),
+        _ => None,
+    }
+}
+
 /// Whether the INTx line stays up after a reset.
 pub(super) fn line(text: &str) -> Option<bool> {
     match text {

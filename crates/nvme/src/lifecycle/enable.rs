@@ -3,8 +3,9 @@
 use nvme_spec::command::COMMAND_SHIFT;
 use nvme_spec::completion::COMPLETION_SHIFT;
 use nvme_spec::registers::{
-    ACQ, AQA, ASQ, AdminQueueAttributes, CAP, CC, Capabilities, CommandSetSelected,
-    ControllerConfiguration, ControllerStatus, ShutdownNotification, ShutdownStatus, VS, Version,
+    ACQ, AQA, ASQ, AdminQueueAttributes, CAP, CC, CRTO, Capabilities, CommandSetSelected,
+    ControllerConfiguration, ControllerStatus, ReadyTimeouts, ShutdownNotification, ShutdownStatus,
+    VS, Version,
 };
 
 use super::admin::AdminTask;
@@ -14,6 +15,10 @@ use crate::{DmaMemory, Instant, Registers};
 
 /// The unit of CAP.TO in microseconds.
 const READY_UNIT_US: u64 = 500_000;
+/// The longest that CAP.TO can say, 127.5 s.
+const READY_UNITS_MOST: u16 = 255;
+/// The first version with CRTO.
+const VERSION_2_0: Version = Version::new().with_mjr(2);
 /// The least time that shutdown processing is given, as 3.6.1 recommends.
 const SHUTDOWN_LEAST_US: u64 = 1_000_000;
 
@@ -41,14 +46,47 @@ impl<D: DmaMemory> Controller<D> {
         registers: &impl Registers,
         now: Instant,
     ) -> Result<Progress, Failure> {
-        let capabilities = registers.read64(CAP);
         let version = registers.read32(VS);
-        if capabilities == u64::MAX || version == u32::MAX {
+        if version == u32::MAX {
             return self.absent(now);
         }
-        self.capabilities = Capabilities::from(capabilities);
         self.version = Version::from(version);
+        if self.read_capabilities(registers).is_none() {
+            return self.absent(now);
+        }
         Ok(self.then(Task::Stop, now))
+    }
+
+    /// Reads CAP, and CRTO where version and CAP.CRMS say that it exists (3.1.3.1, 3.1.3.21). `None` where they read as all ones.
+    fn read_capabilities(&mut self, registers: &impl Registers) -> Option<()> {
+        let capabilities = registers.read64(CAP);
+        if capabilities == u64::MAX {
+            return None;
+        }
+        self.capabilities = Capabilities::from(capabilities);
+        self.ready_units = 0;
+        if self.version >= VERSION_2_0 && self.capabilities.crwms() {
+            let timeouts = registers.read32(CRTO);
+            if timeouts == u32::MAX {
+                return None;
+            }
+            self.ready_units = ReadyTimeouts::from(timeouts).crwmt();
+        }
+        Some(())
+    }
+
+    /// Whether this driver can use a controller with these capabilities.
+    fn check_capabilities(&self) -> Result<(), Failure> {
+        let unsupported = if self.capabilities.mpsmin() != 0 {
+            Unsupported::PageSize
+        } else if !self.capabilities.css_nvm() {
+            Unsupported::CommandSet
+        } else if self.capabilities.mqes_z() == 0 {
+            Unsupported::QueueSize
+        } else {
+            return Ok(());
+        };
+        Err(Failure::Unsupported(unsupported))
     }
 
     /// Clears CC.EN. With RDY = 0 that is undefined while the controller is starting, so that is waited for, but not
@@ -108,15 +146,7 @@ impl<D: DmaMemory> Controller<D> {
 
     /// Configures and enables a controller that is not ready. One that has not shown that it was reset does so by RDY = 1.
     fn enable(&mut self, registers: &impl Registers, now: Instant) -> Result<Progress, Failure> {
-        if self.capabilities.mpsmin() != 0 {
-            return Err(Failure::Unsupported(Unsupported::PageSize));
-        }
-        if !self.capabilities.css_nvm() {
-            return Err(Failure::Unsupported(Unsupported::CommandSet));
-        }
-        let dstrd = self.capabilities.dstrd();
-        self.submission.reset(dstrd);
-        self.completion.reset(dstrd);
+        self.check_capabilities()?;
         let attributes = AdminQueueAttributes::new()
             .with_asqs_z(ADMIN_ENTRIES - 1)
             .with_acqs_z(ADMIN_ENTRIES - 1);
@@ -130,6 +160,14 @@ impl<D: DmaMemory> Controller<D> {
             .with_iocqes(COMPLETION_SHIFT);
         // The fields may only change while EN is 0: they are set before it is.
         registers.write32(CC, configuration.into());
+        // What the controller can do, and how long it takes, may depend on what was selected.
+        if self.read_capabilities(registers).is_none() {
+            return self.absent(now);
+        }
+        self.check_capabilities()?;
+        let dstrd = self.capabilities.dstrd();
+        self.submission.reset(dstrd);
+        self.completion.reset(dstrd);
         self.reset.unproven = self.reset.exposed;
         self.reset.exposed = true;
         registers.write32(CC, configuration.with_en(true).into());
@@ -226,9 +264,11 @@ impl<D: DmaMemory> Controller<D> {
         self.then(Task::Attach, now)
     }
 
-    /// CAP.TO; a controller that says 0 is given one unit.
+    /// The larger of CAP.TO and CRTO.CRWMT, which is not smaller by right, up to what CAP.TO can say. A controller that says 0
+    /// is given one unit.
     pub(super) fn ready_limit_us(&self) -> u64 {
-        u64::from(self.capabilities.to().max(1)).saturating_mul(READY_UNIT_US)
+        let units = u16::from(self.capabilities.to()).max(self.ready_units);
+        u64::from(units.clamp(1, READY_UNITS_MOST)).saturating_mul(READY_UNIT_US)
     }
 
     pub(super) fn shutdown_limit_us(&self) -> u64 {

@@ -92,6 +92,8 @@ pub enum Unsupported {
     CommandSet,
     /// It needs other queue entry sizes (SQES, CQES).
     EntrySizes,
+    /// Its queues have one entry (CAP.MQES = 0), which makes no queue.
+    QueueSize,
 }
 
 /// What a controller cannot truthfully say.
