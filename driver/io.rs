@@ -56,12 +56,14 @@ impl IoQueue {
         Ok(())
     }
 
-    /// Takes every completion there is and puts its request on `done`; one doorbell write for each pass over the ring.
+    /// Takes every completion there is and puts its request on `done`, or on `again` where another command has to follow; one
+    /// doorbell write for each pass over the ring.
     pub(crate) fn drain(
         &mut self,
         outstanding: &mut Outstanding,
         registers: &RegisterWindow,
         done: &mut SrbList,
+        again: &mut SrbList,
     ) -> Drained {
         for _ in 0..PASSES {
             let mut empty = true;
@@ -69,8 +71,13 @@ impl IoQueue {
                 empty = false;
                 let head = self.submission.advance_head(completion.sq_head);
                 let request = outstanding.retire(completion.cid);
-                if let Ok(srb) = request {
-                    finish(srb, &completion, done);
+                if let Ok(mut srb) = request {
+                    let succeeded = Status::from(completion.status) == Status::SUCCESS;
+                    if succeeded && srb.prepare_next() {
+                        again.push(srb, SrbStatus::SUCCESS);
+                    } else {
+                        finish(srb, &completion, done);
+                    }
                 } else if request.is_err_and(|error| error == SlotError::Impossible)
                     || head.is_err()
                 {

@@ -71,13 +71,14 @@ fn scsi(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
             command,
             direction,
             bytes,
+            more_blocks,
         }) => {
             let bytes = if direction == DataDirection::None {
                 0
             } else {
                 bytes
             };
-            prepare(port, srb, &command, bytes)
+            prepare(port, srb, &command, bytes, more_blocks)
         }
     }
 }
@@ -96,13 +97,19 @@ fn flush(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
         scsi::translate(&SYNCHRONIZE_CACHE, unit, none, &mut [])
     });
     match action {
-        Some(Action::Submit { command, .. }) => prepare(port, srb, &command, 0),
+        Some(Action::Submit { command, .. }) => prepare(port, srb, &command, 0, 0),
         _ => Built::Done(SrbStatus::SUCCESS),
     }
 }
 
-fn prepare(port: Port, srb: &mut Srb, command: &nvme_spec::command::Command, bytes: u32) -> Built {
-    match srb.prepare(port, command, bytes) {
+fn prepare(
+    port: Port,
+    srb: &mut Srb,
+    command: &nvme_spec::command::Command,
+    bytes: u32,
+    more_blocks: u32,
+) -> Built {
+    match srb.prepare(port, command, bytes, more_blocks) {
         Ok(()) => Built::Ready,
         Err(_) => Built::Done(SrbStatus::INVALID_REQUEST),
     }

@@ -166,9 +166,13 @@ impl State {
             return false;
         };
         let before = self.outstanding.outstanding();
-        let drained = io.drain(&mut self.outstanding, registers, done);
+        let mut again = SrbList::new();
+        let drained = io.drain(&mut self.outstanding, registers, done, &mut again);
         if self.outstanding.outstanding() < before {
             self.hmb.answered(call.port);
+        }
+        while let Some((srb, _)) = again.pop() {
+            self.submit(srb, done);
         }
         self.turn_lookouts(call.adapter);
         match drained {

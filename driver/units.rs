@@ -25,6 +25,7 @@ pub(crate) struct Units {
     pci_vendor_id: u16,
     volatile_write_cache: bool,
     max_transfer_bytes: u32,
+    verify_bytes: Option<NonZeroU64>,
     entries: [Option<Unit>; MAX_NAMESPACES],
     count: usize,
 }
@@ -49,6 +50,7 @@ impl Units {
         pci_vendor_id: 0,
         volatile_write_cache: false,
         max_transfer_bytes: 0,
+        verify_bytes: None,
         entries: [None; MAX_NAMESPACES],
         count: 0,
     };
@@ -66,6 +68,7 @@ impl Units {
         self.pci_vendor_id = info.vendor_id;
         self.volatile_write_cache = info.vwc.present();
         self.max_transfer_bytes = info.max_transfer_bytes;
+        self.verify_bytes = info.verify_bytes;
         self.count = 0;
         let usable = namespaces.iter().filter_map(|namespace| {
             let unit = unit(namespace);
@@ -115,6 +118,7 @@ impl Units {
             volatile_write_cache: self.volatile_write_cache,
             write_cache_enabled: self.volatile_write_cache,
             maximum_transfer_bytes: self.max_transfer_bytes,
+            verify_bytes: self.verify_bytes,
             luns,
         };
         Some(work(&LogicalUnit {

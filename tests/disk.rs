@@ -23,6 +23,10 @@ fn write_16(lba: u64, blocks: u32) -> Vec<u8> {
     transfer_16(0x8A, lba, blocks)
 }
 
+fn verify_16(lba: u64, blocks: u32) -> Vec<u8> {
+    transfer_16(0x8F, lba, blocks)
+}
+
 /// Data that says where it belongs: no two blocks of it are the same.
 fn pattern(lba: u64, bytes: usize, salt: u64) -> Vec<u8> {
     (0u64..)
@@ -232,5 +236,36 @@ rusty_fork_test! {
             assert_eq!(completed.transferred, 0);
         }
         bed.finish();
+    }
+
+    #[test]
+    fn verify_reads_the_medium_in_as_many_commands_as_it_takes() {
+        // The second part of what is verified cannot be read: its error comes back.
+        let profile = "plain,version=2.0,verify=8K,capacity=8M";
+        let mut selection = Selection::parse(profile).expect("a profile");
+        let fault = "verify:status=2/81:nth=2".parse().expect("a fault");
+        selection.device.faults = vec![fault];
+        let media = selection.device.memory();
+        let mut bed = Bed::with_media(selection, media);
+        let units = bed.start();
+        let verified = bed.execute(&units[0], &verify_16(0, 40), Data::None);
+        let sense = verified.sense.as_deref().expect("sense data");
+        assert_eq!((verified.scsi_status, sense[2] & 0xF), (CHECK_CONDITION, 3));
+        let verified = bed.execute(&units[0], &verify_16(0, 40), Data::None);
+        assert!(verified.succeeded(), "{verified:?}");
+        bed.finish();
+    }
+
+    #[test]
+    fn verify_of_a_whole_disk() {
+        for profile in ["plain,capacity=80M", "plain,capacity=80M,verify=off", "plain,version=2.0,verify=64K,capacity=80M"] {
+            let (mut bed, units) = Bed::started(profile);
+            let blocks = u32::try_from(units[0].blocks).expect("a small disk");
+            let verified = bed.execute(&units[0], &verify_16(0, blocks), Data::None);
+            assert!(verified.succeeded(), "{verified:?}");
+            let past = bed.execute(&units[0], &verify_16(1, blocks), Data::None);
+            assert_illegal(&past, LBA_OUT_OF_RANGE);
+            bed.finish();
+        }
     }
 }

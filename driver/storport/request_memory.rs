@@ -21,6 +21,8 @@ struct RequestMemory {
     command: Command,
     /// Bytes that the command transfers.
     bytes: u32,
+    /// Blocks that a further command has to verify.
+    more_blocks: u32,
     /// The PRP list of the command.
     prps: [u64; PRP_ENTRIES],
 }
@@ -75,6 +77,7 @@ impl Srb {
         port: Port,
         command: &Command,
         bytes: u32,
+        more_blocks: u32,
     ) -> Result<(), PrpError> {
         let mut command = *command;
         if bytes != 0 {
@@ -97,7 +100,29 @@ impl Srb {
         let place = unsafe { &raw mut (*memory.as_ptr()).bytes };
         // SAFETY: as above.
         unsafe { place.write(bytes) };
+        // SAFETY: as above.
+        let place = unsafe { &raw mut (*memory.as_ptr()).more_blocks };
+        // SAFETY: as above.
+        unsafe { place.write(more_blocks) };
         Ok(())
+    }
+
+    /// Makes the prepared command the one that verifies the next blocks; false when it verified the last.
+    pub(crate) fn prepare_next(&mut self) -> bool {
+        let Some(memory) = self.memory() else {
+            return false;
+        };
+        // SAFETY: written in HwStorBuildIo, as in `prepared`.
+        let more_blocks = unsafe { &mut (*memory.as_ptr()).more_blocks };
+        // SAFETY: as above; the two are fields of their own.
+        let command = unsafe { &mut (*memory.as_ptr()).command };
+        match scsi::next_verify(command, *more_blocks) {
+            Some(left) => {
+                *more_blocks = left;
+                true
+            }
+            None => false,
+        }
     }
 
     /// The command that [`prepare`](Self::prepare) kept, with the bytes that it transfers.

@@ -140,6 +140,12 @@ pub(crate) const NVM: &[Supported] = &[
         [ALL, ALL, 0xFD00_FFFF, 0, ALL, ALL],
     ),
     nvm(
+        NvmOpcode::VERIFY,
+        false,
+        false,
+        [ALL, ALL, 0xFD00_FFFF, 0, ALL, ALL],
+    ),
+    nvm(
         NvmOpcode::WRITE_ZEROES,
         false,
         true,

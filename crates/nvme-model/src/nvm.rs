@@ -12,6 +12,7 @@ use crate::command::{self, NVM};
 use crate::controller::Controller;
 use crate::failure::{Failure, Outcome, Request, Verdict, ensure};
 use crate::namespace::Namespace;
+use crate::profile::Verify;
 use crate::prp;
 use crate::rule::Rule;
 
@@ -52,6 +53,7 @@ impl Controller {
             NvmOpcode::WRITE => self.write_blocks(request, bus),
             NvmOpcode::READ => self.read_blocks(request, bus),
             NvmOpcode::COMPARE => self.compare(request, bus),
+            NvmOpcode::VERIFY => self.verify(request, bus),
             NvmOpcode::WRITE_ZEROES => self.write_zeroes(request, bus),
             _ => self.manage_dataset(request, bus),
         }
@@ -176,6 +178,24 @@ impl Controller {
                 Err(Failure::from(Status::COMPARE_FAILURE).at_block(lba))
             }
         }
+    }
+
+    /// Nothing is transferred, so that MDTS does not count: VSL does (NVM 3.2.5).
+    fn verify(&mut self, request: Request<'_>, bus: &mut dyn Bus) -> Verdict {
+        if self.profile.verify == Verify::Absent {
+            return Err(Failure::field(Status::INVALID_OPCODE, 0));
+        }
+        let (blocks, bytes) = self.blocks(request, bus)?;
+        let most = self.profile.verify.limit_bytes().unwrap_or(u64::MAX);
+        let fits = bytes <= most;
+        bus.judge(Rule::TransferLimit, fits, &|| {
+            format!("{bytes} bytes are verified, the limit is {most}")
+        });
+        ensure(fits, Failure::field(Status::INVALID_FIELD, CDW12_BYTE))?;
+        self.namespace(request, bus)?
+            .read(blocks.lba, blocks.count)
+            .map_err(|_| Failure::from(Status::UNRECOVERED_READ_ERROR).at_block(blocks.lba))?;
+        Ok(Outcome::Done(0))
     }
 
     fn write_zeroes(&mut self, request: Request<'_>, bus: &mut dyn Bus) -> Verdict {

@@ -11,8 +11,8 @@ use nvme_spec::command::{Command, DatasetRange};
 use nvme_spec::completion::Completion;
 use nvme_spec::feature::{AutonomousTransition, HostMemoryBufferDescriptor};
 use nvme_spec::identify::{
-    ControllerList, IdentifyController, IdentifyNamespace, NamespaceIdDescriptorHeader,
-    NamespaceList, PowerStateDescriptor,
+    ControllerList, IdentifyController, IdentifyControllerNvm, IdentifyNamespace,
+    NamespaceIdDescriptorHeader, NamespaceList, PowerStateDescriptor,
 };
 use nvme_spec::log::{
     ChangedNamespaces, CommandEffects, ErrorInformation, FirmwareSlotInformation,
@@ -91,6 +91,7 @@ fn every_structure_is_as_the_facts_say() {
         command(),
         completion(),
         identify_controller(),
+        identify_controller_nvm(),
         power_state(),
         identify_namespace(),
         descriptor_header(),
@@ -153,6 +154,22 @@ fn completion() -> Structure {
             sq_id: "DW2.SQID",
             cid: "DW3.CID",
             status: "DW3.Status",
+        }
+        without fact {}
+        elsewhere []
+    }
+}
+
+fn identify_controller_nvm() -> Structure {
+    structure! {
+        IdentifyControllerNvm = "NVME_IDENTIFY_NVM_SPECIFIC_CONTROLLER_IO_COMMAND_SET" {
+            vsl: "VSL",
+            wzsl: "WZSL",
+            wusl: "WUSL",
+            dmrl: "DMRL",
+            dmrsl_blocks: "DMRSL",
+            dmsl_blocks: "DMSL",
+            reserved_16: "Reserved",
         }
         without fact {}
         elsewhere []

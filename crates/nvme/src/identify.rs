@@ -2,14 +2,15 @@
 //! so the 4 KiB structures never lie on a stack.
 
 use core::mem::offset_of;
+use core::num::NonZeroU64;
 
 use nvme_spec::command::COMMAND_SHIFT;
 use nvme_spec::completion::COMPLETION_SHIFT;
 use nvme_spec::identify::{
-    DataProtectionSettings, FormattedLbaSize, IdentifyController, IdentifyNamespace, LbaFormat,
-    LogPageAttributes, NamespaceAttributes, NamespaceFeatures, NamespaceIdDescriptorHeader,
-    NamespaceIdType, OptionalAdminCommands, OptionalAsyncEvents, OptionalNvmCommands,
-    QueueEntrySize, VolatileWriteCacheAttributes,
+    DataProtectionSettings, FormattedLbaSize, IdentifyController, IdentifyControllerNvm,
+    IdentifyNamespace, LbaFormat, LogPageAttributes, NamespaceAttributes, NamespaceFeatures,
+    NamespaceIdDescriptorHeader, NamespaceIdType, OptionalAdminCommands, OptionalAsyncEvents,
+    OptionalNvmCommands, QueueEntrySize, VolatileWriteCacheAttributes,
 };
 use nvme_spec::text::Ascii;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
@@ -67,6 +68,8 @@ pub struct ControllerInfo {
     pub rtd3e_us: u32,
     /// The Host Memory Buffer's sizes.
     pub hmb: hmb::Needs,
+    /// How many bytes of blocks one Verify command covers; `None` where there is no such command.
+    pub verify_bytes: Option<NonZeroU64>,
 }
 
 /// A queue entry size that this controller does not take: SQES or CQES exclude the sizes of the NVM Command Set.
@@ -83,6 +86,7 @@ impl ControllerInfo {
             return Err(EntrySizes);
         }
         let mdts = field!(data, IdentifyController, mdts);
+        let oncs: OptionalNvmCommands = field!(data, IdentifyController, oncs);
         Ok(Self {
             vendor_id: field!(data, IdentifyController, vid),
             subsystem_vendor_id: field!(data, IdentifyController, ssvid),
@@ -93,14 +97,29 @@ impl ControllerInfo {
             max_transfer_bytes: transfer_limit(mdts, max_transfer_bytes),
             aerl_z: field!(data, IdentifyController, aerl_z),
             vwc: field!(data, IdentifyController, vwc),
-            oncs: field!(data, IdentifyController, oncs),
+            oncs,
             oacs: field!(data, IdentifyController, oacs),
             oaes: field!(data, IdentifyController, oaes),
             lpa: field!(data, IdentifyController, lpa),
             namespaces: field!(data, IdentifyController, nn),
             rtd3e_us: field!(data, IdentifyController, rtd3e_us),
             hmb: hmb_needs(data),
+            verify_bytes: oncs.verify().then_some(NonZeroU64::MAX),
         })
+    }
+
+    /// Reads Identify Controller data of the NVM Command Set (NVM 4.1.5.4) at the start of `data`.
+    pub fn read_nvm(&mut self, data: &impl DmaMemory) {
+        let vsl: u8 = field!(data, IdentifyControllerNvm, vsl);
+        let limit = match vsl {
+            0 => None,
+            exponent => u64::from(PAGE_BYTES)
+                .checked_shl(u32::from(exponent))
+                .and_then(NonZeroU64::new),
+        };
+        if let (Some(verify_bytes), Some(limit)) = (&mut self.verify_bytes, limit) {
+            *verify_bytes = limit;
+        }
     }
 }
 

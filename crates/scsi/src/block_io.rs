@@ -41,17 +41,55 @@ pub(crate) fn access(
         },
         direction,
         bytes: transfer.bytes,
+        more_blocks: 0,
     })
 }
 
-/// VERIFY without a comparison: success where the blocks exist, as of a device that finds and mends bad blocks by itself
-/// (SBC-3, 5). A comparison with data of the host is not carried out.
+/// VERIFY without a comparison: the Verify command, as often as its limit makes necessary. Where there is none, success if the
+/// blocks exist, as of a device that finds and mends bad blocks by itself (SBC-3, 5). What is cached is written to the medium
+/// first (FUA). A comparison with data of the host is not carried out.
 pub(crate) fn verify(request: Verify, unit: &LogicalUnit<'_>) -> Result<Action, Sense> {
     if request.protection != 0 || request.byte_check != 0 {
         return Err(Sense::INVALID_FIELD_IN_CDB);
     }
-    within(request.extent, unit)?;
-    Ok(Action::Done(Outcome::good(0)))
+    let Extent { lba, blocks } = within(request.extent, unit)?;
+    let good = Action::Done(Outcome::good(0));
+    let Some(most) = unit.maximum_verify_blocks() else {
+        return Ok(good);
+    };
+    let first = blocks.min(most);
+    let Some(last) = first.checked_sub(1) else {
+        return Ok(good);
+    };
+    let nlb_z = u16::try_from(last).map_err(|_| Sense::INVALID_FIELD_IN_CDB)?;
+    let dword12 = ReadWriteCdw12::new().with_nlb_z(nlb_z).with_fua(true);
+    Ok(Action::Submit {
+        command: Command {
+            cdw10: lba as u32,
+            cdw11: (lba >> 32) as u32,
+            cdw12: dword12.into_bits(),
+            ..command(NvmOpcode::VERIFY, unit)
+        },
+        direction: DataDirection::None,
+        bytes: 0,
+        more_blocks: blocks.saturating_sub(first),
+    })
+}
+
+/// Goes from one Verify command to the next: it names the blocks behind those that it named, as many at most. How many are left
+/// after it; `None` when there were none for it.
+#[must_use]
+pub fn next_verify(command: &mut Command, more_blocks: u32) -> Option<u32> {
+    let dword12 = ReadWriteCdw12::from_bits(command.cdw12);
+    let done = u32::from(dword12.nlb_z()).saturating_add(1);
+    let blocks = more_blocks.min(done);
+    let nlb_z = u16::try_from(blocks.checked_sub(1)?).ok()?;
+    let lba = u64::from(command.cdw11) << 32 | u64::from(command.cdw10);
+    let lba = lba.checked_add(u64::from(done))?;
+    command.cdw10 = lba as u32;
+    command.cdw11 = (lba >> 32) as u32;
+    command.cdw12 = dword12.with_nlb_z(nlb_z).into_bits();
+    Some(more_blocks.saturating_sub(blocks))
 }
 
 /// SYNCHRONIZE CACHE. NVMe flushes a whole namespace. A request to answer before the flush is over (IMMED) is answered
@@ -85,6 +123,7 @@ fn flush(unit: &LogicalUnit<'_>) -> Action {
         command: command(NvmOpcode::FLUSH, unit),
         direction: DataDirection::None,
         bytes: 0,
+        more_blocks: 0,
     }
 }
 

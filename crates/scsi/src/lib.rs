@@ -34,6 +34,7 @@ mod translate;
 mod unit;
 mod vpd;
 
+pub use block_io::next_verify;
 pub use sense::{Sense, SenseKey};
 pub use status::{Outcome, ScsiStatus, completed};
 pub use translate::{Action, DataDirection, Transfer, returns_parameter_data, translate};

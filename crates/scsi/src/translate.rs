@@ -53,6 +53,9 @@ pub enum Action {
         direction: DataDirection,
         /// The length of its data, always the length of the request's buffer where there is data.
         bytes: u32,
+        /// So many blocks behind those of the command are still to be verified: [`next_verify`](crate::next_verify) makes the
+        /// command for them when this one has succeeded.
+        more_blocks: u32,
     },
 }
 

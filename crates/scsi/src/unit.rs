@@ -2,6 +2,9 @@
 
 use core::num::NonZeroU64;
 
+/// How many blocks one command names at most: in 16 bits, zero-based.
+const NVME_LIMIT: u32 = 1 << 16;
+
 /// The size of a logical block. Windows has disks of these two sizes only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockSize {
@@ -32,6 +35,14 @@ impl BlockSize {
         }
     }
 
+    /// The size as a power of two.
+    pub(crate) const fn shift(self) -> u32 {
+        match self {
+            Self::Bytes512 => 9,
+            Self::Bytes4096 => 12,
+        }
+    }
+
     /// The number of whole blocks in so many bytes.
     #[must_use]
     pub const fn blocks_in(self, bytes: u32) -> u32 {
@@ -59,6 +70,8 @@ pub struct Controller<'a> {
     pub write_cache_enabled: bool,
     /// The longest transfer of one command in bytes: the smaller of MDTS and what the driver can describe.
     pub maximum_transfer_bytes: u32,
+    /// How many bytes of blocks one Verify command covers; `None` where the controller has no such command.
+    pub verify_bytes: Option<NonZeroU64>,
     /// The logical unit numbers that answer, in ascending order.
     pub luns: &'a [u8],
 }
@@ -86,9 +99,16 @@ pub struct LogicalUnit<'a> {
 }
 
 impl LogicalUnit<'_> {
+    /// How many blocks one Verify command covers, where there is such a command.
+    pub(crate) fn maximum_verify_blocks(&self) -> Option<u32> {
+        let bytes = self.controller.verify_bytes?.get();
+        let most = u64::from(NVME_LIMIT) << self.block_size.shift();
+        let blocks = bytes.min(most) >> self.block_size.shift();
+        u32::try_from(blocks).ok().filter(|blocks| *blocks != 0)
+    }
+
     /// The longest transfer of one command in logical blocks: NVMe counts blocks in 16 bits, zero-based.
     pub(crate) fn maximum_transfer_blocks(&self) -> u32 {
-        const NVME_LIMIT: u32 = 1 << 16;
         self.block_size
             .blocks_in(self.controller.maximum_transfer_bytes)
             .min(NVME_LIMIT)

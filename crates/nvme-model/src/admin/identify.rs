@@ -1,30 +1,34 @@
 //! Identify.
 
-use nvme_spec::command::{COMMAND_SHIFT, IdentifyCdw10, NSID_ALL};
+use nvme_spec::command::{COMMAND_SHIFT, IdentifyCdw10, IdentifyCdw11, NSID_ALL};
 use nvme_spec::completion::COMPLETION_SHIFT;
 use nvme_spec::identify::{
     Cns, ControllerType, DeallocateFeatures, FirmwareUpdates, HOST_MEMORY_UNIT_BYTES,
-    IDENTIFY_BYTES, IdentifyController, IdentifyNamespace, LbaFormat, LogPageAttributes,
-    NamespaceIdDescriptorHeader, NamespaceIdType, NamespaceList, OptionalAsyncEvents,
-    OptionalNvmCommands, PowerStateDescriptor, PowerStateFlags, QueueEntrySize,
-    VolatileWriteCacheAttributes,
+    IDENTIFY_BYTES, IdentifyController, IdentifyControllerNvm, IdentifyNamespace, LbaFormat,
+    LogPageAttributes, NamespaceIdDescriptorHeader, NamespaceIdType, NamespaceList,
+    OptionalAsyncEvents, OptionalNvmCommands, PowerStateDescriptor, PowerStateFlags,
+    QueueEntrySize, VolatileWriteCacheAttributes,
 };
+use nvme_spec::registers::Version;
 use nvme_spec::status::Status;
 use nvme_spec::text::Ascii;
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::{ABORTS_Z, CDW10_BYTE};
+use super::{ABORTS_Z, CDW10_BYTE, CDW11_BYTE};
 use crate::bus::Bus;
 use crate::controller::Controller;
-use crate::failure::{Failure, Request, Verdict};
+use crate::failure::{Failure, Request, Verdict, ensure};
 use crate::feature::POWER_STATE_MAX;
 use crate::log::ERROR_ENTRIES;
 use crate::namespace::{Namespace, OUI};
 use crate::nvm::judge_namespace;
 use crate::pci::VENDOR_ID;
+use crate::profile::Verify;
 
 const SERIAL: &str = "SW0000000001";
 const CONTROLLER_ID: u16 = 1;
+/// The first version with data that are special to a command set.
+const VERSION_2_0: Version = Version::new().with_mjr(2);
 
 /// Where the NSID is in a command.
 const NSID_BYTE: u8 = 4;
@@ -43,6 +47,14 @@ impl Controller {
             Cns::ACTIVE_NAMESPACES => {
                 let list = self.active_namespaces(nsid)?;
                 self.send(request, list.as_bytes(), bus)
+            }
+            Cns::COMMAND_SET_CONTROLLER if self.registers.version >= VERSION_2_0 => {
+                let cdw11 = IdentifyCdw11::from_bits(command.cdw11);
+                ensure(
+                    cdw11.csi() == 0,
+                    Failure::field(Status::INVALID_FIELD, CDW11_BYTE + 3),
+                )?;
+                self.send(request, self.identify_nvm().as_bytes(), bus)
             }
             Cns::NAMESPACE_DESCRIPTORS => {
                 let namespace = self.active(nsid, bus)?;
@@ -125,6 +137,16 @@ impl Controller {
         data
     }
 
+    /// What is special to the NVM Command Set.
+    fn identify_nvm(&self) -> IdentifyControllerNvm {
+        let mut data = IdentifyControllerNvm::new_zeroed();
+        data.vsl = mdts(
+            self.profile.verify.limit_bytes().unwrap_or(0),
+            self.profile.page_min_bytes,
+        );
+        data
+    }
+
     fn identify_admin(&self, data: &mut IdentifyController) {
         let profile = &self.profile;
         let units = |bytes: u64| (bytes / HOST_MEMORY_UNIT_BYTES) as u32;
@@ -172,6 +194,7 @@ impl Controller {
             .with_compare(true)
             .with_dataset_management(true)
             .with_write_zeroes(true)
+            .with_verify(self.profile.verify != Verify::Absent)
             .with_save_and_select(true);
         data.vwc = VolatileWriteCacheAttributes::new()
             .with_present(self.profile.write_cache)
@@ -179,7 +202,7 @@ impl Controller {
     }
 }
 
-/// MDTS: a power of two of the smallest page, 0 for no limit.
+/// MDTS or VSL: a power of two of the smallest page, 0 for no limit.
 fn mdts(bytes: u64, page_bytes: u64) -> u8 {
     match bytes {
         0 => 0,

@@ -12,6 +12,7 @@ use crate::bus::Bus;
 use crate::event::Events;
 use crate::fault::Moment;
 use crate::feature::Features;
+use crate::profile::IntxLine;
 use crate::queue::{CompletionQueue, Queues, Stage, SubmissionQueue};
 use crate::registers::{CC_BITS, Change, Registers};
 use crate::rule::Rule;
@@ -189,7 +190,7 @@ impl Controller {
         } else {
             self.clear();
             self.hmb.reset(bus);
-            if self.profile.line_after_reset {
+            if self.profile.intx == IntxLine::Kept {
                 self.interrupts.hold_line();
             }
         }

@@ -57,11 +57,12 @@ const ADMIN: [AdminOpcode; 10] = [
 ];
 
 /// The I/O commands that have a name here.
-const NVM: [NvmOpcode; 6] = [
+const NVM: [NvmOpcode; 7] = [
     NvmOpcode::FLUSH,
     NvmOpcode::WRITE,
     NvmOpcode::READ,
     NvmOpcode::COMPARE,
+    NvmOpcode::VERIFY,
     NvmOpcode::WRITE_ZEROES,
     NvmOpcode::DATASET_MANAGEMENT,
 ];

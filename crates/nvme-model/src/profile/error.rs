@@ -45,7 +45,9 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::Range => "a value is outside its range",
             Self::Capacity => "capacity is not a whole number of blocks",
-            Self::TransferBelowPages => "mdts is smaller than two pages of mpsmin",
+            Self::TransferBelowPages => {
+                "mdts or the limit of verify is smaller than two pages of mpsmin"
+            }
             Self::Pages => "mpsmin is larger than mpsmax",
             Self::FaultNamespace => "a fault names a namespace beyond the last",
             Self::Doorbells => "the doorbells of so many queues at this dstrd exceed 1 MiB",

@@ -45,6 +45,11 @@ pub(super) const KEYS: &[Key] = &[
         "largest transfer in bytes, a power of two of mpsmin; 0: no limit",
     ),
     key(
+        "verify",
+        "0",
+        "the Verify command: off, or the most bytes that one covers (VSL, told from version 2.0 on), a power of two of mpsmin from 2 on; 0: no limit",
+    ),
+    key(
         "mqes",
         "1024",
         "largest I/O queue in entries, 1 (which is none) to 65536",

@@ -13,7 +13,7 @@ pub(crate) use value::size;
 use keys::{KEYS, NAMED};
 use value::{
     answer, death, dies, handover, late_timeout, line, milliseconds, pages, power_of_two,
-    printable, reset, version,
+    printable, reset, verify, version,
 };
 
 use crate::fault::Fault;
@@ -63,6 +63,38 @@ pub enum Death {
     Panic,
 }
 
+/// The Verify command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Verify {
+    /// There is none.
+    Absent,
+    /// It has no limit.
+    #[default]
+    Any,
+    /// It covers at most so many bytes, as the controller tells from version 2.0 on.
+    UpTo(u64),
+}
+
+impl Verify {
+    /// The most that one command covers.
+    pub(crate) fn limit_bytes(self) -> Option<u64> {
+        match self {
+            Self::Absent | Self::Any => None,
+            Self::UpTo(bytes) => Some(bytes),
+        }
+    }
+}
+
+/// What the INTx line shows after CC.EN = 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum IntxLine {
+    /// Nothing.
+    #[default]
+    Down,
+    /// It is up from CSTS.RDY = 0 to the next CSTS.RDY = 1, as far as it is not masked.
+    Kept,
+}
+
 /// In which state firmware, or an operating system before, leaves the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Handover {
@@ -94,6 +126,8 @@ pub struct Profile {
     pub namespaces: u32,
     /// Largest transfer, 0 for no limit.
     pub mdts_bytes: u64,
+    /// See [`Verify`].
+    pub verify: Verify,
     /// Largest I/O queue, in entries.
     pub queue_entries: u32,
     /// I/O queue pairs.
@@ -104,8 +138,8 @@ pub struct Profile {
     pub msi: u16,
     /// See [`Handover`].
     pub handover: Handover,
-    /// The INTx line is up from CSTS.RDY = 0 to the next CSTS.RDY = 1, as far as it is not masked.
-    pub line_after_reset: bool,
+    /// See [`IntxLine`].
+    pub intx: IntxLine,
     /// Distance of two doorbells.
     pub doorbell_bytes: u32,
     /// Smallest memory page.
@@ -159,12 +193,13 @@ impl Default for Profile {
             block_bytes: 512,
             namespaces: 1,
             mdts_bytes: 512 * KIB,
+            verify: Verify::default(),
             queue_entries: 1024,
             queues: 16,
             messages: 17,
             msi: 0,
             handover: Handover::default(),
-            line_after_reset: false,
+            intx: IntxLine::default(),
             doorbell_bytes: 4,
             page_min_bytes: 4 * KIB,
             page_max_bytes: 64 * KIB,
@@ -238,13 +273,14 @@ impl Profile {
             "namespaces" => self.namespaces = size(value, 0..=1024)? as u32,
             "mdts" if value == "0" => self.mdts_bytes = 0,
             "mdts" => self.mdts_bytes = power_of_two(value, 4 * KIB, GIB)?,
+            "verify" => self.verify = verify(value)?,
             "mqes" => self.queue_entries = size(value, 1..=65536)? as u32,
             "queues" => self.queues = size(value, 1..=1024)? as u16,
             "messages" => self.messages = size(value, 0..=2048)? as u16,
             "msi" if value == "0" => self.msi = 0,
             "msi" => self.msi = power_of_two(value, 1, 32)? as u16,
             "handover" => self.handover = handover(value)?,
-            "intx" => self.line_after_reset = line(value)?,
+            "intx" => self.intx = line(value)?,
             "dstrd" => self.doorbell_bytes = power_of_two(value, 4, 4096)? as u32,
             "mpsmin" => self.page_min_bytes = power_of_two(value, 4 * KIB, 128 * MIB)?,
             "mpsmax" => self.page_max_bytes = power_of_two(value, 4 * KIB, 128 * MIB)?,
@@ -286,7 +322,11 @@ impl Profile {
                 Refusal::Capacity,
             ),
             (
-                self.mdts_bytes != 0 && self.mdts_bytes < 2 * self.page_min_bytes,
+                self.mdts_bytes != 0 && self.mdts_bytes < 2 * self.page_min_bytes
+                    || self
+                        .verify
+                        .limit_bytes()
+                        .is_some_and(|bytes| bytes < 2 * self.page_min_bytes),
                 Refusal::TransferBelowPages,
             ),
             (self.page_min_bytes > self.page_max_bytes, Refusal::Pages),
@@ -313,6 +353,7 @@ impl Profile {
             && (512..=4096).contains(&self.block_bytes)
             && self.namespaces <= 1024
             && (self.mdts_bytes == 0 || self.mdts_bytes.is_power_of_two())
+            && self.verify.limit_bytes().is_none_or(u64::is_power_of_two)
             && (1..=65536).contains(&self.queue_entries)
             && (1..=1024).contains(&self.queues)
             && self.messages <= 2048

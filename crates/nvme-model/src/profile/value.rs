@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Answer, Death, Dies, GIB, Handover, KIB, MIB};
+use super::{Answer, Death, Dies, GIB, Handover, IntxLine, KIB, MIB, Verify};
 
 /// A number with an optional suffix K, M, G or T.
 pub(crate) fn size(text: &str, range: RangeInclusive<u64>) -> Option<u64> {
@@ -73,6 +73,15 @@ pub(super) fn handover(text: &str) -> Option<Handover> {
     }
 }
 
+/// What Verify covers: nothing where it is off.
+pub(super) fn verify(text: &str) -> Option<Verify> {
+    match text {
+        "off" => Some(Verify::Absent),
+        "0" => Some(Verify::Any),
+        _ => power_of_two(text, 8 * KIB, GIB).map(Verify::UpTo),
+    }
+}
+
 /// Whether CAP.TO changes with the first write of CC.
 pub(super) fn late_timeout(text: &str) -> Option<bool> {
     match text {
@@ -83,10 +92,10 @@ pub(super) fn late_timeout(text: &str) -> Option<bool> {
 }
 
 /// Whether the INTx line stays up after a reset.
-pub(super) fn line(text: &str) -> Option<bool> {
+pub(super) fn line(text: &str) -> Option<IntxLine> {
     match text {
-        "ok" => Some(false),
-        "kept" => Some(true),
+        "ok" => Some(IntxLine::Down),
+        "kept" => Some(IntxLine::Kept),
         _ => None,
     }
 }

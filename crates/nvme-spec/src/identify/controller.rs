@@ -197,5 +197,26 @@ pub struct IdentifyController {
 }
 const _: () = assert!(size_of::<IdentifyController>() == IDENTIFY_BYTES);
 
+/// Identify Controller data structure of the NVM Command Set, CNS 06h with CSI 0 (NVM 4.1.5.4).
+#[derive(Clone, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct IdentifyControllerNvm {
+    /// Verify Size Limit: a power of two in units of the minimum memory page size; 0 for no limit.
+    pub vsl: u8,
+    /// Write Zeroes Size Limit, likewise.
+    pub wzsl: u8,
+    /// Write Uncorrectable Size Limit, likewise.
+    pub wusl: u8,
+    /// Dataset Management Ranges Limit; 0 for no limit.
+    pub dmrl: u8,
+    /// Dataset Management Range Size Limit in logical blocks; 0 for no limit.
+    pub dmrsl_blocks: u32,
+    /// Dataset Management Size Limit in logical blocks; 0 for no limit.
+    pub dmsl_blocks: u64,
+    /// Reserved.
+    pub reserved_16: [u8; 4080],
+}
+const _: () = assert!(size_of::<IdentifyControllerNvm>() == IDENTIFY_BYTES);
+
 /// The unit of HMPRE, HMMIN and HMMINDS in bytes: 4 KiB, whatever CC.MPS is (Base 5.17.2.1).
 pub const HOST_MEMORY_UNIT_BYTES: u64 = 4096;

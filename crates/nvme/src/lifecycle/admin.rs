@@ -19,6 +19,8 @@ use crate::{DmaMemory, Instant, PAGE_BYTES, Registers};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AdminTask {
     IdentifyController,
+    /// Identify Controller of the NVM Command Set: how much one Verify command covers.
+    IdentifyNvm,
     ListNamespaces,
     IdentifyNamespace(Scan),
     NamespaceDescriptors(Scan),
@@ -38,6 +40,7 @@ impl AdminTask {
     pub(super) const fn opcode(self) -> AdminOpcode {
         match self {
             Self::IdentifyController
+            | Self::IdentifyNvm
             | Self::ListNamespaces
             | Self::IdentifyNamespace(_)
             | Self::NamespaceDescriptors(_) => AdminOpcode::IDENTIFY,
@@ -243,6 +246,13 @@ impl<D: DmaMemory> Controller<D> {
                 let info = ControllerInfo::read(&self.data, limit);
                 self.info = Some(info.map_err(|_| Failure::Unsupported(Unsupported::EntrySizes))?);
                 inventory.namespaces.clear();
+                self.first_after_controller(inventory)
+            }
+            AdminTask::IdentifyNvm => {
+                // Without an answer there is no limit, as before version 2.0.
+                if let (Ok(()), Some(info)) = (refused, &mut self.info) {
+                    info.read_nvm(&self.data);
+                }
                 self.first_of_search(inventory)
             }
             AdminTask::ListNamespaces => self.listed(refused.is_ok(), inventory),

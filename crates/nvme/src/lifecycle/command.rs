@@ -24,6 +24,7 @@ impl<D: DmaMemory> Controller<D> {
         let lending = &self.lending;
         Ok(match task {
             AdminTask::IdentifyController => self.identify(Cns::CONTROLLER, 0),
+            AdminTask::IdentifyNvm => self.identify(Cns::COMMAND_SET_CONTROLLER, 0),
             AdminTask::ListNamespaces => self.identify(Cns::ACTIVE_NAMESPACES, 0),
             AdminTask::IdentifyNamespace(scan) => self.identify(Cns::NAMESPACE, scan.nsid),
             AdminTask::NamespaceDescriptors(scan) => {

@@ -11,6 +11,8 @@ use crate::identify::{MAX_NAMESPACES, NamespaceInfo, Usability};
 const VERSION_1_1: Version = Version::new().with_mjr(1).with_mnr(1);
 /// The first version with namespace identification descriptors (CNS 03h).
 const VERSION_1_3: Version = Version::new().with_mjr(1).with_mnr(3);
+/// The first version with Identify data that are special to a command set (CNS 06h).
+const VERSION_2_0: Version = Version::new().with_mjr(2);
 /// The highest identifier that a namespace can have.
 const HIGHEST_NSID: u32 = 0xFFFF_FFFD;
 
@@ -64,6 +66,19 @@ impl Listed {
 }
 
 impl<D: DmaMemory> Controller<D> {
+    /// What follows Identify Controller.
+    pub(super) fn first_after_controller(
+        &mut self,
+        inventory: &mut Inventory,
+    ) -> Option<AdminTask> {
+        let verifies = self.info.as_ref().is_some_and(|info| info.oncs.verify());
+        if verifies && self.version >= VERSION_2_0 {
+            Some(AdminTask::IdentifyNvm)
+        } else {
+            self.first_of_search(inventory)
+        }
+    }
+
     /// How the search begins: with the list, which every controller has from version 1.1 on.
     pub(super) fn first_of_search(&mut self, inventory: &mut Inventory) -> Option<AdminTask> {
         self.listed.count = 0;

@@ -46,6 +46,7 @@ const fn bit(task: AdminTask) -> u8 {
         AdminTask::NamespaceDescriptors(_) => 1 << 2,
         AdminTask::ReadWriteCache => 1 << 3,
         AdminTask::ConfigureEvents => 1 << 4,
+        AdminTask::IdentifyNvm => 1 << 5,
         _ => 0,
     }
 }

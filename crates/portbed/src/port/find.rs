@@ -151,7 +151,7 @@ pub(super) struct DmaDescription {
     transfer_bytes: u32,
     breaks: u32,
     srb_extension_bytes: u32,
-    /// ScatterGather, Master and Dma64BitAddresses.
+    /// `ScatterGather`, `Master` and `Dma64BitAddresses`.
     modes: [u8; 3],
 }
 

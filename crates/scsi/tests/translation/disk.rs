@@ -15,6 +15,7 @@ pub const CONTROLLER: Controller<'static> = Controller {
     volatile_write_cache: true,
     write_cache_enabled: true,
     maximum_transfer_bytes: 0x2_0000,
+    verify_bytes: None,
     luns: &[0, 1, 7],
 };
 
@@ -85,8 +86,9 @@ pub fn submitted(
             command,
             direction,
             bytes,
+            more_blocks: 0,
         } => (command, direction, bytes),
-        Action::Done(outcome) => panic!("{cdb:02X?} ended with {outcome:?}"),
+        other => panic!("{cdb:02X?} ended with {other:?}"),
     }
 }
 

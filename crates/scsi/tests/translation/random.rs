@@ -6,14 +6,15 @@ use nvme_spec::command::{Command, CommandDword0};
 use proptest::array::uniform16;
 use proptest::prelude::*;
 use scsi::{
-    Action, BlockSize, Controller, DataDirection, LogicalUnit, ScsiStatus, Transfer,
+    Action, BlockSize, Controller, DataDirection, LogicalUnit, ScsiStatus, Transfer, next_verify,
     returns_parameter_data, translate,
 };
 
 use crate::disk::{CONTROLLER, unit};
 
-const KNOWN: [u8; 14] = [
-    0x00, 0x12, 0x1A, 0x1B, 0x25, 0x28, 0x2A, 0x35, 0x5A, 0x88, 0x8A, 0x91, 0x9E, 0xA0,
+const KNOWN: [u8; 17] = [
+    0x00, 0x12, 0x1A, 0x1B, 0x25, 0x28, 0x2A, 0x2F, 0x35, 0x5A, 0x88, 0x8A, 0x8F, 0x91, 0x9E, 0xA0,
+    0xAF,
 ];
 
 /// Any bytes as a CDB, more often than not of a command that there is and with small numbers in it.
@@ -24,9 +25,9 @@ fn any_cdb() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(operation_code, rest)| [vec![operation_code], rest].concat())
 }
 
-/// A well-formed READ(16), WRITE(16) or SYNCHRONIZE CACHE(16), or the 10-byte one, often near the end of a small disk.
+/// A well-formed READ(16), WRITE(16), VERIFY(16) or SYNCHRONIZE CACHE(16), or the 10-byte one, often near the end of a small disk.
 fn block_cdb() -> impl Strategy<Value = Vec<u8>> {
-    let operation_code = prop::sample::select(vec![0x28, 0x2A, 0x35, 0x88, 0x8A, 0x91]);
+    let operation_code = prop::sample::select(vec![0x28, 0x2A, 0x2F, 0x35, 0x88, 0x8A, 0x8F, 0x91]);
     let flags = prop_oneof![4 => Just(0_u8), 2 => Just(0x08), 2 => Just(0x10), 1 => any::<u8>()];
     let lba = prop_oneof![4 => 0_u64..0x210, 1 => any::<u64>()];
     let blocks = prop_oneof![4 => 0_u32..0x40, 1 => 0_u32..0x1_0010, 1 => any::<u32>()];
@@ -148,6 +149,30 @@ fn check_submitted(
     Ok(())
 }
 
+/// What a VERIFY becomes: commands for blocks that exist, one behind the other, none larger than the limit.
+fn check_verifies(
+    mut command: Command,
+    mut more_blocks: u32,
+    unit: &LogicalUnit<'_>,
+) -> Result<(), TestCaseError> {
+    let limit = unit.controller.verify_bytes.map_or(0, NonZeroU64::get);
+    let mut at = None;
+    loop {
+        let lba = u64::from(command.cdw10) | u64::from(command.cdw11) << 32;
+        let blocks = u64::from(command.cdw12 & 0xFFFF) + 1;
+        prop_assert!(at.is_none_or(|at| at == lba));
+        prop_assert!(lba + blocks <= unit.blocks.get());
+        prop_assert!(blocks * u64::from(unit.block_size.bytes()) <= limit);
+        at = Some(lba + blocks);
+        let Some(left) = next_verify(&mut command, more_blocks) else {
+            prop_assert_eq!(more_blocks, 0);
+            return Ok(());
+        };
+        prop_assert!(left < more_blocks);
+        more_blocks = left;
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
 
@@ -160,6 +185,7 @@ proptest! {
     ) {
         let controller = Controller {
             maximum_transfer_bytes: disk.maximum_transfer_bytes,
+            verify_bytes: NonZeroU64::new(u64::from(disk.maximum_transfer_bytes)),
             volatile_write_cache: disk.volatile_write_cache,
             luns: &disk.luns,
             ..CONTROLLER
@@ -177,7 +203,12 @@ proptest! {
         };
         let mut data = vec![0xEE; room];
         let written = match translate(&cdb, &unit, transfer, &mut data) {
-            Action::Submit { command, direction, bytes } => {
+            Action::Submit { command, more_blocks, .. } if command.cdw0.opcode() == 0x0C => {
+                check_verifies(command, more_blocks, &unit)?;
+                0
+            }
+            Action::Submit { command, direction, bytes, more_blocks } => {
+                prop_assert_eq!(more_blocks, 0);
                 check_submitted((command, direction, bytes), &unit, transfer)?;
                 0
             }
