@@ -29,7 +29,7 @@ rusty_fork_test! {
 
     #[test]
     fn after_a_reset_is_waited_for_as_long_as_the_reset_may_take() {
-        let mut bed = survives("hmb", &["register:absent=3s:at=reset", "write:never:nth=40"]);
+        let mut bed = survives("hmb", &["register:absent=1s:at=reset", "write:never:nth=40"]);
         sleeps_and_wakes(&mut bed);
         assert!(bed.fired()[0] > 2);
         assert_eq!(bed.logged("Controller failed"), Vec::<String>::new());
