@@ -1,6 +1,7 @@
 //! `HwFindAdapter`: the registers, the queues' memory, and what the controller is.
 
 use nvme::identify::MAX_NAMESPACES;
+use nvme::identity::{self, Doubt, Identity};
 use nvme::lifecycle::{ADMIN_ENTRIES, AdminMemory, Controller, Failure, Goal, Progress, Settings};
 use nvme::queue::{CompletionQueue, SubmissionQueue};
 use nvme::{PAGE_BYTES, Registers, prp};
@@ -11,6 +12,7 @@ use nvme_spec::registers::{INTMC, INTMS};
 use crate::adapter::Adapter;
 use crate::call::Call;
 use crate::io::{IoQueue, MAX_ENTRIES};
+use crate::naming;
 use crate::recovery::MissedInterrupts;
 use crate::report;
 use crate::state::{Life, MAX_RESETS, State, is_final};
@@ -97,8 +99,16 @@ pub(crate) fn find(
     let Some(info) = state.controller.as_ref().and_then(Controller::info) else {
         return Err(FindError::Controller);
     };
+    let namespaces = state.inventory.namespaces.as_slice();
+    let identity = Identity::of(info, namespaces);
+    let naming = match naming::choose(call, &identity, Doubt::NONE) {
+        identity::Naming::Reported => scsi::Naming::Reported,
+        identity::Naming::Uuid => scsi::Naming::Uuid,
+        identity::Naming::Serial => scsi::Naming::Serial,
+        identity::Naming::Place => scsi::Naming::Place(configuration.place()),
+    };
     let units = adapter.units.get_mut(finding);
-    units.set(info, state.inventory.namespaces.as_slice(), |namespace| {
+    units.set(info, namespaces, naming, |namespace| {
         report::unusable(call, namespace);
     });
     let limits = Limits {

@@ -1,9 +1,11 @@
 //! Events about the controller. Those about the Host Memory Buffer are told in [`crate::hmb`].
 
 use nvme::identify::{NamespaceInfo, Usability};
+use nvme::identity::Naming;
 use nvme::lifecycle::{Event as ControllerEvent, Failure};
 
 use crate::call::Call;
+use crate::naming::Why;
 use crate::storport::{Event, Irql, Level, Parameters, text};
 
 /// Event numbers, as documented.
@@ -15,6 +17,7 @@ mod event_id {
     pub(super) const HELD: u32 = 114;
     pub(super) const RETURNED: u32 = 115;
     pub(super) const UNUSABLE: u32 = 116;
+    pub(super) const RENAMED: u32 = 117;
 }
 
 /// The controller failed: it is reset, or given up.
@@ -109,6 +112,19 @@ pub(crate) fn unusable(call: Call<'_>, namespace: &NamespaceInfo) {
         parameters: Parameters::Two(&[
             (text!("Namespace"), u64::from(namespace.nsid)),
             (text!("Why"), why),
+        ]),
+    });
+}
+
+/// The disks are named by something else than the identifiers that they report.
+pub(crate) fn renamed(call: Call<'_>, why: Why, naming: Naming) {
+    call.port.log(&Event {
+        id: event_id::RENAMED,
+        level: Level::Warning,
+        text: text!("Identifiers are not unique, others are used"),
+        parameters: Parameters::Two(&[
+            (text!("Reason"), why as u64),
+            (text!("NamedBy"), naming as u64),
         ]),
     });
 }

@@ -10,6 +10,7 @@ use crate::call::Call;
 use crate::completion::visit;
 use crate::hmb::Hmb;
 use crate::io::{Drained, IoQueue, Outstanding};
+use crate::naming;
 use crate::recovery::MissedInterrupts;
 use crate::report;
 use crate::storport::{DmaBlock, RegisterWindow, Srb, SrbFunction, SrbList, SrbStatus};
@@ -463,6 +464,9 @@ impl State {
     /// The controller has come to rest, or cannot be brought to it.
     pub(crate) fn at_rest(&mut self, call: Call<'_>, done: &mut SrbList) {
         self.stage = Stage::Idle;
+        if self.life == Life::Stopped {
+            naming::withdraw(call.port);
+        }
         // There are controllers that leave the line asserted after CC.EN = 0.
         if let Some(registers) = &self.registers {
             call.adapter.mask.close(call.adapter.messages(), registers);

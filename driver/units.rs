@@ -3,7 +3,7 @@
 use core::num::NonZeroU64;
 
 use nvme::identify::{ControllerInfo, MAX_NAMESPACES, NamespaceInfo, Usability};
-use scsi::{BlockSize, Controller, LogicalUnit};
+use scsi::{BlockSize, Controller, LogicalUnit, Naming};
 
 /// A namespace that Windows can use as a disk.
 #[derive(Clone, Copy)]
@@ -13,6 +13,7 @@ struct Unit {
     block_size: BlockSize,
     nguid: [u8; 16],
     eui64: [u8; 8],
+    uuid: [u8; 16],
     write_protected: bool,
     optimal_io_boundary_blocks: u16,
 }
@@ -26,6 +27,7 @@ pub(crate) struct Units {
     volatile_write_cache: bool,
     max_transfer_bytes: u32,
     verify_bytes: Option<NonZeroU64>,
+    naming: Naming,
     entries: [Option<Unit>; MAX_NAMESPACES],
     count: usize,
 }
@@ -51,17 +53,21 @@ impl Units {
         volatile_write_cache: false,
         max_transfer_bytes: 0,
         verify_bytes: None,
+        naming: Naming::Reported,
         entries: [None; MAX_NAMESPACES],
         count: 0,
     };
 
-    /// Takes over what Identify said; `unusable` hears of each namespace that cannot be a disk.
+    /// Takes over what Identify said, and what the namespaces are named by; `unusable` hears of each namespace that cannot be a
+    /// disk.
     pub(crate) fn set(
         &mut self,
         info: &ControllerInfo,
         namespaces: &[NamespaceInfo],
+        naming: Naming,
         unusable: impl Fn(&NamespaceInfo),
     ) {
+        self.naming = naming;
         self.model = info.model.0;
         self.serial = info.serial.0;
         self.firmware = info.firmware.0;
@@ -128,6 +134,8 @@ impl Units {
             block_size: unit.block_size,
             nguid: &unit.nguid,
             eui64: &unit.eui64,
+            uuid: &unit.uuid,
+            naming: self.naming,
             write_protected: unit.write_protected,
             optimal_io_boundary_blocks: unit.optimal_io_boundary_blocks,
         }))
@@ -149,6 +157,7 @@ fn unit(namespace: &NamespaceInfo) -> Option<Unit> {
         block_size,
         nguid: namespace.nguid,
         eui64: namespace.eui64,
+        uuid: namespace.uuid,
         write_protected: namespace.write_protected,
         optimal_io_boundary_blocks: namespace.optimal_boundary_blocks,
     })

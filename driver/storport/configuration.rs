@@ -48,6 +48,12 @@ impl<'a> Configuration<'a> {
         )
     }
 
+    /// Where the adapter is, as a number that no other has: bus, then slot.
+    pub(crate) const fn place(&self) -> u64 {
+        let (bus, slot) = self.location();
+        (bus as u64) << 32 | slot as u64
+    }
+
     /// Whether this is the instance that writes a crash dump or hibernation file.
     pub(crate) const fn is_dump(&self) -> bool {
         self.information.DumpMode != 0

@@ -74,6 +74,11 @@ pub(crate) struct Port {
 }
 
 impl Port {
+    /// A number that no other adapter has while this one is there. Never 0.
+    pub(crate) fn number(self) -> usize {
+        self.extension.addr().get()
+    }
+
     /// The `HwDeviceExtension` argument of every call.
     const fn extension(self) -> *mut c_void {
         self.extension.as_ptr()

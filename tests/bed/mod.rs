@@ -100,6 +100,20 @@ impl Bed {
         Self::with_controllers(selection, controllers, Clock::Deterministic, 2)
     }
 
+    /// As [`new`](Self::new), with an adapter for each profile. The port driver and the registry are those of the first.
+    pub fn with_each(profiles: &[&str]) -> Self {
+        let select = |profile: &&str| Selection::parse(profile).expect("a profile");
+        let selections: Vec<Selection> = profiles.iter().map(select).collect();
+        let controllers = selections.iter().map(|selection| {
+            selection.device.check().expect("a possible controller");
+            let media = selection.device.memory();
+            Box::new(ModelController::new(&selection.device, media)) as Box<dyn Controller>
+        });
+        let controllers = controllers.collect();
+        let first = selections.into_iter().next().expect("an adapter");
+        Self::with_controllers(first, controllers, Clock::Deterministic, 2)
+    }
+
     fn with_controllers(
         selection: Selection,
         controllers: Vec<Box<dyn Controller>>,

@@ -48,8 +48,8 @@ pub use fault::{
 };
 pub use media::{FileMedia, Media, MemoryMedia};
 pub use profile::{
-    Answer, Death, Dies, Handover, IntxLine, Key, NamedProfile, Profile, ProfileError, Refusal,
-    Verify,
+    Answer, Death, Dies, Handover, Identifiers, IntxLine, Key, NamedProfile, Profile, ProfileError,
+    Refusal, Verify,
 };
 pub use prp::data_parts;
 pub use rule::Rule;

@@ -8,9 +8,10 @@ use nvme_spec::command::COMMAND_SHIFT;
 use nvme_spec::completion::COMPLETION_SHIFT;
 use nvme_spec::identify::{
     DataProtectionSettings, FormattedLbaSize, IdentifyController, IdentifyControllerNvm,
-    IdentifyNamespace, LbaFormat, LogPageAttributes, NamespaceAttributes, NamespaceFeatures,
-    NamespaceIdDescriptorHeader, NamespaceIdType, OptionalAdminCommands, OptionalAsyncEvents,
-    OptionalNvmCommands, QueueEntrySize, VolatileWriteCacheAttributes,
+    IdentifyNamespace, LbaFormat, LogPageAttributes, MultiPathCapabilities, NamespaceAttributes,
+    NamespaceFeatures, NamespaceIdDescriptorHeader, NamespaceIdType, NamespaceSharing,
+    OptionalAdminCommands, OptionalAsyncEvents, OptionalNvmCommands, QueueEntrySize,
+    VolatileWriteCacheAttributes,
 };
 use nvme_spec::text::Ascii;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
@@ -48,6 +49,8 @@ pub struct ControllerInfo {
     pub firmware: Ascii<8>,
     /// Controller ID (CNTLID).
     pub controller_id: u16,
+    /// The subsystem may have several controllers (CMIC bit 1).
+    pub multiple_controllers: bool,
     /// The most bytes of one transfer: the smaller of MDTS and the driver's own limit, a multiple of the page size.
     pub max_transfer_bytes: u32,
     /// Asynchronous Event Request Limit (AERL): `aerl_z + 1` requests may be outstanding.
@@ -86,6 +89,7 @@ impl ControllerInfo {
             return Err(EntrySizes);
         }
         let mdts = field!(data, IdentifyController, mdts);
+        let cmic: MultiPathCapabilities = field!(data, IdentifyController, cmic);
         let oncs: OptionalNvmCommands = field!(data, IdentifyController, oncs);
         Ok(Self {
             vendor_id: field!(data, IdentifyController, vid),
@@ -94,6 +98,7 @@ impl ControllerInfo {
             model: field!(data, IdentifyController, mn),
             firmware: field!(data, IdentifyController, fr),
             controller_id: field!(data, IdentifyController, cntlid),
+            multiple_controllers: cmic.multiple_controllers(),
             max_transfer_bytes: transfer_limit(mdts, max_transfer_bytes),
             aerl_z: field!(data, IdentifyController, aerl_z),
             vwc: field!(data, IdentifyController, vwc),
@@ -194,6 +199,8 @@ pub struct NamespaceInfo {
     pub usability: Usability,
     /// The namespace is write protected now (NSATTR bit 0).
     pub write_protected: bool,
+    /// The namespace may be attached to several controllers (NMIC bit 0).
+    pub shared: bool,
 }
 
 impl NamespaceInfo {
@@ -209,6 +216,7 @@ impl NamespaceInfo {
         };
         let used_blocks: u64 = field!(data, IdentifyNamespace, nuse);
         let attributes: NamespaceAttributes = field!(data, IdentifyNamespace, nsattr);
+        let sharing: NamespaceSharing = field!(data, IdentifyNamespace, nmic);
         Some(Self {
             nsid,
             block_bytes,
@@ -221,6 +229,7 @@ impl NamespaceInfo {
             nsfeat: field!(data, IdentifyNamespace, nsfeat),
             usability,
             write_protected: attributes.write_protected(),
+            shared: sharing.shared(),
         })
     }
 
@@ -316,6 +325,7 @@ impl Namespaces {
                     nsfeat: NamespaceFeatures::new(),
                     usability: Usability::Usable,
                     write_protected: false,
+                    shared: false,
                 }
             }; MAX_NAMESPACES],
             count: 0,

@@ -17,6 +17,7 @@
 
 pub mod hmb;
 pub mod identify;
+pub mod identity;
 pub mod lifecycle;
 mod machine;
 pub mod prp;

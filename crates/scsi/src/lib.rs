@@ -38,4 +38,4 @@ pub use block_io::next_verify;
 pub use sense::{Sense, SenseKey};
 pub use status::{Outcome, ScsiStatus, completed};
 pub use translate::{Action, DataDirection, Transfer, returns_parameter_data, translate};
-pub use unit::{BlockSize, Controller, LogicalUnit};
+pub use unit::{BlockSize, Controller, LogicalUnit, Naming};

@@ -53,6 +53,20 @@ impl BlockSize {
     }
 }
 
+/// What tells a logical unit from others: what is not named is not believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Naming {
+    /// NGUID and EUI-64, or serial number and NSID where there is neither; a UUID besides.
+    #[default]
+    Reported,
+    /// The UUID.
+    Uuid,
+    /// The serial number and the NSID.
+    Serial,
+    /// The NSID and the controller's place on the bus, by a number of the caller's.
+    Place(u64),
+}
+
 /// The controller that a logical unit belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct Controller<'a> {
@@ -91,6 +105,10 @@ pub struct LogicalUnit<'a> {
     pub nguid: &'a [u8; 16],
     /// EUI64 of Identify Namespace; all zero where there is none.
     pub eui64: &'a [u8; 8],
+    /// UUID of the namespace; all zero where there is none.
+    pub uuid: &'a [u8; 16],
+    /// What the namespace is named by.
+    pub naming: Naming,
     /// The namespace is write protected (NSATTR bit 0 of Identify Namespace).
     pub write_protected: bool,
     /// NOIOB of Identify Namespace: transfers that do not cross a multiple of so many logical blocks are faster; 0 means

@@ -5,9 +5,9 @@ use nvme_spec::completion::COMPLETION_SHIFT;
 use nvme_spec::identify::{
     Cns, ControllerType, DeallocateFeatures, FirmwareUpdates, HOST_MEMORY_UNIT_BYTES,
     IDENTIFY_BYTES, IdentifyController, IdentifyControllerNvm, IdentifyNamespace, LbaFormat,
-    LogPageAttributes, NamespaceIdDescriptorHeader, NamespaceIdType, NamespaceList,
-    OptionalAsyncEvents, OptionalNvmCommands, PowerStateDescriptor, PowerStateFlags,
-    QueueEntrySize, VolatileWriteCacheAttributes,
+    LogPageAttributes, MultiPathCapabilities, NamespaceIdDescriptorHeader, NamespaceIdType,
+    NamespaceList, NamespaceSharing, OptionalAsyncEvents, OptionalNvmCommands,
+    PowerStateDescriptor, PowerStateFlags, QueueEntrySize, VolatileWriteCacheAttributes,
 };
 use nvme_spec::registers::Version;
 use nvme_spec::status::Status;
@@ -23,9 +23,8 @@ use crate::log::ERROR_ENTRIES;
 use crate::namespace::{Namespace, OUI};
 use crate::nvm::judge_namespace;
 use crate::pci::VENDOR_ID;
-use crate::profile::Verify;
+use crate::profile::{Identifiers, Verify};
 
-const SERIAL: &str = "SW0000000001";
 const CONTROLLER_ID: u16 = 1;
 /// The first version with data that are special to a command set.
 const VERSION_2_0: Version = Version::new().with_mjr(2);
@@ -58,7 +57,8 @@ impl Controller {
             }
             Cns::NAMESPACE_DESCRIPTORS => {
                 let namespace = self.active(nsid, bus)?;
-                self.send(request, &descriptors(namespace), bus)
+                let data = descriptors(namespace, self.profile.identifiers);
+                self.send(request, &data, bus)
             }
             _ => Err(Failure::field(Status::INVALID_FIELD, CDW10_BYTE)),
         }
@@ -104,8 +104,10 @@ impl Controller {
         data.nsze = namespace.blocks;
         data.ncap = namespace.blocks;
         data.nuse = namespace.blocks;
-        data.nguid = namespace.nguid();
-        data.eui64 = namespace.eui64();
+        data.nmic = NamespaceSharing::new().with_shared(self.profile.path != 0);
+        let identifiers = self.profile.identifiers;
+        data.nguid = identifiers.nguid.unwrap_or_else(|| namespace.nguid());
+        data.eui64 = identifiers.eui64.unwrap_or_else(|| namespace.eui64());
         Ok(data)
     }
 
@@ -114,12 +116,13 @@ impl Controller {
         let mut data = IdentifyController::new_zeroed();
         data.vid = VENDOR_ID;
         data.ssvid = VENDOR_ID;
-        data.sn = Ascii::padded(SERIAL);
+        data.sn = Ascii::padded(&profile.serial);
         data.mn = Ascii::padded(&profile.model);
         data.fr = Ascii::padded(&profile.firmware);
         data.ieee = [OUI[2], OUI[1], OUI[0]];
         data.mdts = mdts(profile.mdts_bytes, profile.page_min_bytes);
-        data.cntlid = CONTROLLER_ID;
+        data.cntlid = profile.path.max(CONTROLLER_ID);
+        data.cmic = MultiPathCapabilities::new().with_multiple_controllers(profile.path != 0);
         data.ver = self.registers.version;
         data.rtd3r_us = (profile.ready_ns / 1000) as u32;
         data.rtd3e_us = (profile.ready_ns / 1000) as u32;
@@ -211,9 +214,12 @@ fn mdts(bytes: u64, page_bytes: u64) -> u8 {
 }
 
 /// Namespace Identification Descriptors: EUI-64, NGUID and UUID.
-fn descriptors(namespace: &Namespace) -> Vec<u8> {
+fn descriptors(namespace: &Namespace, given: Identifiers) -> Vec<u8> {
     let mut data = Vec::with_capacity(IDENTIFY_BYTES);
     let mut add = |nidt, identifier: &[u8]| {
+        if identifier.iter().all(|byte| *byte == 0) {
+            return;
+        }
         let header = NamespaceIdDescriptorHeader {
             nidt,
             nidl: identifier.len() as u8,
@@ -222,9 +228,18 @@ fn descriptors(namespace: &Namespace) -> Vec<u8> {
         data.extend_from_slice(header.as_bytes());
         data.extend_from_slice(identifier);
     };
-    add(NamespaceIdType::EUI64, &namespace.eui64());
-    add(NamespaceIdType::NGUID, &namespace.nguid());
-    add(NamespaceIdType::UUID, &namespace.uuid());
+    add(
+        NamespaceIdType::EUI64,
+        &given.eui64.unwrap_or_else(|| namespace.eui64()),
+    );
+    add(
+        NamespaceIdType::NGUID,
+        &given.nguid.unwrap_or_else(|| namespace.nguid()),
+    );
+    add(
+        NamespaceIdType::UUID,
+        &given.uuid.unwrap_or_else(|| namespace.uuid()),
+    );
     data.resize(IDENTIFY_BYTES, 0);
     data
 }

@@ -35,6 +35,31 @@ pub(super) const KEYS: &[Key] = &[
         "",
         "firmware revision from the next loss of power on, one that does not die; empty: no change",
     ),
+    key(
+        "serial",
+        "SW0000000001",
+        "serial number, at most 20 printable characters; empty: blank",
+    ),
+    key(
+        "nguid",
+        "",
+        "NGUID of every namespace in hexadecimal; 0: none; empty: each has its own",
+    ),
+    key(
+        "eui64",
+        "",
+        "EUI-64 of every namespace in hexadecimal; 0: none; empty: each has its own",
+    ),
+    key(
+        "uuid",
+        "",
+        "UUID of every namespace in hexadecimal; 0: none; empty: each has its own",
+    ),
+    key(
+        "path",
+        "0",
+        "number of the controller in a subsystem with several that share its namespaces; 0: one by itself",
+    ),
     key("version", "1.4", "specification revision: 1.4 or 2.0"),
     key("capacity", "1G", "bytes of each namespace, whole blocks"),
     key("block", "512", "logical block size in bytes: 512 to 4096"),

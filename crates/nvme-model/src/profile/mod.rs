@@ -12,8 +12,8 @@ pub(crate) use value::size;
 
 use keys::{KEYS, NAMED};
 use value::{
-    answer, death, dies, handover, late_timeout, line, milliseconds, pages, power_of_two,
-    printable, reset, verify, version,
+    answer, death, dies, handover, identifier, late_timeout, line, milliseconds, pages,
+    power_of_two, printable, reset, verify, version,
 };
 
 use crate::fault::Fault;
@@ -61,6 +61,17 @@ pub enum Death {
     Gone,
     /// With CSTS.CFS = 1 and CSTS.RDY = 0: its firmware ignores CC from then on, and goes on using memory.
     Panic,
+}
+
+/// Identifiers that every namespace has, in the place of its own. All zero is none at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Identifiers {
+    /// NGUID.
+    pub nguid: Option<[u8; 16]>,
+    /// EUI-64.
+    pub eui64: Option<[u8; 8]>,
+    /// UUID.
+    pub uuid: Option<[u8; 16]>,
 }
 
 /// The Verify command.
@@ -116,6 +127,12 @@ pub struct Profile {
     pub firmware: String,
     /// Firmware revision from the next time on that it loses its power: one that does not die. Empty for no change.
     pub update: String,
+    /// Serial number, as Identify Controller tells it.
+    pub serial: String,
+    /// Identifiers of every namespace; `None` where each has its own.
+    pub identifiers: Identifiers,
+    /// The number of the controller in a subsystem that has several and shares its namespaces; 0 for one by itself.
+    pub path: u16,
     /// Specification revision as in the register VS, for example `0x0001_0400`.
     pub version: u32,
     /// Size of each namespace that [`Profile::memory`] makes.
@@ -188,6 +205,9 @@ impl Default for Profile {
             model: "Software NVMe".to_owned(),
             firmware: "1.0".to_owned(),
             update: String::new(),
+            serial: "SW0000000001".to_owned(),
+            identifiers: Identifiers::default(),
+            path: 0,
             version: 0x0001_0400,
             capacity_bytes: GIB,
             block_bytes: 512,
@@ -267,6 +287,11 @@ impl Profile {
             "model" => self.model = printable(value, 1..=40)?,
             "firmware" => self.firmware = printable(value, 1..=8)?,
             "update" => self.update = printable(value, 0..=8)?,
+            "serial" => self.serial = printable(value, 0..=20)?,
+            "nguid" => self.identifiers.nguid = identifier(value)?,
+            "eui64" => self.identifiers.eui64 = identifier(value)?,
+            "uuid" => self.identifiers.uuid = identifier(value)?,
+            "path" => self.path = size(value, 0..=0xFFEF)? as u16,
             "version" => self.version = version(value)?,
             "capacity" => self.capacity_bytes = size(value, 512..=1 << 50)?,
             "block" => self.block_bytes = power_of_two(value, 512, 4096)? as u32,

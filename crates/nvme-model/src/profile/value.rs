@@ -82,6 +82,25 @@ pub(super) fn verify(text: &str) -> Option<Verify> {
     }
 }
 
+/// An identifier of so many bytes in hexadecimal digits, 0 for none, nothing for that of each namespace.
+#[expect(
+    clippy::option_option,
+    reason = "the outer one is for what cannot be understood"
+)]
+pub(super) fn identifier<const N: usize>(text: &str) -> Option<Option<[u8; N]>> {
+    match text {
+        "" => return Some(None),
+        "0" => return Some(Some([0; N])),
+        _ if text.len() != 2 * N || !text.is_ascii() => return None,
+        _ => {}
+    }
+    let mut identifier = [0; N];
+    for (at, byte) in identifier.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(Some(identifier))
+}
+
 /// Whether CAP.TO changes with the first write of CC.
 pub(super) fn late_timeout(text: &str) -> Option<bool> {
     match text {

@@ -4,7 +4,8 @@ use core::num::NonZeroU64;
 
 use nvme_spec::command::Command;
 use scsi::{
-    Action, BlockSize, Controller, DataDirection, LogicalUnit, Outcome, Sense, Transfer, translate,
+    Action, BlockSize, Controller, DataDirection, LogicalUnit, Naming, Outcome, Sense, Transfer,
+    translate,
 };
 
 pub const CONTROLLER: Controller<'static> = Controller {
@@ -31,6 +32,8 @@ pub fn unit<'a>(controller: &'a Controller<'a>) -> LogicalUnit<'a> {
             0xEE, 0xFF,
         ],
         eui64: &[0x00, 0x25, 0x38, 0x5B, 0x71, 0xB0, 0x3A, 0x41],
+        uuid: &[0; 16],
+        naming: Naming::Reported,
         write_protected: false,
         optimal_io_boundary_blocks: 256,
     }

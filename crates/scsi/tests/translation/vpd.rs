@@ -1,7 +1,7 @@
 //! Pages of vital product data.
 
 use crate::disk::{CONTROLLER, INVALID_FIELD, answer, answer_into, illegal_request, unit};
-use scsi::{BlockSize, Controller, LogicalUnit};
+use scsi::{BlockSize, Controller, LogicalUnit, Naming};
 
 fn page(code: u8, unit: &LogicalUnit<'_>) -> Vec<u8> {
     let data = answer(&[0x12, 1, code, 0x10, 0, 0], unit);
@@ -131,4 +131,56 @@ fn the_medium_does_not_rotate_and_is_fully_provisioned() {
     assert_eq!(characteristics.len(), 64);
     assert_eq!(characteristics[4..6], [0, 1]);
     assert_eq!(page(0xB2, &unit(&CONTROLLER)), [0, 0xB2, 0, 4, 0, 0, 0, 0]);
+}
+
+const UUID: [u8; 16] = [
+    0xF8, 0x1D, 0x4F, 0xAE, 0x7D, 0xEC, 0x81, 0xD0, 0xA7, 0x65, 0x00, 0xA0, 0xC9, 0x1E, 0x6B, 0xF6,
+];
+
+fn uuid_designator() -> (u8, u8, Vec<u8>) {
+    (1, 0xA, [&[0x10, 0][..], &UUID].concat())
+}
+
+#[test]
+fn a_uuid_is_one_more_designator_and_changes_no_other() {
+    for before in [unit(&CONTROLLER), without_identifiers(&CONTROLLER)] {
+        let with = LogicalUnit {
+            uuid: &UUID,
+            ..before
+        };
+        let mut expected = designators(&page(0x83, &before));
+        expected.push(uuid_designator());
+        assert_eq!(designators(&page(0x83, &with)), expected);
+        assert_eq!(page(0x80, &with), page(0x80, &before));
+    }
+}
+
+#[test]
+fn a_namespace_is_named_by_what_is_believed() {
+    let doubted = |naming| LogicalUnit {
+        uuid: &UUID,
+        naming,
+        ..unit(&CONTROLLER)
+    };
+    let by_uuid = doubted(Naming::Uuid);
+    let text = b"F81D_4FAE_7DEC_81D0_A765_00A0_C91E_6BF6.";
+    assert_eq!(&page(0x80, &by_uuid)[4..], text);
+    let vendor = b"NVMe    Ferro DRAM-less F81D4FAE7DEC81D0A76500A0C91E6BF6";
+    assert_eq!(
+        designators(&page(0x83, &by_uuid)),
+        [(2, 1, vendor.to_vec()), uuid_designator()]
+    );
+    let by_serial = doubted(Naming::Serial);
+    let as_without = without_identifiers(&CONTROLLER);
+    for code in [0x80, 0x83] {
+        assert_eq!(page(code, &by_serial), page(code, &as_without));
+    }
+    let by_place = doubted(Naming::Place(0x0000_0001_0000_001C));
+    let text = b"PCI000000010000001C_00000003.";
+    assert_eq!(&page(0x80, &by_place)[4..], text);
+    let vendor = b"NVMe    Ferro DRAM-less PCI000000010000001C00000003";
+    assert_eq!(
+        designators(&page(0x83, &by_place)),
+        [(2, 1, vendor.to_vec())]
+    );
 }
