@@ -301,6 +301,17 @@ impl PhysicalMemory {
         allocation.translate(va.checked_sub(allocation.pages_va?)?)
     }
 
+    /// How many bytes of an allocation there are from `va` on; none where its pages hold nothing that was asked for, and
+    /// `None` outside of allocations.
+    #[must_use]
+    pub fn room(&self, va: u64) -> Option<u64> {
+        let state = self.read_state();
+        let (_, allocation) = state.allocations.range(..=va).next_back()?;
+        let offset = va.checked_sub(allocation.pages_va?)?;
+        (offset < allocation.page_bytes())
+            .then(|| (allocation.offset + allocation.bytes).saturating_sub(offset))
+    }
+
     /// The virtual address of `pa`, if it is allocated and code can see it.
     #[must_use]
     pub fn virtual_address(&self, pa: u64) -> Option<u64> {

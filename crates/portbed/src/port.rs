@@ -21,6 +21,7 @@ mod locks;
 mod log;
 mod memory;
 mod notification;
+mod performance;
 mod power;
 mod processors;
 mod queue;

@@ -132,15 +132,16 @@ impl Adapter {
         )
     }
 
-    /// The largest transfer that the adapter takes, in bytes, at any alignment.
+    /// The largest transfer that the adapter takes, in bytes, at any alignment. A list of scattered pages has one element
+    /// more than breaks, and the first page of a transfer may be touched at its last bytes only.
     pub(crate) fn max_transfer_bytes(&self) -> u32 {
         let breaks = self
             .configuration
             .number_of_physical_breaks
-            .clamp(2, 1 << 20);
+            .clamp(1, (1 << 20) - 1);
         self.configuration
             .maximum_transfer_length
-            .min((breaks - 1) * 4096)
+            .min(breaks * 4096)
             .max(4096)
     }
 

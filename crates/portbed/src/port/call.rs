@@ -41,11 +41,8 @@ impl Call {
     pub(super) fn enter_without_adapter(name: &'static str, highest: Irql) -> Self {
         step::go_outside();
         let cpu = Cpu::current();
-        {
-            let mut state = cpu.state();
-            if state.port.queues.outstanding() > 0 {
-                state.cost.port_calls += 1;
-            }
+        if let Some(cost) = cpu.state().cost_of(cpu.index()) {
+            cost.port_calls += 1;
         }
         let call = Self { cpu, name };
         call.judge_irql(highest);
@@ -101,10 +98,17 @@ impl Call {
     }
 
     fn judge_pointer(&self, pointer: u64, bytes: usize, to_fill: bool, what: &str) -> bool {
-        let sound = pointer != 0 && callback::is_reachable(pointer, bytes, to_fill);
-        self.cpu.check(&rules::CALL_POINTER, sound, || {
-            format!("{} gets {pointer:#x} as its {what}", self.name)
-        })
+        let reachable = pointer != 0 && callback::is_reachable(pointer, bytes, to_fill);
+        // Memory that the port driver gave ends where its owner was told, which is seldom the end of a page.
+        let room = self.cpu.core().memory.room(pointer);
+        let room = room.filter(|&room| room < bytes as u64);
+        self.cpu
+            .check(&rules::CALL_POINTER, reachable && room.is_none(), || {
+                let short = room.map_or(String::new(), |room| {
+                    format!(": {bytes} bytes, of which {room} are there")
+                });
+                format!("{} gets {pointer:#x} as its {what}{short}", self.name)
+            })
     }
 
     /// Answers where the miniport wants an answer at all.

@@ -75,7 +75,7 @@ fn finish(cpu: &Cpu, mut outstanding: Outstanding, given_up: Option<u8>) {
         state.port.queues.put_back(outstanding.spec);
         state.schedule(BUSY_PAUSE_NS, Due::Resume);
     } else {
-        state.cost.requests += 1;
+        state.note_completion(cpu.index());
         if outstanding.spec.token != u64::MAX {
             state
                 .port

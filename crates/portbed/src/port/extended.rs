@@ -1,7 +1,9 @@
 //! `StorPortExtendedFunction`: each known code to its subject.
 
 use super::call::Call;
-use super::{dpc, hmb, locks, log, memory, processors, registry, timer, units, worker};
+use super::{
+    dpc, hmb, locks, log, memory, performance, processors, registry, timer, units, worker,
+};
 use crate::abi::function as f;
 use crate::abi::srb::AddressBtl8;
 use crate::abi::{callback, status};
@@ -49,8 +51,8 @@ fn carry_out(call: &Call, code: u32, arguments: &mut Arguments) -> u32 {
             status::SUCCESS
         }
         f::GET_MESSAGE_INTERRUPT_INFORMATION => processors::message_information(call, arguments),
-        f::INITIALIZE_PERFORMANCE_OPTIMIZATIONS => processors::performance_options(call, arguments),
-        f::GET_START_IO_PERFORMANCE_PARAMETERS => processors::start_io_parameters(call, arguments),
+        f::INITIALIZE_PERFORMANCE_OPTIMIZATIONS => performance::options(call, arguments),
+        f::GET_START_IO_PERFORMANCE_PARAMETERS => performance::start_io_parameters(call, arguments),
         f::QUERY_PERFORMANCE_COUNTER => processors::performance_counter(call, arguments),
         f::GET_CURRENT_IRQL => processors::current_irql(call, arguments),
         f::DELAY_EXECUTION => processors::delay(call, arguments),

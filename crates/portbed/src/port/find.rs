@@ -25,6 +25,8 @@ const DEFAULT_LUN_DEPTH: u32 = 20;
 /// Targets and logical units that a bus may have unless the miniport says otherwise.
 const DEFAULT_TARGETS: u8 = 128;
 const DEFAULT_UNITS: u8 = 8;
+/// Breaks in a transfer that an adapter under Storport takes at least.
+const LEAST_BREAKS: u32 = 16;
 
 /// Allocates the device extension and calls `HwFindAdapter`. Why the adapter was not found, if not.
 pub(crate) fn find_adapter(cpu: &Cpu) -> Result<(), String> {
@@ -207,11 +209,9 @@ fn judge(cpu: &Cpu, it: &PortConfiguration) {
         is_set(transfer) && is_set(breaks),
         || format!("MaximumTransferLength is {transfer:#x}, NumberOfPhysicalBreaks is {breaks:#x}"),
     );
-    cpu.check(
-        &rules::FIND_BREAKS,
-        breaks >= 16 && breaks.saturating_sub(1) >= transfer.div_ceil(4096),
-        || format!("{breaks} breaks for {transfer} bytes"),
-    );
+    cpu.check(&rules::FIND_BREAKS, breaks >= LEAST_BREAKS, || {
+        format!("NumberOfPhysicalBreaks is {breaks}")
+    });
     cpu.check(
         &rules::FIND_DUPLEX,
         it.synchronization_model == FULL_DUPLEX,
@@ -279,7 +279,7 @@ fn adopt(cpu: &Cpu, configuration: &PortConfiguration) {
     adapter.lock_per_message =
         configuration.interrupt_synchronization_mode == SYNCHRONIZE_PER_MESSAGE;
     adapter.phase = Phase::Found;
-    let transfer = configuration.maximum_transfer_length;
+    let transfer = adapter.max_transfer_bytes();
     let now_ns = state.now_ns;
     let what = format!("adapter found: transfers up to {} KiB", transfer >> 10);
     cpu.core().journal.note(now_ns, Who::Port, what);

@@ -1,11 +1,8 @@
-//! Processors, interrupt messages, performance options, time.
+//! Processors, interrupt messages, time.
 
 use super::bus::MESSAGE_ADDRESS;
 use super::call::Call;
-use crate::abi::interrupt::{
-    GroupAffinity, LATCHED, MessageInterruptInformation, PerfConfigurationData, ProcessorNumber,
-    StartIoPerformanceParameters, perf,
-};
+use crate::abi::interrupt::{GroupAffinity, LATCHED, MessageInterruptInformation, ProcessorNumber};
 use crate::abi::{callback, status};
 use crate::rules::port as rules;
 use crate::schedule::Callback;
@@ -58,95 +55,6 @@ pub(super) extern "win64" fn get_message_interrupt_information(
     // SAFETY: two arguments lie in the array, and two are read.
     let mut arguments = unsafe { Arguments::new(values.as_ptr()) };
     u64::from(message_information(&call, &mut arguments) == status::SUCCESS)
-}
-
-/// `StorPortInitializePerfOpts`: asks what is offered, or sets what is wanted.
-pub(super) fn performance_options(call: &Call, arguments: &mut Arguments) -> u32 {
-    let (asks, data_at) = (arguments.next_u8() != 0, arguments.next_u64());
-    let cpu = call.cpu();
-    let site = call.is_in(&[Callback::Initialize, Callback::PassiveInitialize]);
-    cpu.check(&rules::PERF_SITE, site, || {
-        format!("called in {:?}", cpu.callback())
-    });
-    if !call.needs_place::<PerfConfigurationData>(data_at, "PERF_CONFIGURATION_DATA") {
-        return status::INVALID_PARAMETER;
-    }
-    let mut data: PerfConfigurationData = callback::read(data_at);
-    let bytes = size_of::<PerfConfigurationData>() as u32;
-    let versioned = (1..=perf::VERSION).contains(&data.version) && data.size == bytes;
-    let known = asks || data.flags & !perf::OFFERED == 0;
-    cpu.check(&rules::PERF_DATA, versioned && known, || {
-        format!(
-            "version {}, {} bytes, flags {:#x}",
-            data.version, data.size, data.flags
-        )
-    });
-    if !versioned {
-        return status::UNSUPPORTED_VERSION;
-    }
-    let (messages, processors) = {
-        let state = cpu.state();
-        (state.port.adapter.messages, state.processor_count() as u32)
-    };
-    if asks {
-        data.flags = perf::OFFERED;
-        data.concurrent_channels = processors;
-        data.last_redirection_message_number = messages.saturating_sub(1);
-        callback::write(data_at, data);
-        return status::SUCCESS;
-    }
-    if !known {
-        return status::INVALID_PARAMETER;
-    }
-    if data.flags & perf::CONCURRENT_CHANNELS != 0 {
-        cpu.state().port.adapter.channels = data.concurrent_channels.clamp(1, processors);
-    }
-    let targets_bytes = messages as usize * size_of::<GroupAffinity>();
-    if data.flags & perf::ADV_CONFIG_LOCALITY != 0
-        && data.message_targets != 0
-        && call.needs_room(data.message_targets, targets_bytes, "message targets")
-    {
-        for message in 0..messages {
-            let mask = 1 << (message % processors);
-            let affinity = GroupAffinity {
-                mask,
-                group: 0,
-                reserved: [0; 3],
-            };
-            callback::write(
-                data.message_targets + u64::from(message) * size_of::<GroupAffinity>() as u64,
-                affinity,
-            );
-        }
-    }
-    status::SUCCESS
-}
-
-/// `StorPortGetStartIoPerfParams`.
-pub(super) fn start_io_parameters(call: &Call, arguments: &mut Arguments) -> u32 {
-    let (srb, parameters_at) = (arguments.next_u64(), arguments.next_u64());
-    let cpu = call.cpu();
-    let known = cpu.state().port.queues.outstanding.contains_key(&srb);
-    cpu.check(&rules::SRB_KNOWN, known, || {
-        format!("{srb:#x} is no outstanding request")
-    });
-    if !call.needs_place::<StartIoPerformanceParameters>(parameters_at, "place for the parameters")
-        || !known
-    {
-        return status::INVALID_PARAMETER;
-    }
-    let mut parameters: StartIoPerformanceParameters = callback::read(parameters_at);
-    let (messages, channels) = {
-        let state = cpu.state();
-        (
-            state.port.adapter.messages.max(1),
-            state.port.adapter.channels,
-        )
-    };
-    parameters.message_number = cpu.index() as u32 % messages;
-    parameters.channel_number = cpu.index() as u32 % channels;
-    callback::write(parameters_at, parameters);
-    status::SUCCESS
 }
 
 /// The queries about processors, groups and nodes: one group, one node.

@@ -112,10 +112,10 @@ fn access_register(adapter: usize, base: u64, access: MmioAccess) -> u64 {
     }
     let result = {
         let mut state = cpu.state();
-        if state.port.queues.outstanding() > 0 {
+        if let Some(cost) = state.cost_of(cpu.index()) {
             match access.value {
-                Some(_) => state.cost.mmio_writes += 1,
-                None => state.cost.mmio_reads += 1,
+                Some(_) => cost.mmio_writes += 1,
+                None => cost.mmio_reads += 1,
             }
         }
         cpu.core()

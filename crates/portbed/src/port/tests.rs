@@ -6,7 +6,7 @@ mod miniport;
 use std::collections::BTreeMap;
 
 use self::device::Device;
-use self::miniport::Fault;
+use self::miniport::{Fault, Habit};
 use crate::abi::srb::status;
 use crate::journal::{Journal, Who};
 use crate::machine::{
@@ -14,14 +14,14 @@ use crate::machine::{
     PowerAction, Request, SrbKind, Stop, UnitAddress,
 };
 
-fn machine(seed: u64, port: PortOptions, fault: Fault) -> (Machine, Journal) {
+fn machine(seed: u64, port: PortOptions, way: u32) -> (Machine, Journal) {
     let journal = Journal::default();
     let options = MachineOptions {
         cpus: 2,
         clock: Clock::default(),
         seed,
         port,
-        registry: BTreeMap::from([("Fault".to_owned(), fault as u32)]),
+        registry: BTreeMap::from([("Fault".to_owned(), way)]),
         controllers: vec![Box::new(Device::default())],
         journal: journal.clone(),
     };
@@ -29,7 +29,12 @@ fn machine(seed: u64, port: PortOptions, fault: Fault) -> (Machine, Journal) {
 }
 
 fn started(seed: u64, port: PortOptions, fault: Fault) -> (Machine, Journal) {
-    let (mut machine, journal) = machine(seed, port, fault);
+    started_in(seed, port, fault as u32)
+}
+
+/// As [`started`], in whichever way the number of a fault or of a habit says.
+fn started_in(seed: u64, port: PortOptions, way: u32) -> (Machine, Journal) {
+    let (mut machine, journal) = machine(seed, port, way);
     machine.load_entry(miniport::driver_entry).unwrap();
     machine.start_adapter().unwrap();
     (machine, journal)
@@ -53,7 +58,15 @@ fn life(
     port: PortOptions,
     fault: Fault,
 ) -> Result<(Machine, Journal, Vec<String>), MachineError> {
-    let (mut machine, journal) = started(seed, port, fault);
+    life_in(seed, port, fault as u32)
+}
+
+fn life_in(
+    seed: u64,
+    port: PortOptions,
+    way: u32,
+) -> Result<(Machine, Journal, Vec<String>), MachineError> {
+    let (mut machine, journal) = started_in(seed, port, way);
     machine.enumerate()?;
     for round in 0..6 {
         let srb = if round % 2 == 0 {
@@ -99,6 +112,41 @@ fn a_miniport_that_obeys_breaks_no_rule() {
             (1 << 20, 1, 0)
         );
     }
+}
+
+#[test]
+fn what_a_miniport_may_do_breaks_no_rule() {
+    for habit in Habit::ALL {
+        let (machine, _, leaks) = life_in(3, PortOptions::default(), habit as u32).unwrap();
+        assert_eq!(machine.rules().violations(), [], "{habit:?}");
+        assert!(leaks.is_empty(), "{habit:?}");
+    }
+}
+
+#[test]
+fn transfers_have_no_more_breaks_than_the_adapter_takes() {
+    let longest = |habit: Habit| {
+        let (machine, _) = started_in(1, PortOptions::default(), habit as u32);
+        machine.max_transfer_bytes()
+    };
+    assert_eq!(longest(Habit::ExactBreaks), 64 << 10);
+    assert_eq!(longest(Habit::ScarceBreaks), 17 * 4096);
+}
+
+#[test]
+fn what_is_done_after_the_completion_is_part_of_the_cost() {
+    let writes = |way| {
+        let (mut machine, _) = started_in(1, PortOptions::default(), way);
+        let before = machine.cost();
+        for block in 0..8 {
+            machine.execute(read(block, 512, SrbKind::Scsi)).unwrap();
+            machine.drain().unwrap();
+        }
+        let cost = machine.cost();
+        assert_eq!(cost.requests - before.requests, 8);
+        cost.mmio_writes - before.mmio_writes
+    };
+    assert_eq!(writes(Habit::RegisterAfterCompletion as u32) - writes(0), 8);
 }
 
 #[test]
@@ -280,7 +328,7 @@ fn surprise_removal_ends_without_the_device() {
 
 #[test]
 fn an_adapter_that_is_not_there_is_told() {
-    let (mut machine, _) = machine(1, PortOptions::default(), Fault::NotFound);
+    let (mut machine, _) = machine(1, PortOptions::default(), Fault::NotFound as u32);
     machine.load_entry(miniport::driver_entry).unwrap();
     assert!(matches!(
         machine.start_adapter(),

@@ -48,7 +48,7 @@ rules! {
         "HwFindAdapter sets MaximumTransferLength and NumberOfPhysicalBreaks",
         "HwStorFindAdapter; SDV rule StorPortFindAdapter";
     FIND_BREAKS: "find-adapter-breaks",
-        "NumberOfPhysicalBreaks is at least 16 and enough for MaximumTransferLength at any alignment",
+        "NumberOfPhysicalBreaks, one less than the elements of a scatter/gather list, is at least 16",
         "Requirements for Using Storport with an Adapter; PORT_CONFIGURATION_INFORMATION";
     FIND_DUPLEX: "find-adapter-duplex",
         "SynchronizationModel is full duplex",
@@ -108,6 +108,9 @@ rules! {
     PERF_DATA: "performance-options-data",
         "PERF_CONFIGURATION_DATA has a known version and its size, and sets nothing that was not offered",
         "StorPortInitializePerfOpts; SDV rule StorPortPerfOpts";
+    PERF_FLAGS: "performance-options-flags",
+        "a performance option that builds on others is set together with them",
+        "PERF_CONFIGURATION_DATA";
     MAX_IO_SITE: "maximum-io-site",
         "the adapter's request limits are updated in the initialise routines",
         "StorPortUpdateAdapterMaxIO";

@@ -161,6 +161,7 @@ impl Cpu {
                 entered_ns,
                 stalled_ns: 0,
                 interrupted: 0,
+                completed: false,
             });
             let mark = Mark {
                 irql: processor.irql,

@@ -102,6 +102,8 @@ pub(super) struct Frame {
     pub(super) stalled_ns: u64,
     /// How often it was interrupted because it ran on.
     pub(super) interrupted: u32,
+    /// Whether a request was completed in it: what it does from then on is still part of the request's cost.
+    pub(super) completed: bool,
 }
 
 /// A lock that is held.
@@ -152,6 +154,21 @@ impl Processor {
         let elsewhere = busy_for.peek().is_some() && !busy_for.any(|busy| busy == adapter);
         (self.activity == Activity::Idle || elsewhere)
             && self.dispatch.iter().all(|&(whose, _)| whose != adapter)
+    }
+
+    /// Takes note that a request is completed in the innermost callback. It may have been called in the course of others,
+    /// which may have work left that belongs to the request, unless they only happened to be interrupted.
+    pub(super) fn complete(&mut self) {
+        let innermost = self.frames.len().saturating_sub(1);
+        for (index, frame) in self.frames.iter_mut().enumerate() {
+            frame.completed |= index == innermost || frame.irql > irql::PASSIVE;
+        }
+    }
+
+    /// Whether a callback of `adapter` is being made in which a request was completed.
+    pub(super) fn has_completed(&self, adapter: usize) -> bool {
+        let mut frames = self.frames.iter();
+        frames.any(|frame| frame.completed && frame.adapter == adapter)
     }
 
     /// The innermost callback that is being made.

@@ -148,6 +148,20 @@ impl State {
         held.find(|lock| lock.adapter().is_none_or(|whose| whose == adapter))
     }
 
+    /// Takes note that processor `index` completes a request.
+    pub(crate) fn note_completion(&mut self, index: usize) {
+        self.cost.requests += 1;
+        self.processors[index].complete();
+    }
+
+    /// What requests cost, where what processor `index` does now is part of it: while one is outstanding, and until the
+    /// callbacks return in which one was completed.
+    pub(crate) fn cost_of(&mut self, index: usize) -> Option<&mut Cost> {
+        let counts = self.slots[self.selected].port.queues.outstanding() > 0
+            || self.processors[index].has_completed(self.selected);
+        counts.then_some(&mut self.cost)
+    }
+
     /// Removes queued work; whether there was any.
     pub(crate) fn cancel_dispatch(&mut self, work: Dispatch) -> bool {
         let mut found = false;

@@ -28,7 +28,7 @@ faults! {
     NoAccessRanges => "initialization-ranges";
     // Finding the adapter.
     UndefinedFindResult => "find-adapter-result";
-    NoTransferLength => "uncached-extension-filled" "find-adapter-mandatory" "find-adapter-breaks";
+    NoTransferLength => "uncached-extension-filled" "find-adapter-mandatory";
     FewBreaks => "find-adapter-breaks";
     HalfDuplex => "find-adapter-duplex";
     NoMaster => "uncached-extension-filled" "find-adapter-master";
@@ -51,6 +51,7 @@ faults! {
     PassiveFromPassive => "passive-initialization-site";
     PerformanceLate => "performance-options-site";
     PerformanceVersion => "performance-options-data";
+    PerformanceFlagAlone => "performance-options-flags";
     MaximumIoLate => "maximum-io-site";
     // Callbacks.
     IrqlKept => "lock-release" "callback-irql";

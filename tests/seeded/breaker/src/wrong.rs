@@ -141,6 +141,13 @@ fn calls(adapter: &Adapter) {
         write(at(&mut options) + 4, 40_u32);
         call(function::PERFORMANCE_OPTIONS, &[1, at(&mut options)]);
     }
+    if adapter.wants(Fault::PerformanceFlagAlone) {
+        write(at(&mut options), 3_u32);
+        write(at(&mut options) + 4, 40_u32);
+        // STOR_PERF_ADV_CONFIG_LOCALITY.
+        write(at(&mut options) + 8, 8_u32);
+        call(function::PERFORMANCE_OPTIONS, &[0, at(&mut options)]);
+    }
     if adapter.wants(Fault::BaseLate) {
         device_base(extension, 0xFE80_0000, 4096);
     }

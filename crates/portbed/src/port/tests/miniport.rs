@@ -2,6 +2,7 @@
 
 mod calls;
 mod faults;
+mod habits;
 mod host_memory;
 mod request;
 mod stop;
@@ -12,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::calls::{at, complete, extended, notify};
 use self::faults::passive_faults;
+pub(super) use self::habits::Habit;
 use self::host_memory::{allocate_host_memory, free_host_memory};
 use self::request::Srb;
 use self::stop::adapter_control;
@@ -61,7 +63,9 @@ faults! {
     LockInInterrupt => "lock-site",
     LockKept => "callback-locks",
     LockTwice => "lock-recursion",
+    MessageTargetsShort => "call-pointer",
     PassiveFromPassive => "passive-initialization-site",
+    PerfFlagAlone => "performance-options-flags",
     PerfLate => "performance-options-site",
     PoolBehindItsEnd => "memory-overrun",
     PoolFreedTwice => "pool-free",
@@ -197,6 +201,7 @@ extern "win64" fn find_adapter(
     } else {
         17
     };
+    habits::configure(extension, &mut it);
     it.scatter_gather = 1;
     it.master = 1;
     it.number_of_buses = 1;
@@ -268,6 +273,7 @@ extern "win64" fn passive(extension: u64) -> u8 {
     } else {
         extended(extension, f::CHANNEL_ETW_EVENT_2, &arguments);
     }
+    habits::initialize(extension);
     passive_faults(extension);
     1
 }
@@ -456,6 +462,7 @@ fn end_transfer(extension: u64, srb: &Srb) {
         return srb.finish(extension, status::SUCCESS | status::AUTOSENSE_VALID);
     }
     srb.finish(extension, status::SUCCESS);
+    habits::completed(extension);
     if once(extension, Fault::CompleteTwice) {
         complete(extension, srb.at);
     }

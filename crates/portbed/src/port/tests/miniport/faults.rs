@@ -2,7 +2,8 @@
 
 use super::calls::{at, extended, notify};
 use super::{Fault, passive, wants, with};
-use crate::abi::callback::write;
+use crate::abi::callback::{write, zeroed};
+use crate::abi::interrupt::{GroupAffinity, PerfConfigurationData};
 use crate::abi::{function as f, notification as n};
 use crate::port::{bus, memory, registry, units};
 
@@ -60,6 +61,14 @@ pub(super) fn passive_faults(extension: u64) {
             &[passive as *const () as u64, 0],
         );
     }
+    for (fault, flags) in [
+        (Fault::MessageTargetsShort, 13),
+        (Fault::PerfFlagAlone, 0x20),
+    ] {
+        if wants(extension, fault) {
+            message_targets(extension, flags);
+        }
+    }
     if wants(extension, Fault::Undocumented) {
         assert_eq!(
             extended(extension, 4000, &[]),
@@ -87,4 +96,26 @@ pub(super) fn passive_faults(extension: u64) {
             at(&mut length),
         );
     }
+}
+
+/// Asks where two redirection messages are sent, in an array of one.
+fn message_targets(extension: u64, flags: u32) {
+    let mut pool = 0_u64;
+    let bytes = size_of::<GroupAffinity>() as u64;
+    extended(extension, f::ALLOCATE_POOL, &[bytes, 0, at(&mut pool)]);
+    let mut options = PerfConfigurationData {
+        version: 3,
+        size: 40,
+        flags,
+        first_redirection_message_number: 0,
+        last_redirection_message_number: 1,
+        message_targets: pool,
+        ..zeroed()
+    };
+    extended(
+        extension,
+        f::INITIALIZE_PERFORMANCE_OPTIMIZATIONS,
+        &[0, at(&mut options)],
+    );
+    extended(extension, f::FREE_POOL, &[pool]);
 }
