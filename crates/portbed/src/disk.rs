@@ -154,9 +154,11 @@ impl Disk {
         for bytes in self.pieces(transport, from.len()) {
             let lba = lba + self.geometry.blocks_in(at);
             let piece = &from[at..at + bytes];
-            transport
-                .write(lba, piece)
-                .inspect_err(|_| self.lost(lba, piece))?;
+            if let Err(error) = transport.write(lba, piece) {
+                self.failed();
+                self.may_have_written(lba, piece);
+                return Err(error.into());
+            }
             self.wrote(lba, piece)?;
             at += bytes;
         }
@@ -187,10 +189,10 @@ impl Disk {
         self.shadow.write(lba, data)
     }
 
-    /// Takes note of a write that has failed: it may have been carried out, or not.
-    pub fn lost(&mut self, lba: u64, data: &[u8]) {
-        self.shadow.write_unsure(lba, data);
-        self.failed();
+    /// Takes note of a write that has failed, or never came back: until its blocks are written again each may hold what it
+    /// held before, or what was to be written.
+    pub fn may_have_written(&mut self, lba: u64, data: &[u8]) {
+        self.shadow.doubt(lba, data);
     }
 
     /// Takes note of requests that were sent again.
@@ -307,6 +309,8 @@ pub(crate) mod memory {
         pub requests: Vec<(u64, usize)>,
         pub drop_writes_at: Option<u64>,
         pub fail: bool,
+        /// A write ends badly when it has written this many bytes.
+        pub cut_writes: Option<usize>,
     }
 
     impl Memory {
@@ -317,6 +321,7 @@ pub(crate) mod memory {
                 requests: Vec::new(),
                 drop_writes_at: None,
                 fail: false,
+                cut_writes: None,
             }
         }
 
@@ -348,7 +353,13 @@ pub(crate) mod memory {
             Ok(())
         }
         fn write(&mut self, lba: u64, from: &[u8]) -> Result<(), TransportError> {
-            let range = self.request(lba, from.len())?;
+            let mut range = self.request(lba, from.len())?;
+            if let Some(bytes) = self.cut_writes {
+                range.end = range.start + bytes;
+                self.bytes[range].copy_from_slice(&from[..bytes]);
+                self.fail = true;
+                return self.request(lba, from.len()).map(drop);
+            }
             if self.drop_writes_at != Some(lba) {
                 self.bytes[range].copy_from_slice(from);
             }
@@ -414,6 +425,26 @@ mod tests {
         memory.fail = false;
         disk.verify(&mut memory, u64::MAX).unwrap();
         assert_eq!(disk.io().mismatched_bytes, 0);
+    }
+
+    #[test]
+    fn blocks_of_a_failed_write_are_old_or_new_until_they_are_written_again() {
+        let (mut disk, mut memory) = disk();
+        disk.write(&mut memory, 8, &[1; 512 * 4]).unwrap();
+        memory.cut_writes = Some(512 * 2);
+        assert!(disk.write(&mut memory, 8, &[2; 512 * 4]).is_err());
+        (memory.cut_writes, memory.fail) = (None, false);
+        disk.verify(&mut memory, u64::MAX).unwrap();
+        assert_eq!(disk.io().mismatched_bytes, 0, "{:?}", disk.differences());
+
+        memory.bytes[512 * 9] = 3;
+        disk.verify(&mut memory, u64::MAX).unwrap();
+        assert_eq!(disk.io().mismatched_bytes, 512, "neither old nor new");
+
+        disk.write(&mut memory, 8, &[4; 512 * 4]).unwrap();
+        memory.bytes[512 * 10..512 * 11].fill(2);
+        disk.verify(&mut memory, u64::MAX).unwrap();
+        assert_eq!(disk.io().mismatched_bytes, 1024, "written again since");
     }
 
     #[test]

