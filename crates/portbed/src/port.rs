@@ -50,7 +50,7 @@ pub(crate) use rebalance::{hold, reassign, stop_for_rebalance};
 pub(crate) use srb::{Function, Spec};
 pub(crate) use start::initialize_adapter;
 pub(crate) use stop::{
-    Announcement, announce, flush, insert, retire, silence, stop_adapter, surprise,
+    Announcement, announce, drop_what_waits, flush, insert, retire, silence, stop_adapter, surprise,
 };
 pub(crate) use unload::unload_driver;
 

@@ -179,7 +179,12 @@ impl Machine {
     /// After a stop: what the miniport has left to its DPCs is done, where they run, and then nothing any more.
     fn rest(&mut self) -> Result<(), MachineError> {
         let adapter = self.adapter;
-        if self.core.options.stop != Stop::DirqlNoDpc {
+        if self.core.options.stop == Stop::DirqlNoDpc {
+            // What has begun on another processor comes to its end all the same.
+            self.run(port::drop_what_waits)?;
+            self.core
+                .run_until(move |state| state.in_no_callback(adapter))?;
+        } else {
             self.core.run_until(move |state| state.quiet(adapter))?;
             self.run(|cpu| port::moment(cpu, Moment::Rest))?;
             self.core.run_until(move |state| state.quiet(adapter))?;

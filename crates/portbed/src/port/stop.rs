@@ -2,7 +2,7 @@
 
 use super::queue;
 use super::srb::{Function, Spec};
-use super::{Phase, control};
+use super::{Phase, control, timer};
 use crate::abi::power::{control as kinds, unit_control};
 use crate::abi::srb::{function, pnp};
 use crate::controller::Moment;
@@ -133,8 +133,7 @@ pub(super) fn stop(cpu: &Cpu) {
             {
                 let mut state = cpu.state();
                 state.port.drops_dpcs = true;
-                state.port.timers.silence();
-                state.cancel_dispatch(Dispatch::Timer);
+                timer::silence(&mut state);
             }
             at_device_level(cpu, kinds::STOP_ADAPTER);
         }
@@ -160,13 +159,21 @@ pub(super) fn at_device_level(cpu: &Cpu, kind: u32) {
     cpu.release(LockId::Interrupt(cpu.adapter()));
 }
 
-/// Nothing is called any more: timers are silent, interrupts are disconnected, what is queued is dropped.
+/// Nothing new is called from now on: timers are silent, and what is queued is dropped. What runs goes on.
+pub(crate) fn drop_what_waits(cpu: &Cpu) {
+    let mut state = cpu.state();
+    let dpcs: Vec<u64> = state.port.dpcs.keys().copied().collect();
+    for dpc in dpcs {
+        state.cancel_dispatch(Dispatch::Dpc(dpc));
+    }
+    timer::silence(&mut state);
+}
+
+/// Nothing is called any more: as `drop_what_waits`, and interrupts are disconnected.
 pub(crate) fn silence(cpu: &Cpu) {
-    drop_dpcs(cpu);
+    drop_what_waits(cpu);
     let mut state = cpu.state();
     state.interrupts.connect(false);
-    state.port.timers.silence();
-    state.cancel_dispatch(Dispatch::Timer);
     state.port.stopped = true;
 }
 
@@ -174,14 +181,6 @@ pub(crate) fn silence(cpu: &Cpu) {
 pub(crate) fn retire(cpu: &Cpu) {
     judge_requests(cpu, queue::Queues::outstanding);
     cpu.state().port.adapter.phase = Phase::Stopped;
-}
-
-fn drop_dpcs(cpu: &Cpu) {
-    let mut state = cpu.state();
-    let dpcs: Vec<u64> = state.port.dpcs.keys().copied().collect();
-    for dpc in dpcs {
-        state.cancel_dispatch(Dispatch::Dpc(dpc));
-    }
 }
 
 pub(super) fn note(cpu: &Cpu, what: &str) {

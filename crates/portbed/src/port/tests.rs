@@ -267,6 +267,21 @@ fn memory_without_a_dpc_to_free_it_is_left_to_the_port_driver() {
 }
 
 #[test]
+fn a_timer_routine_that_runs_at_the_stop_comes_to_its_end_first() {
+    for stop in [Stop::Passive, Stop::Dirql, Stop::DirqlNoDpc] {
+        for seed in 0..16 {
+            let port = PortOptions {
+                stop,
+                ..PortOptions::default()
+            };
+            let (machine, _, leaks) = life_in(seed, port, Habit::LongTimer as u32).unwrap();
+            assert_eq!(machine.rules().violations(), [], "{stop:?}, seed {seed}");
+            assert!(leaks.is_empty(), "{leaks:?}");
+        }
+    }
+}
+
+#[test]
 fn a_request_that_never_comes_back_is_recovered_by_resets() {
     let (mut machine, journal) = started(1, PortOptions::default(), Fault::None);
     let lost = Request {

@@ -276,13 +276,17 @@ pub(super) fn run_ex(cpu: &Cpu, handle: u64) {
     }
 }
 
-impl Timers {
-    /// Forgets every call that is still to come, as a stop does.
-    pub(super) fn silence(&mut self) {
-        self.generation += 1;
-        for timer in self.allocated.values_mut() {
-            timer.generation += 1;
-            timer.armed = false;
-        }
+/// Forgets every call that is still to come, as a stop does.
+pub(super) fn silence(state: &mut State) {
+    let timers = &mut state.port.timers;
+    timers.generation += 1;
+    for timer in timers.allocated.values_mut() {
+        timer.generation += 1;
+        timer.armed = false;
     }
+    let handles: Vec<u64> = timers.allocated.keys().copied().collect();
+    for handle in handles {
+        state.cancel_dispatch(Dispatch::TimerEx(handle));
+    }
+    state.cancel_dispatch(Dispatch::Timer);
 }

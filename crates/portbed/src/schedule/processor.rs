@@ -156,6 +156,11 @@ impl Processor {
             && self.dispatch.iter().all(|&(whose, _)| whose != adapter)
     }
 
+    /// Whether it is in a callback of `adapter`, or serves its interrupts and work.
+    pub(super) fn works_for(&self, adapter: usize) -> bool {
+        self.serving.contains(&adapter) || self.frames.iter().any(|frame| frame.adapter == adapter)
+    }
+
     /// Takes note that a request is completed in the innermost callback. It may have been called in the course of others,
     /// which may have work left that belongs to the request, unless they only happened to be interrupted.
     pub(super) fn complete(&mut self) {

@@ -119,6 +119,12 @@ impl State {
                 .all(|processor| processor.is_quiet(adapter))
     }
 
+    /// Whether no callback of `adapter` is being made; others may be to come.
+    pub(crate) fn in_no_callback(&self, adapter: usize) -> bool {
+        let mut processors = self.processors.iter();
+        processors.all(|processor| !processor.works_for(adapter))
+    }
+
     /// Whether the answer to a request is there, whichever adapter it went to.
     pub(crate) fn has(&self, token: u64) -> bool {
         self.slots.iter().any(|slot| slot.port.queues.has(token))

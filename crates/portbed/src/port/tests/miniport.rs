@@ -104,6 +104,8 @@ struct Adapter {
     was_busy: bool,
     done: bool,
     pnp: Option<u64>,
+    /// The request that a timer routine completes.
+    late: u64,
 }
 
 static ADAPTERS: Mutex<BTreeMap<u64, Adapter>> = Mutex::new(BTreeMap::new());
@@ -295,7 +297,9 @@ extern "win64" fn start_io(extension: u64, at_srb: u64) -> u8 {
         function::PNP => {
             free_host_memory(extension);
             give_back_everything(extension);
-            srb.finish(extension, status::SUCCESS);
+            if !habits::answers_later(extension, at_srb) {
+                srb.finish(extension, status::SUCCESS);
+            }
         }
         _ => srb.finish(extension, status::SUCCESS),
     }

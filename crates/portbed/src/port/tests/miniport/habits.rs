@@ -1,12 +1,15 @@
 //! What miniports may do, each in its own way, and break no rule.
 
-use super::calls::{at, extended};
+use super::calls::{at, extended, notify};
+use super::request::Srb;
 use super::{device, with};
 use crate::abi::callback::{read, write, zeroed};
 use crate::abi::configuration::PortConfiguration;
-use crate::abi::function as f;
 use crate::abi::interrupt::{GroupAffinity, PerfConfigurationData, perf};
+use crate::abi::srb::status as srb_status;
 use crate::abi::status;
+use crate::abi::{function as f, notification as n};
+use crate::port::processors;
 
 /// A way to be right.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,14 +22,17 @@ pub(crate) enum Habit {
     SomeMessages,
     /// Writes a register after it has completed a request.
     RegisterAfterCompletion,
+    /// Completes its plug-and-play request in a timer routine that goes on for a while.
+    LongTimer,
 }
 
 impl Habit {
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::ExactBreaks,
         Self::ScarceBreaks,
         Self::SomeMessages,
         Self::RegisterAfterCompletion,
+        Self::LongTimer,
     ];
 }
 
@@ -45,9 +51,30 @@ pub(super) fn configure(extension: u64, it: &mut PortConfiguration) {
 
 /// In the passive initialisation routine.
 pub(super) fn initialize(extension: u64) {
-    if !has(extension, Habit::SomeMessages) {
-        return;
+    if has(extension, Habit::SomeMessages) {
+        ask_targets(extension);
     }
+}
+
+/// Whether the plug-and-play request is completed later.
+pub(super) fn answers_later(extension: u64, srb: u64) -> bool {
+    if has(extension, Habit::LongTimer) {
+        with(extension, |adapter| adapter.late = srb);
+        let arguments = [timer as *const () as u64, 1000];
+        notify(extension, n::REQUEST_TIMER_CALL, &arguments);
+    }
+    has(extension, Habit::LongTimer)
+}
+
+extern "win64" fn timer(extension: u64) {
+    let srb = with(extension, |adapter| adapter.late);
+    Srb::new(srb).finish(extension, srb_status::SUCCESS);
+    for _ in 0..100 {
+        processors::stall_execution(100);
+    }
+}
+
+fn ask_targets(extension: u64) {
     let mut pool = 0_u64;
     let bytes = size_of::<GroupAffinity>() as u64;
     extended(extension, f::ALLOCATE_POOL, &[bytes, 0, at(&mut pool)]);
