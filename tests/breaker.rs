@@ -135,11 +135,14 @@ fn one_fault() {
     let (number, image) = case.split_once(' ').expect("a number and an image");
     let number: u32 = number.parse().expect("a number");
     let chosen = FAULTS.iter().find(|(fault, ..)| *fault as u32 == number);
-    let (fault, profile) = chosen.map_or((Fault::None, "hmb"), |&(fault, _, profile)| {
-        (fault, profile)
-    });
+    let (fault, profile) = match chosen {
+        None => (Fault::None, "hmb".to_owned()),
+        Some(&(fault, _, own)) if own.contains("hmpre=") => (fault, own.to_owned()),
+        // A small host memory buffer, where the fault needs no other.
+        Some(&(fault, _, own)) => (fault, format!("{own},hmpre=2M,hmmin=1M")),
+    };
     let image = marked(Path::new(image), fault);
-    let (rules, violations) = run(&image, fault, profile);
+    let (rules, violations) = run(&image, fault, &profile);
     println!("{BROKEN} {}\n{violations}", rules.join(" "));
 }
 

@@ -10,7 +10,7 @@ macro_rules! faults {
 
         /// Each fault, the rules that it breaks, the first one first, and the profile that it needs.
         pub const FAULTS: &[(Fault, &[&str], &str)] = &[
-            $((Fault::$name, &[$($rule),+], concat!("hmb,hmpre=2M,hmmin=1M" $(, ",", $profile)?)),)*
+            $((Fault::$name, &[$($rule),+], concat!("hmb" $(, ",", $profile)?)),)*
         ];
     };
 }
