@@ -76,6 +76,8 @@ pub extern "C" fn find_adapter(
     if !adapter.enable() || !adapter.identify() {
         return ERROR;
     }
+    // The queues are drained. Once messages are enabled the register must not be used any more.
+    adapter.set_register(register::INTMC, 1);
     adapter.pick(Fault::UndefinedFindResult, 9, FOUND)
 }
 

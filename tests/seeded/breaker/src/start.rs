@@ -14,6 +14,10 @@ pub extern "C" fn initialize(extension: u64) -> u8 {
     let arguments = [0, at(&mut information)];
     let messages = extended(extension, function::MESSAGE_INFORMATION, &arguments) == 0;
     adapter.line.set(!messages);
+    if !messages {
+        // Until the queues are there the line is not needed.
+        adapter.set_register(register::INTMS, 1);
+    }
     let routine = dpc as *const () as u64;
     notify(
         extension,
