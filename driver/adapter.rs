@@ -1,6 +1,8 @@
 //! One adapter: everything that lives in its device extension.
 
-use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
+
+use nvme::quirks::Quirks;
 
 use crate::mask::Mask;
 use crate::state::State;
@@ -27,6 +29,7 @@ pub(crate) struct Adapter {
     pub(crate) hmb_store: HmbStore,
     dpc_initialized: AtomicBool,
     messages: AtomicU16,
+    quirks: AtomicU32,
     stopping: AtomicBool,
 }
 
@@ -47,6 +50,7 @@ impl Adapter {
         hmb_store: HmbStore::new(),
         dpc_initialized: AtomicBool::new(false),
         messages: AtomicU16::new(0),
+        quirks: AtomicU32::new(0),
         stopping: AtomicBool::new(false),
     };
 
@@ -66,6 +70,15 @@ impl Adapter {
 
     pub(crate) fn set_messages(&self, messages: u16) {
         self.messages.store(messages, Ordering::Relaxed);
+    }
+
+    /// What has to be done differently with this device.
+    pub(crate) fn quirks(&self) -> Quirks {
+        Quirks::from_bits(self.quirks.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_quirks(&self, quirks: Quirks) {
+        self.quirks.store(quirks.bits(), Ordering::Relaxed);
     }
 
     /// Whether a stop was cut short by the IRQL that it came at, so that the DPC has to end it.

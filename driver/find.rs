@@ -4,6 +4,7 @@ use nvme::identify::MAX_NAMESPACES;
 use nvme::identity::{self, Doubt, Identity};
 use nvme::lifecycle::{ADMIN_ENTRIES, AdminMemory, Controller, Failure, Goal, Progress, Settings};
 use nvme::queue::{CompletionQueue, SubmissionQueue};
+use nvme::quirks::{self, Quirks};
 use nvme::{PAGE_BYTES, Registers, prp};
 use nvme_spec::command::COMMAND_BYTES;
 use nvme_spec::completion::COMPLETION_BYTES;
@@ -13,6 +14,7 @@ use crate::adapter::Adapter;
 use crate::call::Call;
 use crate::io::{IoQueue, MAX_ENTRIES};
 use crate::naming;
+use crate::policy;
 use crate::recovery::MissedInterrupts;
 use crate::report;
 use crate::state::{Life, MAX_RESETS, State, is_final};
@@ -71,24 +73,27 @@ pub(crate) fn find(
     let memory = port
         .uncached_extension(configuration, MEMORY_BYTES as u32)
         .ok_or(FindError::Configuration)?;
-    let mut state = adapter.state.enter().ok_or(FindError::Configuration)?;
-    adapter.set_stopping(false);
-    adapter.admin_lookout.turn_to(None);
-    adapter.io_lookout.turn_to(None);
-    prepare(&mut state, registers, memory).ok_or(FindError::Configuration)?;
     let function = port.pci_function(configuration);
     if let Some(function) = &function {
         function.let_master(port, configuration);
     }
-    let masked = !function.as_ref().is_some_and(PciFunction::msi_x_enabled);
-    let msi_x = function.as_ref().is_some_and(PciFunction::has_msi_x);
-    adapter.mask.set_msi_x(msi_x);
     let call = Call {
         adapter,
         port,
         // Where the call is not implemented the system is older, and the IRQL is either: a stall suits both.
         irql: port.current_irql().unwrap_or(Irql::Dispatch),
     };
+    let pci = function.as_ref().map_or((0, 0), PciFunction::identifier);
+    let given = given_quirks(call);
+    let quirks = given.unwrap_or_else(|| quirks::of_function(pci));
+    let mut state = adapter.state.enter().ok_or(FindError::Configuration)?;
+    adapter.set_stopping(false);
+    adapter.admin_lookout.turn_to(None);
+    adapter.io_lookout.turn_to(None);
+    prepare(&mut state, registers, memory, quirks).ok_or(FindError::Configuration)?;
+    let masked = !function.as_ref().is_some_and(PciFunction::msi_x_enabled);
+    let msi_x = function.as_ref().is_some_and(PciFunction::has_msi_x);
+    adapter.mask.set_msi_x(msi_x);
     identify(&mut state, call, masked)?;
     if masked {
         // The rings are drained and no command is outstanding: nothing interrupts before the start. A mask that stayed would
@@ -99,9 +104,19 @@ pub(crate) fn find(
     let Some(info) = state.controller.as_ref().and_then(Controller::info) else {
         return Err(FindError::Controller);
     };
+    let quirks = given.unwrap_or_else(|| quirks::of_device(pci, &info.model.0, &info.firmware.0));
+    if quirks != Quirks::NONE {
+        report::quirks(call, quirks, given.is_some());
+    }
+    adapter.set_quirks(quirks);
     let namespaces = state.inventory.namespaces.as_slice();
     let identity = Identity::of(info, namespaces);
-    let naming = match naming::choose(call, &identity, Doubt::NONE) {
+    let known = Doubt {
+        identifiers: quirks.has(Quirks::IDENTIFIERS_NOT_UNIQUE),
+        uuid: quirks.has(Quirks::IDENTIFIERS_NOT_UNIQUE),
+        serial: false,
+    };
+    let naming = match naming::choose(call, &identity, known) {
         identity::Naming::Reported => scsi::Naming::Reported,
         identity::Naming::Uuid => scsi::Naming::Uuid,
         identity::Naming::Serial => scsi::Naming::Serial,
@@ -125,8 +140,22 @@ pub(crate) fn find(
     Ok(())
 }
 
+/// The quirks that the registry gives in the place of those that are known. `PASSIVE_LEVEL`; elsewhere those that are known count.
+fn given_quirks(call: Call<'_>) -> Option<Quirks> {
+    if call.irql == Irql::Passive {
+        policy::quirks(call.port)
+    } else {
+        None
+    }
+}
+
 /// Lays the controller's memory out. Whatever an earlier start left behind is replaced.
-fn prepare(state: &mut State, registers: RegisterWindow, mut memory: DmaBlock) -> Option<()> {
+fn prepare(
+    state: &mut State,
+    registers: RegisterWindow,
+    mut memory: DmaBlock,
+    quirks: Quirks,
+) -> Option<()> {
     memory.align(PAGE)?;
     let admin = AdminMemory {
         submission: memory.take(PAGE)?,
@@ -136,6 +165,13 @@ fn prepare(state: &mut State, registers: RegisterWindow, mut memory: DmaBlock) -
     };
     let settings = Settings {
         max_transfer_bytes: MAX_TRANSFER_BYTES,
+        ready_delay_us: if quirks.has(Quirks::READY_DELAY) {
+            quirks::READY_DELAY_US
+        } else {
+            0
+        },
+        namespace_list: !quirks.has(Quirks::NO_NAMESPACE_LIST),
+        descriptors: !quirks.has(Quirks::NO_DESCRIPTORS),
         ..Settings::default()
     };
     state.controller = Some(Controller::new(admin, settings)?);

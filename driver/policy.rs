@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 
 use nvme::hmb::Policy;
+use nvme::quirks::Quirks;
 
 use crate::storport::Port;
 
@@ -12,6 +13,17 @@ const MAXIMUM: &CStr = c"HmbMaximumMegabytes";
 const HONOUR_MINIMUM: &CStr = c"HmbHonourMinimumUpToMegabytes";
 /// The most memory that is lent to all controllers of this driver together, in MiB.
 const TOTAL: &CStr = c"HmbTotalMegabytes";
+
+/// What has to be done differently with the device: with bit 31, the other bits instead of what is known of it.
+const QUIRKS: &CStr = c"Quirks";
+const QUIRKS_GIVEN: u32 = 1 << 31;
+
+/// The quirks that are given in the place of those that are known. `PASSIVE_LEVEL`.
+pub(crate) fn quirks(port: Port) -> Option<Quirks> {
+    port.parameter(QUIRKS)
+        .filter(|bits| bits & QUIRKS_GIVEN != 0)
+        .map(Quirks::from_bits)
+}
 
 /// Reads the HMB policy. `PASSIVE_LEVEL`. A value that is absent, or of another type, is the default.
 pub(crate) fn read(port: Port) -> Policy {

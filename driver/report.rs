@@ -3,6 +3,7 @@
 use nvme::identify::{NamespaceInfo, Usability};
 use nvme::identity::Naming;
 use nvme::lifecycle::{Event as ControllerEvent, Failure};
+use nvme::quirks::Quirks;
 
 use crate::call::Call;
 use crate::naming::Why;
@@ -18,6 +19,7 @@ mod event_id {
     pub(super) const RETURNED: u32 = 115;
     pub(super) const UNUSABLE: u32 = 116;
     pub(super) const RENAMED: u32 = 117;
+    pub(super) const QUIRKS: u32 = 118;
 }
 
 /// The controller failed: it is reset, or given up.
@@ -125,6 +127,19 @@ pub(crate) fn renamed(call: Call<'_>, why: Why, naming: Naming) {
         parameters: Parameters::Two(&[
             (text!("Reason"), why as u64),
             (text!("NamedBy"), naming as u64),
+        ]),
+    });
+}
+
+/// Something is done differently with this device, as it is known or as the registry says.
+pub(crate) fn quirks(call: Call<'_>, quirks: Quirks, given: bool) {
+    call.port.log(&Event {
+        id: event_id::QUIRKS,
+        level: Level::Information,
+        text: text!("Device with quirks"),
+        parameters: Parameters::Two(&[
+            (text!("Quirks"), u64::from(quirks.bits())),
+            (text!("FromRegistry"), u64::from(given)),
         ]),
     });
 }

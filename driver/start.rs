@@ -1,5 +1,7 @@
 //! The start of an adapter, once it is found: everything that takes time, at `PASSIVE_LEVEL`.
 
+use nvme::quirks::Quirks;
+
 use crate::adapter::Adapter;
 use crate::call::Call;
 use crate::downgrade;
@@ -12,8 +14,17 @@ const MESSAGES: u16 = 2;
 
 /// `HwStorPassiveInitializeRoutine`: I/O queues, event requests, Host Memory Buffer. True when the adapter runs.
 pub(crate) fn start(adapter: &Adapter, port: Port) -> bool {
-    adapter.set_messages(port.interrupt_messages(MESSAGES));
-    let policy = policy::read(port);
+    let quirks = adapter.quirks();
+    let wanted = if quirks.has(Quirks::ONE_MESSAGE) {
+        1
+    } else {
+        MESSAGES
+    };
+    adapter.set_messages(port.interrupt_messages(wanted));
+    let mut policy = policy::read(port);
+    if quirks.has(Quirks::NO_HMB) {
+        policy.maximum_megabytes = 0;
+    }
     let call = Call {
         adapter,
         port,

@@ -34,6 +34,11 @@ impl PciFunction {
         u16::from_le_bytes([self.byte(at), self.byte(at.saturating_add(1))])
     }
 
+    /// PCI vendor and device.
+    pub(crate) fn identifier(&self) -> (u16, u16) {
+        (self.word(0), self.word(2))
+    }
+
     /// Where the MSI-X capability lies.
     fn msi_x(&self) -> Option<usize> {
         let mut at = self.byte(CAPABILITIES_POINTER);

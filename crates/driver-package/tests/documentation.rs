@@ -91,6 +91,7 @@ fn every_parameter_that_the_driver_reads_has_its_default_in_the_inf() {
             default.honour_minimum_up_to_megabytes,
         ),
         ("HmbTotalMegabytes", default.total_megabytes),
+        ("Quirks", 0),
     ];
     let read = read("driver/policy.rs");
     let names: Vec<&str> = between(&read, "c\"", "\"").collect();

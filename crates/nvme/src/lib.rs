@@ -22,6 +22,7 @@ pub mod lifecycle;
 mod machine;
 pub mod prp;
 pub mod queue;
+pub mod quirks;
 pub mod slots;
 
 pub use machine::{DmaMemory, Instant, PAGE_BYTES, Registers};

@@ -45,6 +45,8 @@ use optional::Unanswered;
 
 /// The most Asynchronous Event Requests held by the controller.
 const MAX_EVENT_REQUESTS: u8 = 4;
+/// The longest pause that is asked for at once, in microseconds.
+const MOST_QUIET_US: u64 = 100_000;
 /// Admin commands that can be outstanding: event requests, the command of a goal, and late ones.
 const ADMIN_SLOTS: usize = 16;
 
@@ -76,6 +78,8 @@ pub struct Controller<D> {
     /// When the present task began and when it has to be over.
     since: Instant,
     deadline: Instant,
+    /// Until then no register is read.
+    quiet_until: Instant,
     /// When all admin commands of the goal have to be over.
     goal_deadline: Instant,
     capabilities: Capabilities,
@@ -130,6 +134,7 @@ impl<D: DmaMemory> Controller<D> {
             task: Task::Idle,
             since: Instant::default(),
             deadline: Instant::default(),
+            quiet_until: Instant::default(),
             goal_deadline: Instant::default(),
             capabilities: Capabilities::new(),
             ready_units: 0,
@@ -330,6 +335,12 @@ impl<D: DmaMemory> Controller<D> {
         inventory: &mut Inventory,
         now: Instant,
     ) -> Result<Progress, Failure> {
+        if now < self.quiet_until {
+            let left_us = self.quiet_until.us_since(now).clamp(1, MOST_QUIET_US);
+            return Ok(Progress::Again {
+                after_us: left_us as u32,
+            });
+        }
         let status = registers.read32(CSTS);
         if status == u32::MAX {
             return self.absent(now);

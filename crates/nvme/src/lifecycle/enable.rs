@@ -105,11 +105,13 @@ impl<D: DmaMemory> Controller<D> {
                 return Ok(self.poll(now));
             }
             registers.write32(CC, configuration.with_en(false).into());
+            self.quiet_until = now.after_us(self.settings.ready_delay_us);
         }
         self.reset.was_ready = status.rdy();
         // Whether or not RDY follows: it takes no commands any more.
         self.live = false;
-        Ok(self.then(Task::AwaitNotReady, now))
+        // The deadline counts from when registers are read again.
+        Ok(self.then(Task::AwaitNotReady, now.max(self.quiet_until)))
     }
 
     /// Waits for CSTS.RDY = 0. It shows that the controller was reset where RDY was 1 before, and CFS went with it (3.1.3.6,

@@ -82,7 +82,7 @@ impl<D: DmaMemory> Controller<D> {
     /// How the search begins: with the list, which every controller has from version 1.1 on.
     pub(super) fn first_of_search(&mut self, inventory: &mut Inventory) -> Option<AdminTask> {
         self.listed.count = 0;
-        if self.version >= VERSION_1_1 {
+        if self.version >= VERSION_1_1 && self.settings.namespace_list {
             Some(AdminTask::ListNamespaces)
         } else {
             self.search(Scan::default(), inventory)
@@ -134,7 +134,8 @@ impl<D: DmaMemory> Controller<D> {
             return self.search(scan, inventory);
         };
         inventory.namespaces.push(namespace);
-        if self.version >= VERSION_1_3 && namespace.usability == Usability::Usable {
+        let described = self.version >= VERSION_1_3 && self.settings.descriptors;
+        if described && namespace.usability == Usability::Usable {
             Some(AdminTask::NamespaceDescriptors(scan))
         } else {
             self.search(scan, inventory)

@@ -33,6 +33,12 @@ pub struct Settings {
     pub shutdown_us: u64,
     /// The driver's own limit of one transfer in bytes, a multiple of the page size.
     pub max_transfer_bytes: u32,
+    /// How long no register is read after CC.EN was cleared, in microseconds.
+    pub ready_delay_us: u64,
+    /// The list of active namespaces is used, where the version has it.
+    pub namespace_list: bool,
+    /// Namespace identification descriptors are read, where the version has them.
+    pub descriptors: bool,
 }
 
 impl Default for Settings {
@@ -42,6 +48,9 @@ impl Default for Settings {
             goal_us: 30_000_000,
             shutdown_us: 10_000_000,
             max_transfer_bytes: 1 << 20,
+            ready_delay_us: 0,
+            namespace_list: true,
+            descriptors: true,
         }
     }
 }
