@@ -76,7 +76,7 @@ pub(crate) fn visit(state: &mut State, call: Call<'_>, done: &mut SrbList) {
     let after_us = state
         .advance(call, done)
         .or_else(|| state.retry_hmb(call, done));
-    let wanted = [after_us, state.poll_after_us()];
+    let wanted = [after_us, state.poll_after_us(), state.log_after_us(call)];
     if let Some(after_us) = wanted.into_iter().flatten().min() {
         call.port.tick_after(after_us);
     }

@@ -301,6 +301,9 @@ impl State {
             if self.stage == Stage::Idle
                 && !controller.has_completions()
                 && !call.adapter.mask.take_alarm()
+                && controller
+                    .deferred()
+                    .is_none_or(|due| call.port.now() < due)
             {
                 return None;
             }
@@ -507,6 +510,15 @@ impl State {
             return false;
         };
         hmb.lend(call, controller, inventory, &policy.unwrap_or_default())
+    }
+
+    /// After how many microseconds a log page that an event named may be read, where one has to wait.
+    pub(crate) fn log_after_us(&mut self, call: Call<'_>) -> Option<u32> {
+        if self.stage != Stage::Idle || self.life != Life::Running {
+            return None;
+        }
+        let due = self.controller.as_mut().and_then(Controller::deferred)?;
+        u32::try_from(due.us_since(call.port.now()).max(1)).ok()
     }
 
     /// Tells the asynchronous events of the controller.

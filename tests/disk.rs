@@ -257,6 +257,17 @@ rusty_fork_test! {
     }
 
     #[test]
+    fn event_that_comes_again_and_again_is_told_ever_more_seldom() {
+        let (mut bed, units) = Bed::started("plain,temperature=nags");
+        bed.fill(&units[0], 1);
+        bed.machine.pass(200_000_000_000).expect("the driver runs on");
+        bed.expect_filled(&units[0], 1);
+        let told = bed.logged("Asynchronous event").len();
+        assert!((5..=12).contains(&told), "{told} events");
+        bed.finish();
+    }
+
+    #[test]
     fn verify_of_a_whole_disk() {
         for profile in ["plain,capacity=80M", "plain,capacity=80M,verify=off", "plain,version=2.0,verify=64K,capacity=80M"] {
             let (mut bed, units) = Bed::started(profile);

@@ -298,6 +298,11 @@ impl<D: DmaMemory> Controller<D> {
         self.completions().is_some_and(CompletionQueue::is_pending)
     }
 
+    /// When a step is to be taken for a log page that an event named and that has to wait.
+    pub fn deferred(&mut self) -> Option<Instant> {
+        self.live.then(|| self.event_logs.deferred()).flatten()
+    }
+
     /// Whether the controller says that it has failed: CSTS.CFS, or no RDY any more. One that is gone says nothing.
     pub fn has_failed(&self, registers: &impl Registers) -> bool {
         let status = registers.read32(CSTS);
@@ -351,7 +356,7 @@ impl<D: DmaMemory> Controller<D> {
             if has_stopped(status) {
                 return self.fatal(now);
             }
-            self.serve(registers)?;
+            self.serve(registers, now)?;
         }
         match self.task {
             Task::Idle => Ok(Progress::Done),

@@ -225,8 +225,15 @@ fn the_log_page_of_an_event_is_read_so_that_the_next_one_can_come() {
             .map(|event| matches!(event, Event::Async(_)))
             .eq([true; 5])
     );
-    // What was being read is forgotten with the reset.
+    // A page that was read a moment ago waits.
     report(&mut host, 1, 2);
+    assert_eq!(logs_read(&host).len(), 3);
+    let due = host.controller.deferred().expect("a page waits");
+    assert!(due.us_since(host.device.now()) > 500_000);
+    host.device.now_us.set(host.device.now_us.get() + 1_000_000);
+    assert_eq!(host.step(), Progress::Done);
+    assert_eq!(host.controller.deferred(), None);
+    // What was being read is forgotten with the reset.
     assert_eq!(logs_read(&host).len(), 4);
     assert_eq!(host.reach(Goal::Reset), Progress::Done);
     assert_eq!(host.reach(Goal::Start { pairs: 1 }), Progress::Done);

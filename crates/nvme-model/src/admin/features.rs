@@ -18,6 +18,7 @@ use crate::feature::{Features, POWER_STATE_MAX};
 use crate::hmb::Offer;
 use crate::nvm::judge_namespace;
 use crate::profile::Answer;
+use crate::profile::Temperature;
 use crate::rule::Rule;
 
 /// Where the NSID is in a command.
@@ -62,7 +63,9 @@ impl Controller {
     }
 
     fn warn_of_temperature(&mut self, at_ns: u64) {
-        if self.features.temperature_warning() && self.features.reports_temperature() {
+        if (self.features.temperature_warning() || self.profile.temperature == Temperature::Nags)
+            && self.features.reports_temperature()
+        {
             self.raise(AsyncEvent::TEMPERATURE, LogPageId::SMART_HEALTH, at_ns);
         }
     }

@@ -1,5 +1,6 @@
 //! Get Log Page.
 
+use nvme_spec::async_event::AsyncEvent;
 use nvme_spec::command::{GetLogPageCdw10, GetLogPageCdw11, NSID_ALL};
 use nvme_spec::log::{
     ActiveFirmware, CommandEffect, CommandEffects, CriticalWarning, FirmwareSlotInformation,
@@ -14,6 +15,7 @@ use crate::bus::Bus;
 use crate::command::{ADMIN, NVM, Supported};
 use crate::controller::Controller;
 use crate::failure::{Failure, Request, Verdict};
+use crate::profile::Temperature;
 
 /// More than any log page; a transfer beyond it is refused even where there is no MDTS.
 const TRANSFER_MAX: u64 = 1 << 20;
@@ -47,6 +49,11 @@ impl Controller {
                 self.logs.forget_changes();
             }
             self.events.clear(cdw10.lid());
+            if cdw10.lid() == LogPageId::SMART_HEALTH
+                && self.profile.temperature == Temperature::Nags
+            {
+                self.raise(AsyncEvent::TEMPERATURE, LogPageId::SMART_HEALTH, at_ns);
+            }
             self.deliver_events(at_ns);
         }
         Ok(outcome)

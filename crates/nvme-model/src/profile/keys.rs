@@ -162,6 +162,11 @@ pub(super) const KEYS: &[Key] = &[
         "how it dies: fatal (CSTS.CFS, until a reset), silent (no command is carried out, until a reset), gone (all ones), panic (CSTS.CFS = 1 and CSTS.RDY = 0; CC is ignored until the power is lost, memory is used as before)",
     ),
     key("vwc", "1", "volatile write cache present: 0 or 1"),
+    key(
+        "temperature",
+        "fine",
+        "what is reported of the temperature: fine, nags (an event each time that its log page was read)",
+    ),
     key("aerl", "4", "most Asynchronous Event Requests, 1 to 256"),
 ];
 

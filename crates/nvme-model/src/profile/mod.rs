@@ -13,7 +13,7 @@ pub(crate) use value::size;
 use keys::{KEYS, NAMED};
 use value::{
     answer, death, dies, handover, identifier, late_timeout, line, milliseconds, pages,
-    power_of_two, printable, reset, verify, version,
+    power_of_two, printable, reset, temperature, verify, version,
 };
 
 use crate::fault::Fault;
@@ -72,6 +72,16 @@ pub struct Identifiers {
     pub eui64: Option<[u8; 8]>,
     /// UUID.
     pub uuid: Option<[u8; 16]>,
+}
+
+/// What the controller reports of its temperature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Temperature {
+    /// Nothing.
+    #[default]
+    Fine,
+    /// An event whenever it may report one: as soon as the log page was read.
+    Nags,
 }
 
 /// The Verify command.
@@ -195,6 +205,8 @@ pub struct Profile {
     pub write_cache: bool,
     /// Most Asynchronous Event Requests outstanding.
     pub event_requests: u16,
+    /// See [`Temperature`].
+    pub temperature: Temperature,
     /// What is wrong with it. No key sets these.
     pub faults: Vec<Fault>,
 }
@@ -239,6 +251,7 @@ impl Default for Profile {
             death: Death::Fatal,
             write_cache: true,
             event_requests: 4,
+            temperature: Temperature::default(),
             faults: Vec::new(),
         }
     }
@@ -329,6 +342,7 @@ impl Profile {
             "reset" => self.resets = reset(value)?,
             "dies" => self.dies = dies(value)?,
             "death" => self.death = death(value)?,
+            "temperature" => self.temperature = temperature(value)?,
             "vwc" => self.write_cache = size(value, 0..=1)? == 1,
             "aerl" => self.event_requests = size(value, 1..=256)? as u16,
             _ => return None,

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Answer, Death, Dies, GIB, Handover, IntxLine, KIB, MIB, Verify};
+use super::{Answer, Death, Dies, GIB, Handover, IntxLine, KIB, MIB, Temperature, Verify};
 
 /// A number with an optional suffix K, M, G or T.
 pub(crate) fn size(text: &str, range: RangeInclusive<u64>) -> Option<u64> {
@@ -99,6 +99,15 @@ pub(super) fn identifier<const N: usize>(text: &str) -> Option<Option<[u8; N]>> 
         *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
     }
     Some(Some(identifier))
+}
+
+/// What is reported of the temperature.
+pub(super) fn temperature(text: &str) -> Option<Temperature> {
+    match text {
+        "fine" => Some(Temperature::Fine),
+        "nags" => Some(Temperature::Nags),
+        _ => None,
+    }
 }
 
 /// Whether CAP.TO changes with the first write of CC.

@@ -136,13 +136,17 @@ impl<D: DmaMemory> Controller<D> {
 
     /// Takes what the controller posted in the admin completion queue, sends new event requests for those that came back, and
     /// reads the log pages that their events named.
-    pub(super) fn serve(&mut self, registers: &impl Registers) -> Result<(), Failure> {
+    pub(super) fn serve(
+        &mut self,
+        registers: &impl Registers,
+        now: Instant,
+    ) -> Result<(), Failure> {
         while let Some(completion) = self.completion.next() {
             self.accept(&completion)?;
         }
         self.completion.commit(registers);
         self.request_events()?;
-        self.read_event_log()?;
+        self.read_event_log(now)?;
         self.submission.commit(registers);
         Ok(())
     }
@@ -217,8 +221,8 @@ impl<D: DmaMemory> Controller<D> {
 
     /// Reads the next log page that an event named, which lets the controller report events of that type again. It takes no
     /// part in a goal: what it returns is not looked at, and nothing else uses the data page while requests are held.
-    fn read_event_log(&mut self) -> Result<(), Failure> {
-        if let Some(page) = self.event_logs.next() {
+    fn read_event_log(&mut self, now: Instant) -> Result<(), Failure> {
+        if let Some(page) = self.event_logs.next(now) {
             self.send(Purpose::EventLog, self.get_log_page(page))?;
         }
         Ok(())
