@@ -13,7 +13,7 @@ use crate::io::{Drained, IoQueue, Outstanding};
 use crate::naming;
 use crate::recovery::MissedInterrupts;
 use crate::report;
-use crate::storport::{DmaBlock, RegisterWindow, Srb, SrbFunction, SrbList, SrbStatus};
+use crate::storport::{DmaBlock, Irql, RegisterWindow, Srb, SrbFunction, SrbList, SrbStatus};
 
 /// What an adapter is good for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -196,11 +196,17 @@ impl State {
         self.start_queues(call);
     }
 
-    /// Has the I/O queues created. A mask that was left on the interrupt would hold the answer back.
+    /// Has the I/O queues created. A mask that was left on the interrupt would hold the answer back. A line stays masked while the
+    /// start polls at `PASSIVE_LEVEL`: its interrupts would find what they tell of taken. The DPC at the end lifts that mask.
     fn start_queues(&mut self, call: Call<'_>) {
         self.place_queue(call);
         if let Some(registers) = &self.registers {
-            call.adapter.mask.open(call.adapter.messages(), registers);
+            let (mask, messages) = (&call.adapter.mask, call.adapter.messages());
+            if messages == 0 && call.irql == Irql::Passive {
+                mask.close(messages, registers);
+            } else {
+                mask.open(messages, registers);
+            }
         }
         self.begin(call, Goal::Start { pairs: 1 }, Stage::Starting);
     }
