@@ -10,6 +10,7 @@ pub mod controller;
 pub mod disk;
 pub mod image;
 pub mod journal;
+mod last_words;
 pub mod machine;
 pub mod memory;
 pub mod ntoskrnl;

@@ -22,6 +22,7 @@ use crate::controller::{
 };
 use crate::disk::BackingError;
 use crate::journal::{Journal, Who};
+use crate::last_words;
 use crate::machine::{Clock, Machine, MachineError, MachineOptions, PortOptions};
 use crate::report::Verdict;
 use crate::timeline::{Bytes, Timeline};
@@ -166,6 +167,7 @@ pub fn run(setup: &Setup, timeline: &Timeline) -> Result<Verdict, CannotRun> {
         None => wdk_linux::image()?.sys,
     };
     let mut machine = machine(setup, controller, &journal)?;
+    last_words::prepare(&setup.replay);
     journal.note(machine.now_ns(), Who::Bed, introduction(setup, &driver));
     let entered = load(&mut machine, &driver)?;
     // What cannot run has no timeline.

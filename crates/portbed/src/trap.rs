@@ -4,16 +4,20 @@
 //! each access faults, and the signal handler carries the faulting instruction out by asking the window's handler.
 //! Faults of the code under test anywhere else are told to the callback given to [`install`].
 //!
-//! The signal handler runs on the stack of the thread that faulted, with the signal unblocked, and treats the fault as
-//! if the instruction had called a function. Window handlers and the fault callback may therefore allocate, lock and
-//! wait, even give the processor to another thread: the code that faulted is driver code, which holds no lock of the
-//! test bed. The test bed itself must not touch a window while it holds a lock that a handler takes.
-//! Where a stack overflows there is none left to handle it on: the process ends by SIGSEGV.
+//! The signal handler runs on the thread that faulted, with the signal unblocked, and treats the fault as if the
+//! instruction had called a function. Window handlers and the fault callback may therefore allocate, lock and wait, even
+//! give the processor to another thread: the code that faulted is driver code, which holds no lock of the test bed. The
+//! test bed itself must not touch a window while it holds a lock that a handler takes.
+//! The handler has stacks of its own on the threads of processors (`stack`). Any other thread that touches a window has
+//! to have them too: those that threads usually have are too small.
+//! A fault outside the image that happens in a callback is the miniport's as well: it jumped there. Any other fault ends
+//! the process, with a verdict where one is due.
 
 mod arithmetic;
 mod emulate;
 mod registers;
 mod signal;
+pub(crate) mod stack;
 pub(crate) mod step;
 mod window;
 
@@ -26,8 +30,10 @@ pub use window::{MmioAccess, MmioWindow};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Fault {
     /// Address of the instruction in the image; for a fault in a leaf function of [`crate::ntoskrnl`] or a jump to
-    /// nowhere, the address that it returns to.
+    /// nowhere, the address that it returns to; where that is not in the image either, of the instruction all the same.
     pub rip: u64,
+    /// The stack pointer.
+    pub stack: u64,
     /// Address that was touched; 0 where the cause is no memory access.
     pub address: u64,
     /// Whether it was a write.
@@ -64,8 +70,8 @@ pub enum Resolution {
     End,
 }
 
-/// Handles faults from now on. Those of code in `image` (addresses) call `on_fault`, on the thread that faulted; those
-/// of any other code take their usual course. A later call replaces those for addresses that overlap its own.
+/// Handles faults from now on. Those of code in `image` (addresses), and of what it jumps to, call `on_fault`, on the
+/// thread that faulted; those of any other code take their usual course. A later call replaces those for addresses that overlap its own.
 pub fn install(
     image: Range<u64>,
     on_fault: impl Fn(Fault) -> Resolution + Send + Sync + 'static,

@@ -100,6 +100,100 @@ fn an_entry_that_registers_nothing_has_failed() {
     assert!(run.said.contains("DriverEntry"), "{}", run.said);
 }
 
+/// Entries that run astray, in machine code, and what is said of each.
+const ASTRAY: [(&str, &[u8], &str); 6] = [
+    // xor eax, eax; jmp rax
+    (
+        "null",
+        &[0x31, 0xC0, 0xFF, 0xE0],
+        "a jump to 0x0, where no code is",
+    ),
+    // call itself
+    (
+        "recursion",
+        &[0xE8, 0xFB, 0xFF, 0xFF, 0xFF],
+        "where its stack has ended",
+    ),
+    // xor esp, esp; push rax
+    ("no stack", &[0x31, 0xE4, 0x50], "where its stack has ended"),
+    // mov rsp, 0x8000_0000_0000_0000; push rax
+    (
+        "no address",
+        &[0x48, 0xBC, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x50],
+        "reads 0x8000000000000000",
+    ),
+    // mov rdi, rsp; mov ecx, 64; xor eax, eax; rep stosb; ret
+    (
+        "return address",
+        &[
+            0x48, 0x89, 0xE7, 0xB9, 64, 0, 0, 0, 0x31, 0xC0, 0xF3, 0xAA, 0xC3,
+        ],
+        "a jump to 0x0, where no code is",
+    ),
+    // ud2
+    ("undefined", &[0x0F, 0x0B], "Undefined"),
+];
+
+#[test]
+fn code_that_runs_astray_has_a_verdict_and_is_replayed() {
+    let folder = TempDir::new().unwrap();
+    for (name, code, told) in ASTRAY {
+        let driver = folder.path().join("astray.sys");
+        fs::write(&driver, pe::driver_with(code)).unwrap();
+        let run = run(&driver, "");
+        assert_eq!(run.status, Some(1), "{name}: {}{}", run.said, run.complaint);
+        let broken = "memory-access in DriverEntry: ";
+        let lines: Vec<&str> = run.said.lines().map(str::trim).collect();
+        assert!(
+            lines
+                .iter()
+                .any(|line| line.contains(broken) && line.contains(told)),
+            "{name}: {}",
+            run.said
+        );
+        assert!(lines.iter().any(|line| line.starts_with("FAIL")), "{name}");
+        assert!(
+            lines.iter().any(|line| line.starts_with("replay ")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn alignment_is_not_checked_in_kernel_mode() {
+    // pushfq; or dword [rsp], AC; popfq; mov eax, [rsp + 1]; xor eax, eax; ret
+    let code = [
+        0x9C, 0x81, 0x0C, 0x24, 0, 0, 4, 0, 0x9D, 0x8B, 0x44, 0x24, 1, 0x31, 0xC0, 0xC3,
+    ];
+    let folder = TempDir::new().unwrap();
+    let driver = folder.path().join("unaligned.sys");
+    fs::write(&driver, pe::driver_with(&code)).unwrap();
+    let run = run(&driver, "");
+    assert_eq!(run.status, Some(1), "{}{}", run.said, run.complaint);
+    assert!(!run.said.contains("memory-access"), "{}", run.said);
+    assert!(run.said.contains("entry-status"), "{}", run.said);
+}
+
+#[test]
+fn memory_of_the_test_bed_that_a_driver_overwrites_ends_with_a_verdict() {
+    // The frames of the callers, and the memory of the thread: mov rdi, rsp; mov ecx, 4096; xor eax, eax; rep stosb; ret
+    let code = [
+        0x48, 0x89, 0xE7, 0xB9, 0, 0x10, 0, 0, 0x31, 0xC0, 0xF3, 0xAA, 0xC3,
+    ];
+    let folder = TempDir::new().unwrap();
+    let driver = folder.path().join("overwrites.sys");
+    fs::write(&driver, pe::driver_with(&code)).unwrap();
+    let run = run(&driver, "");
+    assert_eq!(run.status, Some(1), "{}{}", run.said, run.complaint);
+    assert!(
+        run.said.lines().any(|line| line.starts_with("FAIL")),
+        "{}{}",
+        run.said,
+        run.complaint
+    );
+    assert!(run.said.contains("replay "), "{}", run.said);
+}
+
 #[test]
 fn a_command_that_a_miniport_does_not_know_is_no_broken_rule_but_a_failed_request() {
     // The breaker knows WRITE (10) only.

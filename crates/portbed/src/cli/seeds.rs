@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
 use crate::timeline::Timeline;
@@ -102,6 +103,9 @@ pub fn sweep(
         let end = said.rsplit_once("Summary\n").map_or(&*said, |(_, end)| end);
         for line in end.lines().filter(|line| !line.is_empty()) {
             timeline.wrong("", line.trim());
+        }
+        if let Some(signal) = output.status.signal() {
+            timeline.wrong("", format_args!("ended by signal {signal}"));
         }
         for line in String::from_utf8_lossy(&output.stderr).lines().take(5) {
             timeline.wrong("", line.trim());

@@ -9,6 +9,9 @@ use crate::rules::{Rule, port as rules};
 use crate::schedule::{Core, Cpu};
 use crate::trap::{self, Cause, Fault, Resolution};
 
+/// How far from its stack pointer code uses the stack: the probe of a large frame touches each page of it.
+const STACK_NEAR: u64 = 4096;
+
 /// Hears of the faults of `image` from now on.
 pub(super) fn install(core: &Arc<Core>, image: &Arc<Image>) -> io::Result<()> {
     let range = image.base()..image.base() + image.bytes();
@@ -32,7 +35,7 @@ pub(super) fn install(core: &Arc<Core>, image: &Arc<Image>) -> io::Result<()> {
 fn describe(core: &Core, image: Option<&Image>, fault: Fault) -> (&'static Rule, String) {
     let at = image
         .and_then(|image| image.symbolize(fault.rip))
-        .unwrap_or_else(|| format!("{:#x}", fault.rip));
+        .unwrap_or_else(|| format!("code outside of the image at {:#x}", fault.rip));
     let verb = if fault.write { "writes to" } else { "reads" };
     let memory = core.memory.live().into_iter().find(|live| {
         live.va
@@ -47,10 +50,21 @@ fn describe(core: &Core, image: Option<&Image>, fault: Fault) -> (&'static Rule,
             "{at} {verb} {:#x}, in a {} that is not its own",
             fault.address, live.label
         ),
+        (Cause::Memory, None) if is_near(fault.address, fault.stack) => format!(
+            "{at} {verb} {:#x}, where its stack has ended",
+            fault.address
+        ),
         (Cause::Memory, None) => format!("{at} {verb} {:#x}", fault.address),
+        (Cause::Execute, _) => format!("{at}: a jump to {:#x}, where no code is", fault.address),
         (cause, _) => format!("{at}: {cause:?} at {:#x}", fault.address),
     };
     (rule, what)
+}
+
+/// Whether an address is about that of the stack pointer; the lowest and the highest address are neighbours.
+fn is_near(address: u64, stack: u64) -> bool {
+    let distance = address.wrapping_sub(stack).cast_signed();
+    distance.unsigned_abs() <= STACK_NEAR
 }
 
 fn request_memory(label: &str) -> bool {

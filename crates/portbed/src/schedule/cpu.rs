@@ -9,6 +9,7 @@ use super::irql::{self, Irql};
 use super::processor::{Activity, Callback, Dispatch, Frame, Task};
 use super::state::Service;
 use crate::abi::callback;
+use crate::last_words;
 use crate::rules::{Rule, port as rules};
 use crate::trap::step;
 
@@ -64,8 +65,10 @@ impl Cpu {
         CURRENT
             .with(|current| current.get().map(|cpu| cpu.of(ADAPTER.get())))
             .unwrap_or_else(|| {
-                // Nothing can be told to a caller that belongs to no machine.
-                std::process::abort()
+                // A caller that belongs to no machine cannot be run on.
+                last_words::end(format_args!(
+                    "the port driver is called on a thread that is no processor: driver code runs astray"
+                ))
             })
     }
 

@@ -1,7 +1,9 @@
 //! The signal handler: from a fault to an emulated instruction or a report.
 
+use std::arch::asm;
 use std::io;
 use std::ops::Range;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
@@ -11,21 +13,29 @@ use super::emulate::emulate;
 use super::registers::Registers;
 use super::step::Reason;
 use super::window::{self, Devices};
-use super::{Cause, Fault, Resolution, step};
-use crate::ntoskrnl;
+use super::{Cause, Fault, Resolution, stack, step};
+use crate::abi::callback;
 use crate::pages::PAGE_BYTES;
+use crate::{last_words, ntoskrnl};
 
-const SIGNALS: [c_int; 6] = [
+const SIGNALS: [c_int; 7] = [
     libc::SIGSEGV,
     libc::SIGBUS,
     libc::SIGILL,
     libc::SIGTRAP,
     libc::SIGFPE,
+    libc::SIGABRT,
     step::INTERRUPT,
 ];
 
 /// Exception vector of a page fault (Intel SDM volume 3, section 6.15).
 const PAGE_FAULT: i64 = 14;
+/// Exception vector of a stack fault: the stack pointer is no address at all.
+const STACK_FAULT: i64 = 12;
+/// Exception vector of an alignment check.
+const ALIGNMENT_CHECK: i64 = 17;
+/// The alignment check flag (Intel SDM volume 1, section 3.4.3.3).
+const ALIGNMENT_FLAG: i64 = 1 << 18;
 /// Page fault error code: the access was a write.
 const WRITE: i64 = 1 << 1;
 /// Page fault error code: the access fetched an instruction.
@@ -64,6 +74,9 @@ struct Watch {
 /// The images that are watched, none overlapping another.
 static WATCHED: RwLock<Vec<Arc<Watch>>> = RwLock::new(Vec::new());
 
+/// The thread whose fault is being looked into, or 0. A fault of that code itself is not.
+static BLAMING: AtomicI32 = AtomicI32::new(0);
+
 /// What handled the signals before, by their place in `SIGNALS`.
 static BEFORE: OnceLock<Vec<libc::sigaction>> = OnceLock::new();
 
@@ -92,7 +105,7 @@ fn replace(signal: c_int) -> io::Result<libc::sigaction> {
     // SAFETY: the structure is plain data, for which zero is valid.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = handler as usize;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER | libc::SA_RESTART;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER | libc::SA_RESTART | libc::SA_ONSTACK;
     let mut before = action;
     // SAFETY: both structures are valid, and the handler has the signature that SA_SIGINFO asks for.
     if unsafe { libc::sigaction(signal, &raw const action, &raw mut before) } == 0 {
@@ -112,13 +125,48 @@ fn give_back(signal: c_int) {
 }
 
 extern "C" fn on_signal(signal: c_int, information: *mut siginfo_t, context: *mut c_void) {
+    // The system leaves the flag as the interrupted code had it.
+    // SAFETY: no compiled code relies on the flag.
+    unsafe {
+        asm!("pushfq", "and qword ptr [rsp], {flags}", "popfq", flags = const !ALIGNMENT_FLAG);
+    }
+    stack::arm_next();
     // SAFETY: with SA_SIGINFO the second argument is what the system says about the signal.
     let code = unsafe { (*information).si_code };
     // SAFETY: with SA_SIGINFO the third argument is the interrupted context, which nobody else refers to.
     let context = unsafe { &mut *context.cast::<ucontext_t>() };
-    if !preempts(signal, code, context) && !resolve(signal, context) {
-        give_back(signal);
+    if is_unaligned(signal, context) || preempts(signal, code, context) {
+        return;
     }
+    // What a driver has overwritten may be what blames it.
+    // SAFETY: the call has no preconditions.
+    let thread = unsafe { libc::syscall(libc::SYS_gettid) } as c_int;
+    if BLAMING.swap(thread, Ordering::Relaxed) != thread {
+        let resolved = resolve(signal, context);
+        BLAMING.store(0, Ordering::Relaxed);
+        if resolved {
+            return;
+        }
+    }
+    if last_words::are_prepared() {
+        let rip = context.uc_mcontext.gregs[index(libc::REG_RIP)];
+        last_words::end(format_args!(
+            "the test bed ends by signal {signal} in its own code, at {rip:#x}: the driver has overwritten its memory or \
+             used up its stack, or the fault is the test bed's own"
+        ));
+    }
+    give_back(signal);
+}
+
+/// Turns the alignment check off if that is what has interrupted the code; whether it was. In kernel mode, where the
+/// code belongs, the processor makes none (Intel SDM volume 3, section 6.15, interrupt 17).
+fn is_unaligned(signal: c_int, context: &mut ucontext_t) -> bool {
+    let gregs = &mut context.uc_mcontext.gregs;
+    let unaligned = signal == libc::SIGBUS && gregs[index(libc::REG_TRAPNO)] == ALIGNMENT_CHECK;
+    if unaligned {
+        gregs[index(libc::REG_EFL)] &= !ALIGNMENT_FLAG;
+    }
+    unaligned
 }
 
 /// Carries the interrupted instruction out or reports it; false for code that is not under test.
@@ -130,7 +178,11 @@ fn resolve(signal: c_int, context: &mut ucontext_t) -> bool {
     if fault.cause == Cause::Memory && window::is_register(fault.address) {
         let instruction = instruction_at(fault.rip);
         let before = registers.vector;
-        if emulate(&instruction, &mut registers, &mut Devices).is_some() {
+        BLAMING.store(0, Ordering::Relaxed);
+        let inside = step::leave();
+        let emulated = emulate(&instruction, &mut registers, &mut Devices).is_some();
+        step::come_back(inside);
+        if emulated {
             // What a register access let happen may have been that counting starts.
             if step::counts() {
                 registers.flags |= step::TRAP_FLAG;
@@ -140,15 +192,21 @@ fn resolve(signal: c_int, context: &mut ucontext_t) -> bool {
         }
         fault.cause = Cause::Mmio;
     }
+    blame(fault)
+}
+
+/// Reports a fault to whoever watches the image that is to blame; false for code that is not under test.
+fn blame(mut fault: Fault) -> bool {
     let blamed = |watch: &Arc<Watch>| {
-        let rip = culprit(&watch.image, &fault, &registers)?;
+        let rip = culprit(&watch.image, &fault)?;
         Some((Arc::clone(watch), rip))
     };
-    let found = WATCHED
-        .read()
-        .unwrap_or_else(PoisonError::into_inner)
-        .iter()
-        .find_map(blamed);
+    let found = {
+        let watched = WATCHED.read().unwrap_or_else(PoisonError::into_inner);
+        let jumped =
+            || Some((Arc::clone(watched.last()?), fault.rip)).filter(|_| step::is_inside());
+        watched.iter().find_map(blamed).or_else(jumped)
+    };
     let Some((watch, rip)) = found else {
         return false;
     };
@@ -203,6 +261,9 @@ fn describe(signal: c_int, context: &ucontext_t, registers: &Registers) -> Optio
                 cause,
             )
         }
+        libc::SIGSEGV | libc::SIGBUS if greg(libc::REG_TRAPNO) == STACK_FAULT => {
+            (greg(libc::REG_RSP).cast_unsigned(), false, Cause::Memory)
+        }
         libc::SIGSEGV | libc::SIGBUS => match not_canonical(&instruction_at(rip), registers) {
             Some((address, write)) => (address, write, Cause::Memory),
             None => (0, false, Cause::Privileged),
@@ -220,6 +281,7 @@ fn describe(signal: c_int, context: &ucontext_t, registers: &Registers) -> Optio
     };
     Some(Fault {
         rip,
+        stack: greg(libc::REG_RSP).cast_unsigned(),
         address,
         write,
         cause,
@@ -239,13 +301,11 @@ fn not_canonical(instruction: &Instruction, registers: &Registers) -> Option<(u6
 }
 
 /// The instruction in `image` that is to blame: the one that faulted, or the call that led out of the image.
-fn culprit(image: &Range<u64>, fault: &Fault, registers: &Registers) -> Option<u64> {
+fn culprit(image: &Range<u64>, fault: &Fault) -> Option<u64> {
     let called = || {
-        let stack = std::ptr::with_exposed_provenance::<u64>(
-            registers.get(iced_x86::Register::RSP)? as usize,
-        );
-        // SAFETY: the system wrote this signal's frame to the same stack, right below this word.
-        Some(unsafe { stack.read() }).filter(|caller| image.contains(caller))
+        let caller = callback::is_reachable(fault.stack, size_of::<u64>(), false)
+            .then(|| callback::read::<u64>(fault.stack))?;
+        Some(caller).filter(|caller| image.contains(caller))
     };
     let inside = Some(fault.rip).filter(|rip| image.contains(rip));
     match fault.cause {
@@ -269,7 +329,10 @@ fn instruction_at(rip: u64) -> Instruction {
 fn decode(rip: u64, bytes: u64) -> Instruction {
     let mut code = [0; INSTRUCTION_BYTES as usize];
     let from = std::ptr::with_exposed_provenance::<u8>(rip as usize);
-    // SAFETY: the processor just fetched an instruction from these bytes, so their page is mapped.
+    if !callback::is_reachable(rip, bytes as usize, false) {
+        return Instruction::default();
+    }
+    // SAFETY: the bytes can be read.
     unsafe { from.copy_to_nonoverlapping(code.as_mut_ptr(), bytes as usize) };
     Decoder::with_ip(64, &code[..bytes as usize], rip, DecoderOptions::NONE).decode()
 }

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{c_int, pthread_t};
 
+use super::stack;
+
 /// The signal that interrupts code that runs on. By default it is ignored.
 pub(super) const INTERRUPT: c_int = libc::SIGURG;
 /// The trap flag (Intel SDM volume 1, section 3.4.3.3).
@@ -52,6 +54,7 @@ pub(crate) fn enter_thread(hook: Hook) -> Thread {
         inside: Arc::new(AtomicBool::new(false)),
     };
     THREAD.with(|current| current.set((entered.clone(), hook)).ok());
+    stack::enter_thread();
     entered
 }
 
@@ -98,6 +101,26 @@ pub(crate) fn go_outside() {
         };
     }
     set_inside(false);
+}
+
+/// Whether the thread is inside code under test.
+pub(super) fn is_inside() -> bool {
+    THREAD.with(|current| {
+        let inside = current.get().map(|(thread, _)| &thread.inside);
+        inside.is_some_and(|inside| inside.load(Ordering::Relaxed))
+    })
+}
+
+/// The thread leaves code under test for a register access; whether it was inside.
+pub(super) fn leave() -> bool {
+    let inside = is_inside();
+    set_inside(false);
+    inside
+}
+
+/// The thread goes back to where it was before it left.
+pub(super) fn come_back(inside: bool) {
+    set_inside(inside);
 }
 
 fn set_inside(inside: bool) {

@@ -10,6 +10,7 @@ use iced_x86::code_asm::{
     rsi, xmm0, xmm1,
 };
 
+use super::stack;
 use crate::pages::{Access, PAGE_BYTES, Pages};
 
 /// The registers before and after an instruction: RAX, RCX, RDX, RBX, RBP, RSI, RDI and R8 to R10 in this order.
@@ -40,6 +41,7 @@ impl Code {
     }
 
     fn run(&self, state: &mut State) {
+        stack::enter_thread();
         let address = std::ptr::with_exposed_provenance::<()>(self.pages.address() as usize);
         // SAFETY: the code has this signature and keeps the registers that belong to its caller.
         let function =

@@ -16,6 +16,13 @@ pub fn driver(machine: u16, library: &str, name: &str) -> Vec<u8> {
     driver_of(machine, &[(library, name)])
 }
 
+/// As [`driver`], with this code at its entry.
+pub fn driver_with(code: &[u8]) -> Vec<u8> {
+    let mut file = driver(AMD64, "storport.sys", "StorPortInitialize");
+    put(&mut file, SECTION_AT, code);
+    file
+}
+
 /// As [`driver`], with up to three imports, each from a library.
 pub fn driver_of(machine: u16, imports: &[(&str, &str)]) -> Vec<u8> {
     let mut file = vec![0; SECTION_AT + SECTION_BYTES];

@@ -7,7 +7,7 @@ use iced_x86::code_asm::{CodeAssembler, byte_ptr, dword_ptr, eax, edx, ptr, rbx,
 
 use super::{Code, State};
 use crate::pages::PAGE_BYTES;
-use crate::trap::{MmioAccess, MmioWindow};
+use crate::trap::{MmioAccess, MmioWindow, stack};
 
 /// Runs one instruction on a window that answers every read with `answer`; returns the state and the accesses.
 fn accesses(
@@ -98,6 +98,7 @@ fn whole_vector_registers_are_one_access_of_a_wrong_width() {
 
 #[test]
 fn a_handler_may_use_another_window() {
+    stack::enter_thread();
     let inner = MmioWindow::reserve(16, |_| 5).unwrap();
     let address = inner.address();
     let outer = MmioWindow::reserve(16, move |_| {
