@@ -76,6 +76,12 @@ pub enum Finding {
     Formatting(String),
 }
 
+/// Whether a miniport must not call the kernel's function `name`.
+#[must_use]
+pub fn is_prohibited(name: &str) -> bool {
+    imports::prohibited(name)
+}
+
 /// Checks a built image. An image that is fit to ship has no findings.
 pub fn check(image: &Image) -> Result<Vec<Finding>, Error> {
     let sys = fs::read(&image.sys).map_err(Error::file("read", &image.sys))?;

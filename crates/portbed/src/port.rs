@@ -16,7 +16,9 @@ mod find;
 mod hmb;
 pub(crate) mod imports;
 mod initialize;
+mod kernel;
 mod leaks;
+mod lists;
 mod locks;
 mod log;
 mod memory;
@@ -37,6 +39,7 @@ mod tests;
 mod timer;
 mod units;
 mod unload;
+mod unoffered;
 mod worker;
 
 pub(crate) use adapter::{Adapter, Phase};
@@ -54,7 +57,7 @@ pub(crate) use stop::{
 };
 pub(crate) use unload::unload_driver;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::controller::{DmaMap, Moment};
 use crate::machine::Interrupts;
@@ -76,6 +79,8 @@ pub(crate) struct Port {
     workers: BTreeMap<u64, worker::Worker>,
     registry: registry::Registry,
     windows: Vec<registers::Window>,
+    /// What the miniport was told once that it cannot have here.
+    told: BTreeSet<String>,
 }
 
 impl Port {
@@ -94,6 +99,7 @@ impl Port {
             workers: BTreeMap::new(),
             registry: registry::Registry::default(),
             windows: Vec::new(),
+            told: BTreeSet::new(),
         }
     }
 }

@@ -100,6 +100,36 @@ fn an_entry_that_registers_nothing_has_failed() {
     assert!(run.said.contains("DriverEntry"), "{}", run.said);
 }
 
+#[test]
+fn an_import_that_is_not_offered_matters_only_when_it_is_called() {
+    let folder = TempDir::new().unwrap();
+    let driver = folder.path().join("more.sys");
+    let imports = [
+        ("ntoskrnl.exe", "RtlInitUnicodeString"),
+        ("ntoskrnl.exe", "KeSetEvent"),
+    ];
+    let mut image = pe::driver_of(pe::AMD64, &imports);
+    fs::write(&driver, &image).unwrap();
+    let idle = run(&driver, "");
+    assert_eq!(idle.status, Some(1), "{}{}", idle.said, idle.complaint);
+    assert!(idle.said.contains("entry-status"), "{}", idle.said);
+    assert!(!idle.said.contains("RtlInitUnicodeString"), "{}", idle.said);
+    for (index, name, broken) in [(0, "RtlInitUnicodeString", false), (1, "KeSetEvent", true)] {
+        pe::call_import(&mut image, index);
+        fs::write(&driver, &image).unwrap();
+        let run = run(&driver, "");
+        assert_eq!(run.status, Some(1), "{}{}", run.said, run.complaint);
+        let told = format!("ntoskrnl.exe!{name} is called, which portbed does not implement");
+        assert!(run.said.contains(&told), "{}", run.said);
+        assert_eq!(
+            run.said.contains("call-prohibited in"),
+            broken,
+            "{}",
+            run.said
+        );
+    }
+}
+
 /// Entries that run astray, in machine code, and what is said of each.
 const ASTRAY: [(&str, &[u8], &str); 6] = [
     // xor eax, eax; jmp rax

@@ -39,7 +39,7 @@ pub(super) fn check(image: &PeFile64) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-fn prohibited(name: &str) -> bool {
+pub(super) fn prohibited(name: &str) -> bool {
     PROHIBITED.lines().any(|call| call == name)
         || PROHIBITED_FAMILIES
             .iter()

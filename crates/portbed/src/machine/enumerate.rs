@@ -83,7 +83,8 @@ fn report_luns(
         4096,
     )?;
     if !answer.succeeded() {
-        return Ok(Vec::new());
+        // A target that does not know the command may have unit 0 all the same.
+        return Ok(vec![0]);
     }
     let listed = be32(&answer.data, 0) as usize / 8;
     let entries = answer

@@ -31,6 +31,12 @@ pub(super) struct Spares {
 }
 
 impl Buffer {
+    /// Makes it one that serves no other request, and gives its allocation.
+    pub(super) fn make_own(&mut self) -> u64 {
+        self.pages = None;
+        self.base
+    }
+
     /// The allocation, unless it serves again.
     pub(super) fn own(&self) -> Option<u64> {
         self.pages.is_none().then_some(self.base)

@@ -11,6 +11,10 @@ use crate::schedule::{Callback, Cpu};
 
 /// `BUS_DATA_TYPE`: PCI configuration space.
 const PCI_CONFIGURATION: u32 = 4;
+/// Base address register 0, and its type (PCI Local Bus, 6.2.5.1).
+const BAR0: u16 = 0x10;
+const BAR_TYPE: u32 = 0b110;
+const BAR_64_BIT: u32 = 0b100;
 /// MSI-X message control, enable bit, in the upper half of the first dword.
 const MSI_X_ENABLE: u32 = 1 << 31;
 /// MSI message control, in the upper half of the first dword: enabled, how many messages there are, how many are enabled, and
@@ -183,15 +187,43 @@ pub(super) extern "win64" fn get_bus_data(
 ) -> u32 {
     let call = Call::enter("StorPortGetBusData", extension, DISPATCH);
     judge_site(&call);
-    if kind != PCI_CONFIGURATION || !call.needs_room(buffer, length.min(256) as usize, "buffer") {
+    if kind != PCI_CONFIGURATION {
+        tell_other_type(&call, kind);
         return 0;
     }
     let length = length.min(256);
+    if !call.needs_room(buffer, length as usize, "buffer") {
+        return 0;
+    }
+    let assigned = assigned_bar(call.cpu());
     for offset in 0..length as u16 {
-        let byte = call.cpu().state().controller.config_read(offset, 1) as u8;
+        let bar = offset.checked_sub(BAR0).map(usize::from);
+        let byte = match bar.and_then(|byte| assigned.get(byte)) {
+            Some(&byte) => byte,
+            None => call.cpu().state().controller.config_read(offset, 1) as u8,
+        };
         callback::write(buffer + u64::from(offset), byte);
     }
     length
+}
+
+/// What the base address register of the registers holds: the address that plug and play assigned, which is that of the
+/// access range, and the kind of range that the device asks for. A device that this process reaches in its own way has
+/// not been told that address.
+fn assigned_bar(cpu: &Cpu) -> Vec<u8> {
+    let state = cpu.state();
+    let kind = state.controller.config_read(BAR0, 4) & 0xF;
+    let bar = state.port.adapter.bar_address | u64::from(kind);
+    let bytes = if kind & BAR_TYPE == BAR_64_BIT { 8 } else { 4 };
+    bar.to_le_bytes()[..bytes].to_vec()
+}
+
+/// The other types are those of buses that the adapter is not on.
+fn tell_other_type(call: &Call, kind: u32) {
+    call.tell_once(&format!(
+        "{} of bus data type {kind}: there is PCIConfiguration ({PCI_CONFIGURATION}) only, 0 bytes",
+        call.name()
+    ));
 }
 
 /// `StorPortSetBusDataByOffset`: bytes written.
@@ -206,6 +238,9 @@ pub(super) extern "win64" fn set_bus_data_by_offset(
 ) -> u32 {
     let call = Call::enter("StorPortSetBusDataByOffset", extension, DISPATCH);
     judge_site(&call);
+    if kind != PCI_CONFIGURATION {
+        tell_other_type(&call, kind);
+    }
     if kind != PCI_CONFIGURATION
         || offset.saturating_add(length) > 256
         || !call.needs_bytes(buffer, length as usize, "buffer")

@@ -3,6 +3,7 @@
 use zerocopy::FromBytes;
 
 use crate::abi::callback;
+use crate::journal::Who;
 use crate::rules::port as rules;
 use crate::schedule::irql::{self, Irql};
 use crate::schedule::{Callback, Cpu};
@@ -142,6 +143,18 @@ impl Call {
             format!("{} gets {pointer:#x} as a string", self.name)
         });
         units.unwrap_or_default()
+    }
+
+    /// Tells once in the timeline what a miniport cannot have here.
+    pub(super) fn tell_once(&self, what: &str) {
+        let now_ns = {
+            let mut state = self.cpu.state();
+            if !state.port.told.insert(what.to_owned()) {
+                return;
+            }
+            state.now_ns
+        };
+        self.cpu.core().journal.note(now_ns, Who::Port, what);
     }
 
     /// Whether one of `callbacks` is the innermost one.

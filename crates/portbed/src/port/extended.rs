@@ -2,7 +2,8 @@
 
 use super::call::Call;
 use super::{
-    dpc, hmb, locks, log, memory, performance, processors, registry, timer, units, worker,
+    dpc, hmb, lists, locks, log, memory, performance, processors, registry, scatter, timer, units,
+    worker,
 };
 use crate::abi::function as f;
 use crate::abi::srb::AddressBtl8;
@@ -24,7 +25,8 @@ unsafe extern "win64" fn extended(first: *const u64) -> u64 {
     // than the code documents.
     let mut arguments = unsafe { Arguments::new(first) };
     let (code, extension) = (arguments.next_u32(), arguments.next_u64());
-    let (name, highest) = f::known(code).unwrap_or(("an extended function", HIGH));
+    let undone = f::name(code).unwrap_or("an extended function");
+    let (name, highest) = f::known(code).unwrap_or((undone, HIGH));
     let call = Call::enter(name, extension, highest);
     call.cpu()
         .check(&rules::CALL_DOCUMENTED, code < f::END, || {
@@ -64,6 +66,7 @@ fn carry_out(call: &Call, code: u32, arguments: &mut Arguments) -> u32 {
         | f::GET_HIGHEST_NODE_NUMBER
         | f::GET_GROUP_AFFINITY
         | f::GET_NODE_AFFINITY
+        | f::GET_NODE_AFFINITY_2
         | f::GET_PROCESSOR_INDEX_FROM_NUMBER
         | f::GET_MESSAGE_FROM_PROCESSOR => processors::query(call, code, arguments),
         f::LOG_SYSTEM_EVENT => log::log_system_event(call, arguments),
@@ -104,9 +107,38 @@ fn carry_out_deferred(call: &Call, code: u32, arguments: &mut Arguments) -> u32 
             });
             status::SUCCESS
         }
-        f::SET_ADAPTER_BUS_TYPE => status::SUCCESS,
-        _ => status::NOT_IMPLEMENTED,
+        f::SET_ADAPTER_BUS_TYPE | f::MARK_DUMP_MEMORY => status::SUCCESS,
+        f::LOG_TELEMETRY | f::LOG_TELEMETRY_EX | f::LOG_HARDWARE_ERROR => {
+            call.tell_once(&format!("{}: what it logs is not kept", call.name()));
+            status::SUCCESS
+        }
+        f::INITIALIZE_SLIST_HEAD
+        | f::FLUSH_SLIST
+        | f::POP_ENTRY_SLIST
+        | f::PUSH_ENTRY_SLIST
+        | f::QUERY_DEPTH_SLIST => lists::carry_out(call, code, arguments),
+        f::GET_SYSTEM_ADDRESS => scatter::system_address(call, arguments),
+        f::GET_SYSTEM_PORT_NUMBER => system_port_number(call, arguments),
+        _ => {
+            call.tell_once(&format!(
+                "{} (extended function {code}) is not implemented here, as on an older Windows",
+                call.name()
+            ));
+            status::NOT_IMPLEMENTED
+        }
     }
+}
+
+/// `StorPortGetSystemPortNumber`: in the address that the miniport gives.
+fn system_port_number(call: &Call, arguments: &mut Arguments) -> u32 {
+    let address_at = arguments.next_u64();
+    if !call.needs_place::<AddressBtl8>(address_at, "address") {
+        return status::INVALID_PARAMETER;
+    }
+    let mut address: AddressBtl8 = callback::read(address_at);
+    address.port = call.cpu().adapter() as u16;
+    callback::write(address_at, address);
+    status::SUCCESS
 }
 
 /// `StorPortSetUnitAttributes`.

@@ -5,7 +5,10 @@ use std::ffi::c_void;
 use super::call::Call;
 use super::extended::storport_extended_function;
 use super::notification::storport_notification;
-use super::{bus, initialize, locks, log, memory, processors, registers, registry, scatter, units};
+use super::{
+    bus, initialize, kernel, locks, log, memory, processors, registers, registry, scatter, units,
+    unoffered,
+};
 use crate::ntoskrnl;
 use crate::rules::port as rules;
 use crate::schedule::irql::HIGH;
@@ -29,15 +32,17 @@ pub(crate) fn resolve(library: &str, name: &str) -> Option<*const c_void> {
     if library.eq_ignore_ascii_case("storport.sys") {
         return storport(name);
     }
-    if !["ntoskrnl.exe", "hal.dll"]
-        .iter()
-        .any(|known| library.eq_ignore_ascii_case(known))
-    {
+    let mut kernel = ["ntoskrnl.exe", "hal.dll"].iter();
+    if !kernel.any(|known| library.eq_ignore_ascii_case(known)) {
         return None;
     }
-    if let Some(found) = ntoskrnl::resolve(name) {
-        return Some(found);
-    }
+    ntoskrnl::resolve(name)
+        .or_else(|| kernel::resolve(name))
+        .or_else(|| prohibited_export(name))
+        .or_else(|| unoffered::stand_in(library, name))
+}
+
+fn prohibited_export(name: &str) -> Option<*const c_void> {
     Some(exports!(name:
         "ExAllocatePool2" => prohibited_pool,
         "ExAllocatePoolWithTag" => prohibited_pool,
@@ -47,7 +52,13 @@ pub(crate) fn resolve(library: &str, name: &str) -> Option<*const c_void> {
     ))
 }
 
+/// Exports of `storport.sys` that are documented and not offered.
+const UNOFFERED: [&str; 2] = ["StorPortCompleteRequest", "StorPortReadDriverRegistry"];
+
 fn storport(name: &str) -> Option<*const c_void> {
+    if UNOFFERED.contains(&name) {
+        return unoffered::stand_in("storport.sys", name);
+    }
     Some(exports!(name:
         "StorPortInitialize" => initialize::storport_initialize,
         "StorPortNotification" => storport_notification,
@@ -79,6 +90,7 @@ fn storport(name: &str) -> Option<*const c_void> {
         "StorPortRegistryRead" => registry::registry_read,
         "StorPortRegistryWrite" => registry::registry_write,
         "StorPortLogError" => log::log_error,
+        "StorPortValidateRange" => registers::validate_range,
         "StorPortDebugPrint" => debug_print,
         "StorPortMoveMemory" => move_memory,
         "StorPortConvertUlongToPhysicalAddress" => same,

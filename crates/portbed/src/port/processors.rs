@@ -11,6 +11,8 @@ use crate::thunk::Arguments;
 
 /// The performance counter counts units of 100 ns.
 const COUNTER_NS: u64 = 100;
+/// How often it counts in a second.
+pub(super) const COUNTER_FREQUENCY: u64 = 1_000_000_000 / COUNTER_NS;
 /// 2026-01-01 in units of 100 ns since 1601: when the virtual clock starts.
 const SYSTEM_TIME_START: u64 = 134_116_992_000_000_000;
 /// The longest single stall: shorter than a millisecond.
@@ -90,6 +92,18 @@ pub(super) fn query(call: &Call, code: u32, arguments: &mut Arguments) -> u32 {
             0 => put(call, arguments.next_u64(), affinity),
             _ => status::INVALID_PARAMETER,
         },
+        f::GET_NODE_AFFINITY_2 => {
+            let (node, affinities_at) = (arguments.next_u32(), arguments.next_u64());
+            let (room, needed_at) = (arguments.next_u16(), arguments.next_u64());
+            if node != 0 {
+                return status::INVALID_PARAMETER;
+            }
+            call.answer(needed_at, 1_u16);
+            if room == 0 {
+                return status::BUFFER_TOO_SMALL;
+            }
+            put(call, affinities_at, affinity)
+        }
         f::GET_PROCESSOR_INDEX_FROM_NUMBER => {
             let (number_at, index_at) = (arguments.next_u64(), arguments.next_u64());
             if !call.needs::<ProcessorNumber>(number_at, "processor number") {
@@ -123,9 +137,13 @@ fn put<T: Copy>(call: &Call, at: u64, value: T) -> u32 {
 /// `StorPortQueryPerformanceCounter`.
 pub(super) fn performance_counter(call: &Call, arguments: &mut Arguments) -> u32 {
     let (frequency_at, counter_at) = (arguments.next_u64(), arguments.next_u64());
-    let now_ns = call.cpu().state().now_ns;
-    call.answer(frequency_at, 1_000_000_000 / COUNTER_NS);
-    put(call, counter_at, now_ns / COUNTER_NS)
+    call.answer(frequency_at, COUNTER_FREQUENCY);
+    put(call, counter_at, counter(call))
+}
+
+/// The performance counter.
+pub(super) fn counter(call: &Call) -> u64 {
+    call.cpu().state().now_ns / COUNTER_NS
 }
 
 /// `StorPortGetCurrentIrql`.

@@ -1,6 +1,6 @@
 //! Requests on their way: queues of logical units, limits, `HwBuildIo` and `HwStartIo`, time-outs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::buffer::{Buffer, Spares};
 use super::srb::{self, Function, Outstanding, Spec};
@@ -11,6 +11,8 @@ use crate::machine::{Completed, Data, SrbKind, UnitAddress};
 use crate::rules::port as rules;
 use crate::schedule::{Callback, Core, Cpu, Dispatch, Due, LockId, State};
 
+/// `SP_UNTAGGED`: the tag of a request without one.
+const UNTAGGED: u32 = 0xFF;
 /// Seconds that a request gets unless told.
 const DEFAULT_TIMEOUT_S: u32 = 10;
 /// Between one step of recovery and the next.
@@ -56,6 +58,18 @@ struct Unit {
 }
 
 impl Queues {
+    /// The lowest tag that no outstanding request to `unit` has, so that tags stay below the number of those requests. It
+    /// is not the one that stands for none.
+    pub(super) fn free_tag(&self, unit: UnitAddress) -> u32 {
+        let others = self.outstanding.values();
+        let taken: BTreeSet<u32> = others
+            .filter(|other| other.spec.unit == unit)
+            .map(|other| other.tag)
+            .collect();
+        let free = |tag: &u32| *tag & 0xFF != UNTAGGED && !taken.contains(tag);
+        (0..u32::MAX).find(free).unwrap_or_default()
+    }
+
     /// Requests that the miniport has.
     pub(crate) fn outstanding(&self) -> usize {
         self.outstanding.len()

@@ -76,6 +76,15 @@ pub(super) extern "win64" fn get_device_base(
     mapped
 }
 
+/// `StorPortValidateRange`: TRUE, as for every miniport of a plug-and-play adapter.
+pub(super) extern "win64" fn validate_range(extension: u64) -> u8 {
+    let call = Call::enter("StorPortValidateRange", extension, DISPATCH);
+    call.cpu().check(&rules::CALL_DEPRECATED, false, || {
+        "StorPortValidateRange is called".to_owned()
+    });
+    1
+}
+
 /// `StorPortFreeDeviceBase`.
 pub(super) extern "win64" fn free_device_base(extension: u64, address: u64) {
     let call = Call::enter("StorPortFreeDeviceBase", extension, DISPATCH);

@@ -1,8 +1,11 @@
 //! Scatter/gather lists.
 
 use super::call::Call;
+use crate::abi::{callback, status};
+use crate::memory::Access;
 use crate::rules::port as rules;
 use crate::schedule::irql::HIGH;
+use crate::thunk::Arguments;
 
 /// `StorPortGetScatterGatherList`.
 pub(super) extern "win64" fn get_scatter_gather_list(extension: u64, srb: u64) -> u64 {
@@ -25,4 +28,31 @@ pub(super) extern "win64" fn get_scatter_gather_list(extension: u64, srb: u64) -
         format!("the request at {srb:#x} has no data")
     });
     list.unwrap_or(0)
+}
+
+/// `StorPortGetSystemAddress`: an address at which the miniport may touch the data buffer, whatever its `MapBuffers`.
+pub(super) fn system_address(call: &Call, arguments: &mut Arguments) -> u32 {
+    let (srb, address_at) = (arguments.next_u64(), arguments.next_u64());
+    let cpu = call.cpu();
+    if !call.needs_place::<u64>(address_at, "place for the address") {
+        return status::INVALID_PARAMETER;
+    }
+    let (known, mapped) = {
+        let mut state = cpu.state();
+        let outstanding = state.port.queues.outstanding.get_mut(&srb);
+        let known = outstanding.is_some();
+        let data = outstanding.and_then(|outstanding| outstanding.data.as_mut());
+        (known, data.map(|data| (data.make_own(), data.at)))
+    };
+    cpu.check(&rules::SRB_KNOWN, known, || {
+        format!("{srb:#x} is no outstanding request")
+    });
+    let Some((base, address)) = mapped else {
+        return status::INVALID_PARAMETER;
+    };
+    if cpu.core().memory.protect(base, Access::ReadWrite).is_err() {
+        return status::INSUFFICIENT_RESOURCES;
+    }
+    callback::write(address_at, address);
+    status::SUCCESS
 }

@@ -71,6 +71,8 @@ impl Function {
 /// A request that the miniport has.
 pub(super) struct Outstanding {
     pub(super) spec: Spec,
+    /// Its tag: no other outstanding request to its unit has it.
+    pub(super) tag: u32,
     /// Which request block carries it.
     pub(super) kind: SrbKind,
     pub(super) block: u64,
@@ -158,6 +160,7 @@ pub(super) fn build(memory: &PhysicalMemory, state: &mut State, spec: Spec) -> O
         None
     };
     let mut outstanding = Outstanding {
+        tag: state.port.queues.free_tag(spec.unit),
         spec,
         kind,
         block,
@@ -301,7 +304,7 @@ fn fill_scsi(it: &Outstanding) {
     block.path_id = it.spec.unit.path;
     block.target_id = it.spec.unit.target;
     block.lun = it.spec.unit.lun;
-    block.queue_tag = (it.spec.token & 0x7F) as u8;
+    block.queue_tag = it.tag as u8;
     block.queue_action = srb::SIMPLE_TAG;
     (block.cdb, block.cdb_length) = cdb(&it.spec.what);
     block.sense_info_buffer = it.sense;
@@ -335,7 +338,7 @@ fn fill_storage(it: &Outstanding) {
     block.srb_length = block_bytes(it.kind, &it.spec.what) as u32;
     block.srb_function = u32::from(it.spec.what.code());
     block.srb_flags = all_flags(&it.spec);
-    block.request_tag = it.spec.token as u32;
+    block.request_tag = it.tag;
     block.time_out_value = it.spec.timeout_s;
     block.address_offset = ADDRESS_OFFSET as u32;
     block.data_transfer_length = it.data_bytes() as u32;

@@ -150,6 +150,32 @@ fn what_is_done_after_the_completion_is_part_of_the_cost() {
 }
 
 #[test]
+fn tags_stay_below_the_number_of_outstanding_requests() {
+    let (mut machine, _) = started_in(1, PortOptions::default(), Habit::TagTable as u32);
+    for round in 0..300 {
+        let srb = [SrbKind::Scsi, SrbKind::Storage][round % 2];
+        machine.submit(read(round as u32, 512, srb)).unwrap();
+    }
+    assert_eq!(machine.drain().unwrap().len(), 300);
+}
+
+#[test]
+fn what_is_not_implemented_is_told_once() {
+    for (habit, told) in [
+        (Habit::BusReader, "StorPortGetBusData of bus data type 5"),
+        (
+            Habit::ManyCalls,
+            "StorPortGetD3ColdSupport (extended function 67) is not implemented",
+        ),
+    ] {
+        let (_, journal) = started_in(1, PortOptions::default(), habit as u32);
+        let events = journal.events();
+        let told = events.iter().filter(|event| event.what.contains(told));
+        assert_eq!(told.count(), 1, "{habit:?}");
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run_and_another_one_a_different_run() {
     let events = |seed| {
         let (machine, journal, _) = life(seed, PortOptions::default(), Fault::None).unwrap();

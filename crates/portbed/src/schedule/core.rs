@@ -268,6 +268,11 @@ impl Core {
         };
         let what = fatal.what.clone();
         self.judge.check(rule, false, move || place, move || what);
+        self.stop_at(fatal)
+    }
+
+    /// Ends the run.
+    pub(super) fn stop_at(&self, fatal: Fatal) -> Fatal {
         let mut state = self.state();
         self.journal.note(
             state.now_ns,

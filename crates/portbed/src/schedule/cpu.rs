@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
-use super::core::{Core, place};
+use super::core::{Core, Fatal, place};
 use super::guard::StateGuard;
 use super::irql::{self, Irql};
 use super::processor::{Activity, Callback, Dispatch, Frame, Task};
@@ -21,6 +21,9 @@ const CALL_NS: u64 = 200;
 const RAISED_LIMIT_NS: u64 = 20_000_000_000;
 /// The same at `PASSIVE_LEVEL`, where a miniport may wait for the device: CAP.TO alone can be 127 s.
 const PASSIVE_LIMIT_NS: u64 = 1_200_000_000_000;
+
+/// What an end is told with that is no fault of the driver.
+const NO_RULE: &str = "no broken rule";
 
 thread_local! {
     static CURRENT: OnceCell<Cpu> = const { OnceCell::new() };
@@ -130,6 +133,15 @@ impl Cpu {
     /// Records that the driver cannot be run on, and never returns.
     pub(crate) fn end(&self, rule: &'static Rule, what: String) -> ! {
         self.core.fatal(place(self.callback()), rule, what);
+        self.core.abandon(self.index)
+    }
+
+    /// Records that the driver cannot be run on although it has broken no rule, and never returns.
+    pub(crate) fn give_up(&self, what: String) -> ! {
+        self.core.stop_at(Fatal {
+            rule: NO_RULE,
+            what,
+        });
         self.core.abandon(self.index)
     }
 

@@ -10,6 +10,10 @@ const SECTION_RVA: u32 = 0x1000;
 const SECTION_AT: usize = 0x400;
 const SECTION_BYTES: usize = 0x400;
 const IMPORTS: usize = 0x100;
+/// A descriptor for each import, an empty one, and then what they refer to.
+const DESCRIPTOR_BYTES: usize = 20;
+const REFERRED: usize = IMPORTS + 4 * DESCRIPTOR_BYTES;
+const REFERRED_BYTES: usize = 0x50;
 
 /// A driver for `machine` whose entry returns at once, and which imports `name` from `library`.
 pub fn driver(machine: u16, library: &str, name: &str) -> Vec<u8> {
@@ -21,6 +25,15 @@ pub fn driver_with(code: &[u8]) -> Vec<u8> {
     let mut file = driver(AMD64, "storport.sys", "StorPortInitialize");
     put(&mut file, SECTION_AT, code);
     file
+}
+
+/// Has the entry of an image of [`driver_of`] call one of its imports: `sub rsp, 40; call [rip + n]; add rsp, 40; ret`.
+pub fn call_import(image: &mut [u8], index: usize) {
+    let address = REFERRED + index * REFERRED_BYTES + 0x10;
+    let mut code = vec![0x48, 0x83, 0xEC, 40, 0xFF, 0x15];
+    code.extend((address as u32 - 10).to_le_bytes());
+    code.extend([0x48, 0x83, 0xC4, 40, 0xC3]);
+    put(image, SECTION_AT, &code);
 }
 
 /// As [`driver`], with up to three imports, each from a library.
@@ -68,10 +81,6 @@ fn section_header(at: &mut [u8]) {
 }
 
 fn section(at: &mut [u8], imports: &[(&str, &str)]) {
-    // A descriptor for each import, an empty one, and then what they refer to.
-    const DESCRIPTOR_BYTES: usize = 20;
-    const REFERRED: usize = IMPORTS + 4 * DESCRIPTOR_BYTES;
-    const REFERRED_BYTES: usize = 0x50;
     put(at, 0, &[0x31, 0xC0, 0xC3]); // xor eax, eax; ret
     for (index, (library, name)) in imports.iter().enumerate() {
         let descriptor = IMPORTS + index * DESCRIPTOR_BYTES;

@@ -191,6 +191,7 @@ extern "win64" fn find_adapter(
     }
     let mut it: PortConfiguration = read(configuration);
     let range: AccessRange = read(it.access_ranges);
+    habits::find(extension, &range);
     let registers = registers::get_device_base(extension, PCI_BUS, 0, range.start, range.length, 0);
     let mut header = [0_u8; 16];
     assert_eq!(
@@ -340,6 +341,7 @@ fn start_faults(extension: u64, srb: &Srb) {
 fn execute(extension: u64, srb: &Srb) {
     match srb.cdb[0] {
         0 => srb.finish(extension, status::SUCCESS),
+        0xA0 if habits::lists_no_units(extension) => srb.refuse(extension),
         0xA0 => {
             let mut answer = [0; 16];
             answer[3] = 8;
@@ -374,6 +376,7 @@ fn transfer(extension: u64, srb: &Srb) {
         adapter.waiting.push_back((srb.at, list.number_of_elements));
         adapter.registers
     });
+    habits::begun(extension, srb.at);
     let elsewhere = if once(extension, Fault::DmaElsewhere) {
         1 << 20
     } else {
