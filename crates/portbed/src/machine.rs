@@ -250,6 +250,11 @@ impl Machine {
         }
     }
 
+    /// Judges what was written next to memory that was not freed, at the end of a run.
+    pub fn judge_memory(&self) {
+        port::judge_overruns(&self.core.memory, &self.core.judge);
+    }
+
     /// What requests have cost so far.
     #[must_use]
     pub fn cost(&self) -> Cost {

@@ -8,6 +8,7 @@
 mod allocation;
 mod error;
 mod frames;
+mod overrun;
 mod ranges;
 mod request;
 
@@ -19,6 +20,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use allocation::{Allocation, Kind};
 pub use error::{FreeError, Unallocated};
 use frames::{Frames, Run};
+pub use overrun::Overrun;
 use ranges::Ranges;
 pub use request::{Block, Live, Mapping, Request};
 
@@ -256,14 +258,13 @@ impl PhysicalMemory {
             state.parts.remove(&part.pa);
         }
         let page_bytes = allocation.page_bytes();
-        let mut intact = true;
+        let overrun = self.overrun(&allocation);
         if let Some(pages_va) = allocation.pages_va {
             let at = pages_va - self.visible.address();
             // Should the kernel lack memory even for this, the address space is lost but never reused.
             if self.visible.unmap(at, page_bytes).is_ok() {
                 state.space.give(at, page_bytes + PAGE_BYTES);
             }
-            intact = allocation.slack().all(|part| self.is_fresh(&part));
         }
         if page_bytes >= DISCARDED_BYTES {
             for run in &allocation.runs {
@@ -272,14 +273,7 @@ impl PhysicalMemory {
             }
         }
         state.give_frames(&allocation);
-        if intact {
-            Ok(())
-        } else {
-            Err(FreeError::Overrun {
-                address,
-                bytes: allocation.bytes,
-            })
-        }
+        overrun.map_or(Ok(()), |overrun| Err(FreeError::Overrun(overrun)))
     }
 
     /// Sets what code may do with every page of the allocation that starts at `va`; DMA is not concerned.
@@ -404,13 +398,6 @@ impl PhysicalMemory {
         self.physical
             .fill(self.file_offset(part.pa), part.bytes, value)
             .expect("frames lie inside the file");
-    }
-
-    fn is_fresh(&self, part: &Run) -> bool {
-        let mut bytes = vec![0; part.bytes as usize];
-        self.physical
-            .read(self.file_offset(part.pa), &mut bytes)
-            .is_ok_and(|()| bytes.iter().all(|&byte| byte == FRESH))
     }
 
     fn read_state(&self) -> RwLockReadGuard<'_, State> {

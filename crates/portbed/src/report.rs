@@ -262,6 +262,9 @@ mod tests {
                     rule: "r",
                     place: "w".into(),
                     what: "x".into(),
+                    times: 2,
+                    first_ns: 3,
+                    last_ns: 4,
                 }],
             },
             leaks: vec!["l".into()],
@@ -301,7 +304,9 @@ mod tests {
                     "port_calls_per_io": null
                 },
                 "faults": [{ "spec": "read:never", "fired": 2 }],
-                "rules": { "checked": 1, "violations": [{ "rule": "r", "where": "w", "what": "x" }] },
+                "rules": { "checked": 1, "violations": [{
+                    "rule": "r", "where": "w", "what": "x", "times": 2, "first_ns": 3, "last_ns": 4,
+                }] },
                 "leaks": ["l"],
                 "losses": ["s"],
                 "events": [{ "t_ns": 7, "who": "driver", "what": "e" }],

@@ -2,7 +2,9 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::{Access, FreeError, HIGH_PA, PAGE_BYTES, PhysicalMemory, Request, Unallocated};
+use super::{
+    Access, FreeError, HIGH_PA, Overrun, PAGE_BYTES, PhysicalMemory, Request, Unallocated,
+};
 use crate::pages::probe::{readable, writable};
 
 const MIB: u64 = 1 << 20;
@@ -150,10 +152,12 @@ fn overruns_inside_the_last_page_are_found_when_freed() {
     unsafe { after.write(1) };
     assert_eq!(
         memory.free(block.va),
-        Err(FreeError::Overrun {
+        Err(FreeError::Overrun(Overrun {
+            label: "block".into(),
             address: block.va,
-            bytes: 1000
-        })
+            bytes: 1000,
+            offset: 1000,
+        }))
     );
     assert_eq!(memory.free(block.va), Err(FreeError::Unknown(block.va)));
 }

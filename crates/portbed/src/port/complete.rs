@@ -123,6 +123,9 @@ fn judge(cpu: &Cpu, outstanding: &Outstanding, answer: &Answer) {
             )
         });
     }
+    for start in outstanding.allocations() {
+        super::memory::judge_overrun(cpu, start);
+    }
     let changed = srb::changed(outstanding);
     cpu.check(&rules::SRB_KEPT, changed.is_empty(), || {
         format!("changed at offsets {changed:x?}")

@@ -129,7 +129,7 @@ fn host_memory(cpu: &Cpu) -> Vec<String> {
     vec![format!("{rest} bytes of host memory")]
 }
 
-fn tag_text(tag: u32) -> String {
+pub(super) fn tag_text(tag: u32) -> String {
     tag.to_le_bytes()
         .iter()
         .map(|&byte| {

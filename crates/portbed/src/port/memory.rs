@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::call::Call;
 use super::hmb::overlap;
+use super::leaks::tag_text;
 use crate::abi::{callback, status};
 use crate::controller::DmaUse;
-use crate::memory::{Block, FreeError, Request};
-use crate::rules::port as rules;
+use crate::memory::{Block, FreeError, PhysicalMemory, Request};
+use crate::rules::{Judge, port as rules};
 use crate::schedule::irql::{DISPATCH, HIGH};
 use crate::schedule::{Callback, Cpu};
 use crate::thunk::Arguments;
@@ -46,13 +47,37 @@ pub(super) struct DmaMemory {
 /// Frees memory of the port driver's own, and judges what the miniport wrote next to it.
 pub(super) fn release(cpu: &Cpu, va: u64) {
     let freed = cpu.core().memory.free(va);
-    let intact = !matches!(freed, Err(FreeError::Overrun { .. }));
+    let intact = !matches!(freed, Err(FreeError::Overrun(_)));
     cpu.check(&rules::MEMORY_OVERRUN, intact, || {
         freed
             .err()
             .map(|error| error.to_string())
             .unwrap_or_default()
     });
+}
+
+/// Judges what the miniport wrote next to memory that stays.
+pub(super) fn judge_overrun(cpu: &Cpu, va: u64) {
+    let overrun = cpu.core().memory.take_overrun(va);
+    cpu.check(&rules::MEMORY_OVERRUN, overrun.is_none(), || {
+        overrun
+            .map(|overrun| overrun.to_string())
+            .unwrap_or_default()
+    });
+}
+
+/// Judges what is left at the end of a run, however it ended.
+pub(crate) fn judge_overruns(memory: &PhysicalMemory, judge: &Judge) {
+    for overrun in memory.take_overruns() {
+        let place = || "what is there at the end of the run".to_owned();
+        judge.check(&rules::MEMORY_OVERRUN, false, place, || overrun.to_string());
+    }
+}
+
+/// The callback that is being made, for the names of allocations.
+fn allocator(cpu: &Cpu) -> String {
+    let callback = cpu.callback();
+    callback.map_or_else(String::new, |callback| format!(" of {callback}"))
 }
 
 /// `StorPortAllocatePool`.
@@ -85,7 +110,8 @@ pub(super) fn allocate_pool(call: &Call, arguments: &mut Arguments) -> u32 {
     cpu.check(&rules::POOL_OVERWRITE, !live, || {
         format!("{pointer_at:#x} held the pointer to {overwritten:#x}")
     });
-    let request = Request::new(u64::from(bytes), "pool");
+    let label = format!("pool{}, tag {}", allocator(cpu), tag_text(tag));
+    let request = Request::new(u64::from(bytes), label);
     let offset = cpu.state().random.u64(..16) * 16;
     let Some(mapping) = cpu.core().memory.alloc_scattered(request, offset) else {
         return status::INSUFFICIENT_RESOURCES;
@@ -153,7 +179,7 @@ pub(super) fn allocate_dma(call: &Call, arguments: &mut Arguments, tells_physica
     } else {
         bytes.next_power_of_two().max(4096)
     };
-    let request = Request::new(bytes, "DMA memory")
+    let request = Request::new(bytes, format!("DMA memory{}", allocator(cpu)))
         .aligned(align)
         .up_to(highest);
     let Some(block) = cpu.core().memory.alloc_contiguous(request) else {

@@ -176,6 +176,35 @@ fn what_is_not_implemented_is_told_once() {
 }
 
 #[test]
+fn overruns_are_told_where_they_show_first_and_name_the_memory() {
+    let overruns = |machine: &Machine| {
+        let all = machine.rules().violations().into_iter();
+        let overruns = all.filter(|violation| violation.rule == "memory-overrun");
+        overruns.map(|it| (it.place, it.what)).collect::<Vec<_>>()
+    };
+    let (machine, ..) = life(1, PortOptions::default(), Fault::SenseBehindItsEnd).unwrap();
+    let [(place, what)] = &overruns(&machine)[..] else {
+        panic!("{:?}", overruns(&machine));
+    };
+    assert_eq!(place, "HwDpcRoutine");
+    assert!(
+        what.ends_with(", sense buffer: something was written 0 bytes behind them"),
+        "{what}"
+    );
+
+    let (mut machine, _) = started(1, PortOptions::default(), Fault::OverrunAtTheEnd);
+    machine.enumerate().unwrap();
+    machine.submit(read(1, 512, SrbKind::Scsi)).unwrap();
+    assert!(machine.stop_and_remove().is_err(), "the DPC never ends");
+    let told = overruns(&machine);
+    assert!(
+        told.iter()
+            .any(|(_, what)| what.contains("pool of HwPassiveInitialize, tag bnch")),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run_and_another_one_a_different_run() {
     let events = |seed| {
         let (machine, journal, _) = life(seed, PortOptions::default(), Fault::None).unwrap();

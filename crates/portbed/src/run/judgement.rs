@@ -21,6 +21,7 @@ const LEAST_VERIFIED_BYTES: u64 = 64 << 20;
 impl Job<'_> {
     /// Judges the run as a whole, and gives the report.
     pub fn judge(&mut self, driver: &Path) -> Report {
+        self.machine.judge_memory();
         let rules = Rules {
             checked: self.machine.rules().checked(),
             violations: self.machine.rules().violations(),

@@ -1,6 +1,7 @@
 //! The end of the transcript.
 
 use crate::report::{Controller, Cost, Fault, Hmb, Report, Verdict};
+use crate::rules::Violation;
 use crate::timeline::{Bytes, Timeline};
 
 /// Prints what the run has shown, and the verdict; where that is bad, `replay` too, the command for the same run.
@@ -55,8 +56,11 @@ pub fn print(timeline: &Timeline, report: &Report, failures: &[String], replay: 
         timeline.wrong(
             "broken",
             format_args!(
-                "{} in {}: {}",
-                violation.rule, violation.place, violation.what
+                "{} in {}: {}{}",
+                violation.rule,
+                violation.place,
+                violation.what,
+                repeated(violation)
             ),
         );
     }
@@ -73,6 +77,20 @@ pub fn print(timeline: &Timeline, report: &Report, failures: &[String], replay: 
         timeline.entry("replay", replay);
     }
     timeline.verdict(report.result == Verdict::Pass, &reason(report, failures));
+}
+
+/// How often the same was found, where that was more than once.
+fn repeated(violation: &Violation) -> String {
+    let ms = |ns: u64| format!("{}.{:03} ms", ns / 1_000_000, ns / 1000 % 1000);
+    if violation.times == 1 {
+        return String::new();
+    }
+    format!(
+        " ({}, from {} to {})",
+        times(violation.times),
+        ms(violation.first_ns),
+        ms(violation.last_ns)
+    )
 }
 
 /// Requests that were sent again, where there are any.

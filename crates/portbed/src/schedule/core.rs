@@ -208,6 +208,7 @@ impl Core {
 
     /// Lets everything happen that is due.
     pub(super) fn run_due(&self, state: &mut State) {
+        self.judge.set_now(state.now_ns);
         let before = state.selected;
         for adapter in 0..state.slots.len() {
             state.select(adapter);
@@ -273,6 +274,7 @@ impl Core {
 
     /// Ends the run.
     pub(super) fn stop_at(&self, fatal: Fatal) -> Fatal {
+        crate::port::judge_overruns(&self.memory, &self.judge);
         let mut state = self.state();
         self.journal.note(
             state.now_ns,

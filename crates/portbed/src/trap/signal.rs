@@ -231,11 +231,13 @@ fn preempts(signal: c_int, code: c_int, context: &mut ucontext_t) -> bool {
         step::preempt(Reason::Interrupted);
     }
     let flags = &mut context.uc_mcontext.gregs[index(libc::REG_EFL)];
-    if step::counts() && (steps || in_image) {
+    if step::counts() && !steps && in_image {
         *flags |= step::TRAP_FLAG.cast_signed();
-    } else if steps {
+    } else if steps && !step::counts() {
         *flags &= !step::TRAP_FLAG.cast_signed();
     }
+    // Of an instruction that was stepped the flag stays as it is: the one that turns it off, as the thread leaves the
+    // code under test, is stepped as well.
     true
 }
 

@@ -36,7 +36,7 @@ macro_rules! faults {
     ($($name:ident => $rule:literal,)*) => {
         /// What the miniport does wrong.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-        pub(super) enum Fault { None, NotFound, $($name,)* }
+        pub(super) enum Fault { None, NotFound, OverrunAtTheEnd, $($name,)* }
         /// Every fault that breaks a rule, with the rule.
         pub(super) const FAULTS: &[(Fault, &str)] = &[$((Fault::$name, $rule),)*];
     };
@@ -73,6 +73,7 @@ faults! {
     PoolKept => "leak-pool",
     RegistryInDpc => "call-irql",
     RegistryWithoutBuffer => "registry-buffer",
+    SenseBehindItsEnd => "memory-overrun",
     SenseWithoutCheck => "srb-sense",
     SrbChanged => "srb-kept",
     StallInInterrupt => "stall-budget",
@@ -445,7 +446,7 @@ extern "win64" fn dpc_routine(dpc: u64, extension: u64, _: u64, _: u64) {
     for srb in done {
         end_transfer(extension, &Srb::new(srb));
     }
-    while wants(extension, Fault::EndlessPolling) {
+    while wants(extension, Fault::EndlessPolling) || wants(extension, Fault::OverrunAtTheEnd) {
         processors::stall_execution(999);
     }
     if once(extension, Fault::DelayInDpc) {
@@ -459,6 +460,7 @@ extern "win64" fn dpc_routine(dpc: u64, extension: u64, _: u64, _: u64) {
 }
 
 fn end_transfer(extension: u64, srb: &Srb) {
+    faults::end(extension, srb);
     if once(extension, Fault::TransferTooLong) {
         write(srb.length_at, 1 << 20);
     }

@@ -1,10 +1,12 @@
 //! Faults of the passive initialisation routine.
 
 use super::calls::{at, extended, notify};
-use super::{Fault, passive, wants, with};
+use super::request::Srb;
+use super::{Fault, once, passive, wants, with};
 use crate::abi::callback::{write, zeroed};
 use crate::abi::interrupt::{GroupAffinity, PerfConfigurationData};
 use crate::abi::{function as f, notification as n};
+use crate::port::srb::SENSE_BYTES;
 use crate::port::{bus, memory, registry, units};
 
 const POOL_TAG: u32 = u32::from_le_bytes(*b"bnch");
@@ -19,10 +21,11 @@ pub(super) fn passive_faults(extension: u64) {
         f::ALLOCATE_POOL,
         &[POOL_BYTES, u64::from(POOL_TAG), at(&mut pool)],
     );
-    if wants(extension, Fault::PoolBehindItsEnd) {
+    let at_the_end = wants(extension, Fault::OverrunAtTheEnd);
+    if wants(extension, Fault::PoolBehindItsEnd) || at_the_end {
         write(pool + POOL_BYTES, 0x55_u8);
     }
-    if !wants(extension, Fault::PoolKept) {
+    if !wants(extension, Fault::PoolKept) && !at_the_end {
         extended(extension, f::FREE_POOL, &[pool]);
     }
     if wants(extension, Fault::PoolFreedTwice) {
@@ -95,6 +98,13 @@ pub(super) fn passive_faults(extension: u64) {
             at(&mut handle),
             at(&mut length),
         );
+    }
+}
+
+/// Before a read is completed.
+pub(super) fn end(extension: u64, srb: &Srb) {
+    if once(extension, Fault::SenseBehindItsEnd) {
+        write(srb.sense + u64::from(SENSE_BYTES), 1_u8);
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) struct Srb {
     /// Where the answers go: SCSI status, sense length, and the sense buffer.
     scsi_status_at: u64,
     sense_length_at: u64,
-    sense: u64,
+    pub(super) sense: u64,
     pub(super) length_at: u64,
     data: u64,
 }
