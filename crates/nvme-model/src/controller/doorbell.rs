@@ -45,6 +45,10 @@ impl Controller {
             completion: index % 2 == 1,
             value,
         };
+        if self.mortality.is_panicked() {
+            // Nobody looks, and the host cannot know yet.
+            return;
+        }
         let ready = self.registers.cc.en() && self.registers.csts.rdy();
         let running = self.registers.cc.shn() == ShutdownNotification::NONE;
         bus.judge(Rule::ReadyForCommands, ready && running, &|| {
