@@ -369,6 +369,32 @@ fn the_same_seed_pre_empts_at_the_same_instructions() {
 }
 
 #[test]
+fn few_instructions_that_are_chosen_for_a_pre_emption_are_not_reached() {
+    let output = Place::new().run(&[
+        "io",
+        "--profile",
+        "plain,capacity=8M",
+        "--ios",
+        "30",
+        "--qd",
+        "4",
+        "--preempt",
+        "2",
+    ]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    let told = said
+        .lines()
+        .find(|line| line.contains("pre-empted"))
+        .unwrap();
+    let words = told.split_whitespace();
+    let numbers: Vec<u64> = words.filter_map(|word| word.parse().ok()).collect();
+    let [reached, lost] = numbers[..] else {
+        panic!("{told}");
+    };
+    assert!(reached > 1000 && lost * 10 < reached, "{told}");
+}
+
+#[test]
 fn a_failing_seed_is_told_and_replays() {
     let place = Place::new();
     // The controller is gone under I/O: requests fail.

@@ -3,6 +3,7 @@
 use crate::report::{Controller, Cost, Fault, Hmb, Report, Verdict};
 use crate::rules::Violation;
 use crate::timeline::{Bytes, Timeline};
+use crate::trap::step;
 
 /// Prints what the run has shown, and the verdict; where that is bad, `replay` too, the command for the same run.
 pub fn print(timeline: &Timeline, report: &Report, failures: &[String], replay: &str) {
@@ -43,6 +44,13 @@ pub fn print(timeline: &Timeline, report: &Report, failures: &[String], replay: 
     for fault in &report.faults {
         let Fault { spec, fired } = fault;
         timeline.entry("fault", format_args!("{spec}: happened {}", times(*fired)));
+    }
+    let (reached, lost) = step::tally();
+    if reached + lost > 0 {
+        timeline.entry(
+            "pre-empted",
+            format_args!("at {reached} instructions; {lost} were chosen and not reached"),
+        );
     }
     timeline.entry(
         "rules",

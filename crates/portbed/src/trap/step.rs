@@ -6,7 +6,7 @@
 use std::arch::asm;
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use libc::{c_int, pthread_t};
 
@@ -37,6 +37,9 @@ pub(crate) struct Thread {
     thread: pthread_t,
     inside: Arc<AtomicBool>,
 }
+
+static REACHED: AtomicU64 = AtomicU64::new(0);
+static LOST: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     static THREAD: OnceCell<(Thread, Hook)> = const { OnceCell::new() };
@@ -131,6 +134,14 @@ fn set_inside(inside: bool) {
     });
 }
 
+/// How many instructions that were counted out have been reached in this process, and how many were given up.
+pub(crate) fn tally() -> (u64, u64) {
+    (
+        REACHED.load(Ordering::Relaxed),
+        LOST.load(Ordering::Relaxed),
+    )
+}
+
 /// An instruction was carried out with the trap flag set, in an image or elsewhere: pre-empts the code if it was the one.
 pub(super) fn stepped(in_image: bool) {
     let counter = if in_image { &LEFT } else { &OUTSIDE };
@@ -140,6 +151,8 @@ pub(super) fn stepped(in_image: bool) {
         return;
     }
     LEFT.set(0);
+    let tally = if in_image { &REACHED } else { &LOST };
+    tally.fetch_add(1, Ordering::Relaxed);
     if in_image {
         preempt(Reason::Counted);
     }

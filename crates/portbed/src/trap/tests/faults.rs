@@ -1,6 +1,5 @@
 //! Faults of the code under test, and of other code.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use iced_x86::code_asm::{
@@ -9,7 +8,6 @@ use iced_x86::code_asm::{
 
 use super::{Code, State};
 use crate::pages::{Access, PAGE_BYTES, Pages};
-use crate::trap::step::{self, Reason};
 use crate::trap::{Cause, MmioWindow, Resolution, install};
 
 /// What each case of a fatal fault does, and what the process says before it ends.
@@ -152,35 +150,6 @@ fn a_fault_whose_cause_is_removed_is_tried_again() {
     let mut bytes = [0; 101];
     memory.read(4096, &mut bytes).unwrap();
     assert!(bytes[..100] == [3; 100] && bytes[100] == 0);
-}
-
-#[test]
-fn instructions_that_are_counted_out_are_not_lost_while_the_test_bed_works() {
-    const OUTSIDE: u64 = 4096;
-    static COUNTED: AtomicU32 = AtomicU32::new(0);
-    let code = Code::new(|a| (0..20).try_for_each(|_| a.nop()));
-    let start = code.pages.address();
-    install(start..start + PAGE_BYTES, |_| Resolution::End).unwrap();
-    let counted = std::thread::spawn(move || {
-        step::enter_thread(|reason| {
-            assert_eq!(reason, Reason::Counted);
-            COUNTED.fetch_add(1, Ordering::Relaxed);
-        });
-        let mut state = State {
-            flags: 0x202 | step::TRAP_FLAG,
-            ..State::default()
-        };
-        // More instructions than one run of the code has.
-        step::preempt_after(100);
-        for _ in 0..10 {
-            step::go_inside();
-            code.run(&mut state);
-            step::go_outside();
-            std::hint::black_box((0..OUTSIDE).map(std::hint::black_box).sum::<u64>());
-        }
-        COUNTED.load(Ordering::Relaxed)
-    });
-    assert_eq!(counted.join().unwrap(), 1);
 }
 
 #[test]
