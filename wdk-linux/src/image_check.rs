@@ -42,6 +42,19 @@ pub enum Finding {
         /// Of the file as it is.
         computed: u32,
     },
+    /// Contents of sections lie in the file at places that the loader does not take.
+    #[error(
+        "the file's alignment is {0} bytes: no power of two from 512 to 65536, or more than that of sections"
+    )]
+    FileAlignment(u32),
+    /// An image begins with 64 KiB of address space of its own.
+    #[error("the image base {0:#x} is no multiple of 64 KiB")]
+    ImageBase(u64),
+    /// The headers are not whole parts of the file, or do not hold themselves.
+    #[error(
+        "the headers' size of {0} bytes is no multiple of the file's alignment, or leaves section headers out"
+    )]
+    HeaderSize(u32),
     /// Code that could be written.
     #[error("the section {0} is writable and executable")]
     WritableCode(String),
@@ -74,6 +87,32 @@ pub enum Finding {
     /// Something formats text, which takes stack and calls through pointers, and is never needed.
     #[error("text formatting is linked: {0}")]
     Formatting(String),
+}
+
+impl Finding {
+    /// What of a Windows system refuses an image for this, if anything does (PE Format; Memory integrity and virtualization-based
+    /// protection of code integrity).
+    #[must_use]
+    pub fn refused_by(&self) -> Option<&'static str> {
+        match self {
+            Self::Checksum { .. }
+            | Self::FileAlignment(_)
+            | Self::ImageBase(_)
+            | Self::HeaderSize(_) => Some("the loader"),
+            Self::SectionAlignment(bytes) if *bytes > 0 && bytes.is_multiple_of(4096) => None,
+            Self::SectionAlignment(_) | Self::WritableCode(_) => Some("memory integrity (HVCI)"),
+            _ => None,
+        }
+    }
+}
+
+/// What the headers of any driver's image say that a Windows system refuses.
+#[must_use]
+pub fn refusals(sys: &[u8]) -> Vec<Finding> {
+    let findings = PeFile64::parse(sys).map(|image| headers::check(&image));
+    let mut findings = findings.unwrap_or_default();
+    findings.retain(|finding| finding.refused_by().is_some());
+    findings
 }
 
 /// Whether a miniport must not call the kernel's function `name`.

@@ -23,6 +23,7 @@ use headers::Headers;
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use symbols::Symbols;
+use wdk_linux::image_check::{Finding, refusals};
 
 use crate::pages::{Access, PAGE_BYTES, Pages};
 
@@ -60,6 +61,7 @@ pub type Resolve<'a> = &'a dyn Fn(&str, &str) -> Option<*const c_void>;
 pub struct Image {
     path: PathBuf,
     sha256: String,
+    refusals: Vec<Finding>,
     /// The image, and an inaccessible page before and after it.
     pages: Pages,
     headers: Headers,
@@ -88,6 +90,7 @@ impl Image {
         Ok(Self {
             path: path.into(),
             sha256,
+            refusals: refusals(file),
             pages,
             headers,
             symbols: OnceLock::new(),
@@ -104,6 +107,12 @@ impl Image {
     #[must_use]
     pub fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// What a Windows system refuses the image for, although it runs here.
+    #[must_use]
+    pub fn refusals(&self) -> &[Finding] {
+        &self.refusals
     }
 
     /// Address of the first byte.

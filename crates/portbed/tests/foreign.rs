@@ -101,6 +101,35 @@ fn an_entry_that_registers_nothing_has_failed() {
 }
 
 #[test]
+fn what_windows_refuses_an_image_for_is_told() {
+    let folder = TempDir::new().unwrap();
+    let driver = folder.path().join("refused.sys");
+    let mut image = pe::driver(pe::AMD64, "storport.sys", "StorPortInitialize");
+    fs::write(&driver, &image).unwrap();
+    let told = |what: &str| {
+        let run = run(&driver, "");
+        let refused = |line: &&str| line.contains("of Windows refuses it: ") && line.contains(what);
+        run.said.lines().filter(refused).count()
+    };
+    assert_eq!(told("the checksum is 0x00000000"), 1);
+    assert_eq!(told("the section .text is writable and executable"), 1);
+    assert_eq!(
+        told("the image base") + told("alignment") + told("headers' size"),
+        0
+    );
+    // ImageBase, FileAlignment, SizeOfHeaders.
+    for (place, value, what) in [
+        (88 + 24, 0x1001_u32, "the image base 0x100001001"),
+        (88 + 36, 0x300, "the file's alignment is 768"),
+        (88 + 60, 0x100, "the headers' size of 256 bytes"),
+    ] {
+        image[place..place + 4].copy_from_slice(&value.to_le_bytes());
+        fs::write(&driver, &image).unwrap();
+        assert_eq!(told(what), 1, "{what}");
+    }
+}
+
+#[test]
 fn an_import_that_is_not_offered_matters_only_when_it_is_called() {
     let folder = TempDir::new().unwrap();
     let driver = folder.path().join("more.sys");

@@ -17,6 +17,9 @@ const CHARACTERISTICS: [(u16, &str); 3] = [
     (IMAGE_DLLCHARACTERISTICS_NX_COMPAT, "NX_COMPAT"),
 ];
 
+/// Bytes of the signature and the file header, and of the header of a section.
+const FILE_HEADERS_BYTES: u64 = 24;
+const SECTION_HEADER_BYTES: u64 = 40;
 /// The checksum's place in the optional header.
 const CHECKSUM: usize = 64;
 
@@ -37,6 +40,7 @@ pub(super) fn check(image: &PeFile64) -> Vec<Finding> {
     if alignment != 4096 {
         findings.push(Finding::SectionAlignment(alignment));
     }
+    findings.extend(layout(image));
     let lacking = CHARACTERISTICS
         .iter()
         .filter(|(flag, _)| header.dll_characteristics.get(LE) & flag == 0);
@@ -53,6 +57,40 @@ pub(super) fn check(image: &PeFile64) -> Vec<Finding> {
         Finding::WritableCode(String::from_utf8_lossy(section.raw_name()).into_owned())
     }));
     findings
+}
+
+/// What the loader asks of sizes and places.
+fn layout(image: &PeFile64) -> Vec<Finding> {
+    let header = &image.nt_headers().optional_header;
+    let (file_alignment, section_alignment) = (
+        header.file_alignment.get(LE),
+        header.section_alignment.get(LE),
+    );
+    let aligned = file_alignment.is_power_of_two()
+        && (512..=0x1_0000).contains(&file_alignment)
+        && file_alignment <= section_alignment;
+    let base = header.image_base.get(LE);
+    let header_bytes = header.size_of_headers.get(LE);
+    let sections = image.section_table().len() as u64 * SECTION_HEADER_BYTES;
+    let optional_bytes = image
+        .nt_headers()
+        .file_header
+        .size_of_optional_header
+        .get(LE);
+    let needed = u64::from(image.dos_header().nt_headers_offset())
+        + FILE_HEADERS_BYTES
+        + u64::from(optional_bytes)
+        + sections;
+    let whole =
+        header_bytes.is_multiple_of(file_alignment.max(1)) && u64::from(header_bytes) >= needed;
+    [
+        (!aligned).then_some(Finding::FileAlignment(file_alignment)),
+        (!base.is_multiple_of(0x1_0000)).then_some(Finding::ImageBase(base)),
+        (!whole).then_some(Finding::HeaderSize(header_bytes)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The checksum that the header of this file should have: the sum of its 16-bit words, its own place counted as zero, every carry

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Completed, DriverEntry, Machine, MachineError, PowerAction, Rebalance, Stop, faults};
 use crate::controller::Moment;
 use crate::image::Image;
+use crate::journal::Who;
 use crate::port::{self, Announcement, Phase};
 use crate::schedule::{Cpu, Outcome};
 
@@ -16,6 +17,7 @@ impl Machine {
         let loaded = Image::load(image, &port::imports::resolve);
         let loaded =
             loaded.map_err(|error| MachineError::Image(format!("{} {error}", image.display())))?;
+        self.note_refusals(&loaded);
         let loaded = Arc::new(loaded);
         faults::install(&self.core, &loaded)
             .map_err(|error| MachineError::Resources(error.to_string()))?;
@@ -23,6 +25,16 @@ impl Machine {
         let entry = loaded.entry();
         self.image = Some(loaded);
         self.load_entry(entry)
+    }
+
+    /// Tells why a Windows system would not load the image.
+    fn note_refusals(&self, image: &Image) {
+        let now_ns = self.now_ns();
+        for finding in image.refusals() {
+            let by = finding.refused_by().unwrap_or_default();
+            let what = format!("the image runs here, but {by} of Windows refuses it: {finding}");
+            self.core.journal.note(now_ns, Who::Bed, what);
+        }
     }
 
     /// Calls `entry` as the `DriverEntry` of a miniport that is linked into this process. Such a miniport calls the port
