@@ -144,6 +144,8 @@ pub struct Cost {
 pub struct Rules {
     /// Distinct rules that were evaluated at least once.
     pub checked: usize,
+    /// Their ids, in alphabetical order.
+    pub evaluated: Vec<&'static str>,
     /// Every time that a rule was broken.
     pub violations: Vec<Violation>,
 }
@@ -258,6 +260,7 @@ mod tests {
             }],
             rules: Rules {
                 checked: 1,
+                evaluated: vec!["r"],
                 violations: vec![Violation {
                     rule: "r",
                     place: "w".into(),
@@ -304,7 +307,7 @@ mod tests {
                     "port_calls_per_io": null
                 },
                 "faults": [{ "spec": "read:never", "fired": 2 }],
-                "rules": { "checked": 1, "violations": [{
+                "rules": { "checked": 1, "evaluated": ["r"], "violations": [{
                     "rule": "r", "where": "w", "what": "x", "times": 2, "first_ns": 3, "last_ns": 4,
                 }] },
                 "leaks": ["l"],

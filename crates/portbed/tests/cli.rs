@@ -296,7 +296,9 @@ fn the_main_job_passes_and_reports() {
     let report = report(&place, &[]);
     assert_eq!(report["result"], "pass");
     assert_eq!(report["rules"]["violations"], Value::Array(Vec::new()));
-    assert!(report["rules"]["checked"].as_u64() >= Some(40));
+    let evaluated = report["rules"]["evaluated"].as_array().unwrap();
+    assert_eq!(report["rules"]["checked"], evaluated.len());
+    assert!(evaluated.contains(&"srb-once".into()) && evaluated.len() >= 40);
     assert!(report["io"]["verified_bytes"].as_u64() >= Some(64 << 20));
     assert_eq!(report["io"]["mismatched_bytes"], 0);
     let hmb = &report["hmb"];

@@ -24,6 +24,7 @@ impl Job<'_> {
         self.machine.judge_memory();
         let rules = Rules {
             checked: self.machine.rules().checked(),
+            evaluated: self.evaluated(),
             violations: self.machine.rules().violations(),
         };
         let hmb = Hmb::from(self.machine.hmb());
@@ -75,6 +76,11 @@ impl Job<'_> {
             .extract_if(.., |failure| failure.is_excused(unavoidable, told))
             .map(|failure| failure.what)
             .collect()
+    }
+
+    fn evaluated(&self) -> Vec<&'static str> {
+        let rules = self.machine.rules().evaluated();
+        rules.into_iter().map(|(id, _)| id).collect()
     }
 
     /// What a request has cost, as far as that could be counted: accesses of registers that are mapped straight cannot.
