@@ -400,6 +400,10 @@ extern "win64" fn message(extension: u64, _message: u32) -> u8 {
 }
 
 extern "win64" fn interrupt(extension: u64) -> u8 {
+    // The device still asserts the line then, and the next call claims it.
+    if once(extension, Fault::InterruptUnclaimed) {
+        return 0;
+    }
     let (registers, dpc) = with(extension, |adapter| (adapter.registers, adapter.dpc));
     let ended: u32 = read(registers + device::ENDED);
     with(extension, |adapter| adapter.ended += ended);
@@ -415,7 +419,7 @@ extern "win64" fn interrupt(extension: u64) -> u8 {
             processors::stall_execution(900);
         }
     }
-    u8::from(!wants(extension, Fault::InterruptUnclaimed))
+    1
 }
 
 extern "win64" fn dpc_routine(dpc: u64, extension: u64, _: u64, _: u64) {
