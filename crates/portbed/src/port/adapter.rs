@@ -46,7 +46,7 @@ pub(crate) struct Adapter {
     pub(super) interrupts: Interrupts,
     /// The vector of message 0; the others follow.
     pub(super) first_vector: u32,
-    /// The miniport has logged an error since the adapter was last found or initialised.
+    /// The miniport has logged an error since the adapter's start began.
     pub(super) told_error: bool,
     /// Interrupt messages that the adapter was given; 0 for the line.
     pub(crate) messages: u32,

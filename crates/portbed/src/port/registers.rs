@@ -127,7 +127,9 @@ fn access_register(adapter: usize, base: u64, access: MmioAccess) -> u64 {
                 None => cost.mmio_reads += 1,
             }
         }
-        cpu.core()
+        let asserted = state.interrupts.line();
+        let result = cpu
+            .core()
             .with_controller(&mut state, |controller, now_ns, wiring| {
                 match access.value {
                     Some(value) => {
@@ -136,7 +138,9 @@ fn access_register(adapter: usize, base: u64, access: MmioAccess) -> u64 {
                     }
                     None => controller.read(offset, width, now_ns, wiring),
                 }
-            })
+            });
+        state.interrupts.accessed(cpu.index(), asserted);
+        result
     };
     if access.value.is_some() {
         cpu.point(WRITE_NS);

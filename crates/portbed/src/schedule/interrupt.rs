@@ -18,6 +18,8 @@ pub(crate) struct Interrupts {
     line: bool,
     connected: bool,
     unquiet: u32,
+    /// The processor whose register access lowered the line last.
+    lowered_by: Option<usize>,
 }
 
 impl Interrupts {
@@ -38,6 +40,18 @@ impl Interrupts {
     /// The level of the line.
     pub(crate) fn set_line(&mut self, asserted: bool) {
         self.line = asserted;
+    }
+
+    /// A register access of processor `index` is over; the line was at this level before.
+    pub(crate) fn accessed(&mut self, index: usize, asserted_before: bool) {
+        if asserted_before && !self.line {
+            self.lowered_by = Some(index);
+        }
+    }
+
+    /// The level of the line now.
+    pub(crate) fn line(&self) -> bool {
+        self.line
     }
 
     pub(super) fn pending(&self) -> bool {
@@ -98,13 +112,19 @@ impl Cpu {
         let asserted = self.state().interrupts.line;
         // The other processor may have served it while this one waited for the lock.
         if asserted && routine != 0 {
+            self.state().interrupts.lowered_by = None;
             let claimed = self.call(Callback::Interrupt, routine, [extension, 0, 0, 0, 0, 0]);
-            // A DPC on another processor may have taken what it was about; then nobody has anything to claim.
-            let asserted = self.state().interrupts.line;
-            let claimed = claimed as u8 != 0 || !asserted;
-            self.check(&rules::INTERRUPT_CLAIMED, claimed, || {
-                "the line was not claimed".to_owned()
-            });
+            // A DPC on another processor may have taken what it was about; then there is nothing to claim.
+            let taken = {
+                let state = self.state();
+                let interrupts = &state.interrupts;
+                !interrupts.line && interrupts.lowered_by != Some(self.index())
+            };
+            self.check(
+                &rules::INTERRUPT_CLAIMED,
+                claimed as u8 != 0 || taken,
+                || "the line was not claimed".to_owned(),
+            );
         }
         let storm = {
             let mut state = self.state();
