@@ -1,7 +1,7 @@
 //! Whose a package is: the certificate in it, compared with one that is known from elsewhere.
 //!
-//! A package brings its certificate along, and nothing signs the manifest: whoever changes a package can sign it again with a key of
-//! their own, so that everything in it fits. What they cannot have is the builder's key. So the certificate in a package says whose
+//! A package brings its certificate along, and the manifest is not signed: an attacker who changes a package can sign it again
+//! with a key of their own, so that everything in it fits. What they cannot have is the builder's key. So the certificate in a package says whose
 //! it is once its thumbprint is compared with the builder's.
 
 use std::fmt;

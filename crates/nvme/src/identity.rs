@@ -125,7 +125,7 @@ impl Identity {
         }
     }
 
-    /// What is left where some of it is doubted: an adapter that does not use an identifier takes it from nobody.
+    /// The identifiers that are not doubted. An adapter that does not use an identifier does not clash with an adapter that does.
     #[must_use]
     pub const fn without(&self, doubt: Doubt) -> Self {
         let mut left = *self;

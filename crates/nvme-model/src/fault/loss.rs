@@ -19,7 +19,7 @@ pub struct Losses {
     pub disk: bool,
     /// Requests fail.
     pub requests: bool,
-    /// What is read is not what was written, and nobody can see it.
+    /// A read returns other data than were written, and no status shows it.
     pub data: bool,
 }
 

@@ -12,7 +12,7 @@ use crate::host::{Host, Pair, admin, nvm, profile, status};
 const MILLISECOND: u64 = 1_000_000;
 const ONES: u32 = u32::MAX;
 
-/// A controller with these settings and faults that nobody touched.
+/// A controller with these settings and faults, out of reset.
 fn cold(settings: &[(&str, &str)], faults: &[&str]) -> Host {
     let mut host = Host::cold(settings);
     let mut profile = profile(settings);

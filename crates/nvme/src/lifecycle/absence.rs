@@ -1,7 +1,7 @@
 //! Whether the controller answers at all: registers that read as all ones.
 //!
-//! All ones is what a read gets when nobody answers it: the device has gone, its link is down, it is powered down, or it is
-//! not back yet after a reset or in D0. One such read decides nothing. Memory operations of the device may go on meanwhile.
+//! A read that no device answers returns all ones: the device has gone, its link is down, it is powered down, or it is not
+//! back yet after a reset or in D0. One such read decides nothing. Memory operations of the device may go on meanwhile.
 
 use super::{Controller, Failure, Progress, Task};
 use crate::{DmaMemory, Instant};
