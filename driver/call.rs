@@ -2,7 +2,7 @@
 
 use crate::adapter::Adapter;
 use crate::state::State;
-use crate::storport::{Entered, Irql, Port, SrbList};
+use crate::storport::{Entered, Event, Irql, Port, SrbList};
 
 /// In which callback a step is taken.
 #[derive(Clone, Copy)]
@@ -38,6 +38,13 @@ impl<'a> Call<'a> {
                 return None;
             }
             self.port.pause(1, self.irql);
+        }
+    }
+
+    /// Writes an event, where the IRQL allows it: at DIRQL nothing can be told.
+    pub(crate) fn log(self, event: &Event<'_>) {
+        if self.irql != Irql::Device {
+            self.port.log(event);
         }
     }
 

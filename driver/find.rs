@@ -111,17 +111,7 @@ pub(crate) fn find(
     adapter.set_quirks(quirks);
     let namespaces = state.inventory.namespaces.as_slice();
     let identity = Identity::of(info, namespaces);
-    let known = Doubt {
-        identifiers: quirks.has(Quirks::IDENTIFIERS_NOT_UNIQUE),
-        uuid: quirks.has(Quirks::IDENTIFIERS_NOT_UNIQUE),
-        serial: false,
-    };
-    let naming = match naming::choose(call, &identity, known) {
-        identity::Naming::Reported => scsi::Naming::Reported,
-        identity::Naming::Uuid => scsi::Naming::Uuid,
-        identity::Naming::Serial => scsi::Naming::Serial,
-        identity::Naming::Place => scsi::Naming::Place(configuration.place()),
-    };
+    let naming = name(call, &identity, quirks, configuration.place());
     let units = adapter.units.get_mut(finding);
     units.set(info, namespaces, naming, |namespace| {
         report::unusable(call, namespace);
@@ -138,6 +128,22 @@ pub(crate) fn find(
     *adapter.registers.get_mut(finding) = Some(registers);
     configuration.set(&limits, messages);
     Ok(())
+}
+
+/// By what the namespaces are named.
+fn name(call: Call<'_>, identity: &Identity, quirks: Quirks, place: u64) -> scsi::Naming {
+    let not_unique = quirks.has(Quirks::IDENTIFIERS_NOT_UNIQUE);
+    let known = Doubt {
+        identifiers: not_unique,
+        uuid: not_unique,
+        serial: false,
+    };
+    match naming::choose(call, identity, known) {
+        identity::Naming::Reported => scsi::Naming::Reported,
+        identity::Naming::Uuid => scsi::Naming::Uuid,
+        identity::Naming::Serial => scsi::Naming::Serial,
+        identity::Naming::Place => scsi::Naming::Place(place),
+    }
 }
 
 /// The quirks that the registry gives in the place of those that are known. `PASSIVE_LEVEL`; elsewhere those that are known count.

@@ -469,10 +469,7 @@ fn free(port: Port, granted: Granted<HmbRanges>) {
 
 /// Tells that the controller does not use the memory any more.
 fn taken_back(call: Call<'_>, granted: &Granted<HmbRanges>) {
-    if call.irql == Irql::Device {
-        return;
-    }
-    call.port.log(&Event {
+    call.log(&Event {
         id: event_id::TAKEN_BACK,
         level: Level::Information,
         text: text!("HMB taken back"),

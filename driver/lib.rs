@@ -39,6 +39,7 @@ mod power;
 mod recovery;
 mod report;
 mod request;
+mod returned;
 mod start;
 mod state;
 mod storport;

@@ -4,7 +4,8 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use nvme::Registers;
-use nvme_spec::registers::{CSTS, ControllerStatus, INTMC, INTMS};
+use nvme::lifecycle::has_stopped;
+use nvme_spec::registers::{INTMC, INTMS};
 
 use crate::storport::RegisterWindow;
 
@@ -85,11 +86,4 @@ impl Mask {
     pub(crate) fn take_alarm(&self) -> bool {
         self.alarm.load(Ordering::Relaxed) && self.alarm.swap(false, Ordering::AcqRel)
     }
-}
-
-/// CSTS.CFS = 1 or CSTS.RDY = 0, of a controller that answers.
-fn has_stopped(registers: &RegisterWindow) -> bool {
-    let status = registers.read32(CSTS);
-    let parsed = ControllerStatus::from(status);
-    status != u32::MAX && (parsed.cfs() || !parsed.rdy())
 }

@@ -7,7 +7,7 @@ use nvme::quirks::Quirks;
 
 use crate::call::Call;
 use crate::naming::Why;
-use crate::storport::{Event, Irql, Level, Parameters, text};
+use crate::storport::{Event, Level, Parameters, text};
 
 /// Event numbers, as documented.
 mod event_id {
@@ -38,10 +38,7 @@ pub(crate) fn failed(call: Call<'_>, failure: Failure) {
         Failure::QueueMemory => (11, 0),
         Failure::NoReset => (12, 0),
     };
-    if call.irql == Irql::Device {
-        return;
-    }
-    call.port.log(&Event {
+    call.log(&Event {
         id: event_id::FAILED,
         level: Level::Error,
         text: text!("Controller failed"),
@@ -52,10 +49,7 @@ pub(crate) fn failed(call: Call<'_>, failure: Failure) {
 /// Completions were found again and again that no interrupt told of: from now on the queues are polled while requests are
 /// outstanding.
 pub(crate) fn polling(call: Call<'_>, missed: u8, interval_us: u32) {
-    if call.irql == Irql::Device {
-        return;
-    }
-    call.port.log(&Event {
+    call.log(&Event {
         id: event_id::POLLING,
         level: Level::Warning,
         text: text!("Interrupts are missing, the queues are polled"),
@@ -68,10 +62,7 @@ pub(crate) fn polling(call: Call<'_>, missed: u8, interval_us: u32) {
 
 /// Nothing shows that the controller has stopped, and it may still read or write the buffers of requests: they are held.
 pub(crate) fn held(call: Call<'_>, requests: usize, status: u32) {
-    if call.irql == Irql::Device {
-        return;
-    }
-    call.port.log(&Event {
+    call.log(&Event {
         id: event_id::HELD,
         level: Level::Error,
         text: text!("Requests held: no proof that the device stopped"),
@@ -84,10 +75,7 @@ pub(crate) fn held(call: Call<'_>, requests: usize, status: u32) {
 
 /// As for [`held`], but the adapter is being removed: they are completed all the same.
 pub(crate) fn returned(call: Call<'_>, requests: usize, status: u32) {
-    if call.irql == Irql::Device {
-        return;
-    }
-    call.port.log(&Event {
+    call.log(&Event {
         id: event_id::RETURNED,
         level: Level::Error,
         text: text!("Requests returned: no proof that the device stopped"),
@@ -107,7 +95,7 @@ pub(crate) fn unusable(call: Call<'_>, namespace: &NamespaceInfo) {
         Usability::Impossible => 4,
         Usability::Usable => 5,
     };
-    call.port.log(&Event {
+    call.log(&Event {
         id: event_id::UNUSABLE,
         level: Level::Warning,
         text: text!("Namespace cannot be used as a disk"),
@@ -120,7 +108,7 @@ pub(crate) fn unusable(call: Call<'_>, namespace: &NamespaceInfo) {
 
 /// The disks are named by something else than the identifiers that they report.
 pub(crate) fn renamed(call: Call<'_>, why: Why, naming: Naming) {
-    call.port.log(&Event {
+    call.log(&Event {
         id: event_id::RENAMED,
         level: Level::Warning,
         text: text!("Identifiers are not unique, others are used"),
@@ -133,7 +121,7 @@ pub(crate) fn renamed(call: Call<'_>, why: Why, naming: Naming) {
 
 /// Something is done differently with this device, as it is known or as the registry says.
 pub(crate) fn quirks(call: Call<'_>, quirks: Quirks, given: bool) {
-    call.port.log(&Event {
+    call.log(&Event {
         id: event_id::QUIRKS,
         level: Level::Information,
         text: text!("Device with quirks"),
@@ -166,7 +154,5 @@ pub(crate) fn event(call: Call<'_>, event: ControllerEvent) {
             ]),
         },
     };
-    if call.irql != Irql::Device {
-        call.port.log(&event);
-    }
+    call.log(&event);
 }

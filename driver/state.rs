@@ -1,9 +1,7 @@
 //! The adapter's state, and what moves it on: one step at a time, from whichever callback comes next.
 
-use nvme::Registers;
 use nvme::hmb::{Policy, Symptom};
 use nvme::lifecycle::{Controller, Failure, Goal, Inventory, Progress, QueueMemory, Shutdown};
-use nvme_spec::registers::CSTS;
 
 use crate::adapter::Adapter;
 use crate::call::Call;
@@ -78,7 +76,7 @@ pub(crate) struct State {
     /// How requests come back that are not finished when the controller comes to rest for good.
     pub(crate) unfinished: SrbStatus,
     /// Requests that wait until the controller runs.
-    waiting: SrbList,
+    pub(crate) waiting: SrbList,
     /// Requests that are completed when the controller has come to rest or runs again.
     pub(crate) then_complete: SrbList,
 }
@@ -118,9 +116,9 @@ impl State {
                 }
             }
             _ => {
-                let polled = self.poll_after_us().is_some();
+                let idle = self.outstanding.outstanding() == 0;
                 self.submit(srb, done);
-                if !polled && let Some(after_us) = self.poll_after_us() {
+                if idle && let Some(after_us) = self.poll_after_us() {
                     call.port.tick_after(after_us);
                 }
                 return;
@@ -428,38 +426,6 @@ impl State {
         }
     }
 
-    /// Nothing more will come of any request.
-    fn give_up(&mut self, call: Call<'_>, done: &mut SrbList) {
-        self.return_proven(call, done, self.unfinished);
-        self.return_waiting(done, self.unfinished);
-        self.then_complete.move_to(done);
-    }
-
-    /// The requests that the controller had come back where it is known not to use their memory any more. Else they are held
-    /// until that is known; where the adapter is being removed they cannot be, and an event says so.
-    fn return_proven(&mut self, call: Call<'_>, done: &mut SrbList, status: SrbStatus) {
-        let requests = self.outstanding.outstanding();
-        let unproven = self
-            .controller
-            .as_ref()
-            .is_some_and(Controller::may_use_memory);
-        if unproven && requests > 0 {
-            let registers = self.registers.as_ref();
-            let controller_status = registers.map_or(u32::MAX, |it| it.read32(CSTS));
-            if self.life != Life::Stopped {
-                report::held(call, requests, controller_status);
-                return;
-            }
-            report::returned(call, requests, controller_status);
-        }
-        self.return_outstanding(done, status);
-    }
-
-    /// Whether requests are held although the controller was given up.
-    pub(crate) fn holds_requests(&self) -> bool {
-        self.life == Life::Dead && self.outstanding.outstanding() > 0
-    }
-
     /// The controller runs.
     fn run(&mut self, call: Call<'_>, done: &mut SrbList) {
         self.stage = Stage::Idle;
@@ -486,20 +452,6 @@ impl State {
         } else {
             self.return_proven(call, done, SrbStatus::BUS_RESET);
             self.then_complete.move_to(done);
-        }
-    }
-
-    /// The controller has forgotten every command: their requests come back.
-    fn return_outstanding(&mut self, done: &mut SrbList, status: SrbStatus) {
-        while let Some(srb) = self.outstanding.retire_any() {
-            done.push(srb, status);
-        }
-    }
-
-    /// Requests that the controller never saw come back: nothing holds them up.
-    pub(crate) fn return_waiting(&mut self, done: &mut SrbList, status: SrbStatus) {
-        while let Some((srb, _)) = self.waiting.pop() {
-            done.push(srb, status);
         }
     }
 

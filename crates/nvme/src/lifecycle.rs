@@ -43,6 +43,8 @@ use lending::Lending;
 use namespaces::Listed;
 use optional::Unanswered;
 
+/// The first version with CRTO, and with Identify data that are special to a command set (CNS 06h).
+const VERSION_2_0: Version = Version::new().with_mjr(2);
 /// The most Asynchronous Event Requests held by the controller.
 const MAX_EVENT_REQUESTS: u8 = 4;
 /// The longest pause that is asked for at once, in microseconds.
@@ -305,8 +307,7 @@ impl<D: DmaMemory> Controller<D> {
 
     /// Whether the controller says that it has failed: CSTS.CFS, or no RDY any more. One that is gone says nothing.
     pub fn has_failed(&self, registers: &impl Registers) -> bool {
-        let status = registers.read32(CSTS);
-        self.live && status != u32::MAX && has_stopped(ControllerStatus::from(status))
+        self.live && has_stopped(registers)
     }
 
     /// Whether the controller may read or write what it was told of: queues, data of commands, host memory. It may from
@@ -353,7 +354,7 @@ impl<D: DmaMemory> Controller<D> {
         self.absence.answered();
         let status = ControllerStatus::from(status);
         if self.live && self.uses_admin_queue() {
-            if has_stopped(status) {
+            if works_no_more(status) {
                 return self.fatal(now);
             }
             self.serve(registers, now)?;
@@ -396,7 +397,13 @@ impl<D: DmaMemory> Controller<D> {
     }
 }
 
+/// Whether a controller that answers has failed or stopped: CSTS.CFS = 1 or CSTS.RDY = 0. One that reads as all ones says nothing.
+pub fn has_stopped(registers: &impl Registers) -> bool {
+    let status = registers.read32(CSTS);
+    status != u32::MAX && works_no_more(ControllerStatus::from(status))
+}
+
 /// Whether an enabled controller works no more: it says so, or is not ready any more, which only a failure leads to.
-const fn has_stopped(status: ControllerStatus) -> bool {
+const fn works_no_more(status: ControllerStatus) -> bool {
     status.cfs() || !status.rdy()
 }

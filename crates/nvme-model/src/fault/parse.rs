@@ -6,7 +6,7 @@ use nvme_spec::status::Status;
 
 use super::text::{duration, dword, entry_field, hexadecimal, moment, number, opcode, register};
 use super::{Behaviour, CommandMatch, Content, Fault, Field, Panic, Target, When};
-use crate::profile::{Death, size};
+use crate::profile::{Death, death, size};
 
 /// Why a text is no fault. One line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -153,16 +153,6 @@ fn content(text: &str) -> Option<Content> {
         "ones" => Content::Ones,
         "noise" => Content::Noise,
         "same" => Content::Same,
-        _ => return None,
-    })
-}
-
-fn death(text: &str) -> Option<Death> {
-    Some(match text {
-        "fatal" => Death::Fatal,
-        "silent" => Death::Silent,
-        "gone" => Death::Gone,
-        "panic" => Death::Panic,
         _ => return None,
     })
 }

@@ -8,12 +8,12 @@ mod value;
 
 pub use error::{ProfileError, Refusal};
 pub use keys::{Key, NamedProfile};
-pub(crate) use value::size;
+pub(crate) use value::{death, size};
 
 use keys::{KEYS, NAMED};
 use value::{
-    answer, death, dies, handover, identifier, late_timeout, line, milliseconds, pages,
-    power_of_two, printable, reset, temperature, verify, version,
+    answer, dies, handover, identifier, late_timeout, line, milliseconds, pages, power_of_two,
+    printable, reset, temperature, verify, version,
 };
 
 use crate::fault::Fault;

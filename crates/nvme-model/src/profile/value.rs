@@ -139,7 +139,7 @@ pub(super) fn dies(text: &str) -> Option<Dies> {
 }
 
 /// How the controller dies.
-pub(super) fn death(text: &str) -> Option<Death> {
+pub(crate) fn death(text: &str) -> Option<Death> {
     match text {
         "fatal" => Some(Death::Fatal),
         "silent" => Some(Death::Silent),

@@ -37,7 +37,7 @@ pub(super) enum AdminTask {
 }
 
 impl AdminTask {
-    pub(super) const fn opcode(self) -> AdminOpcode {
+    const fn opcode(self) -> AdminOpcode {
         match self {
             Self::IdentifyController
             | Self::IdentifyNvm

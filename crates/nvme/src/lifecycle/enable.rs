@@ -10,15 +10,15 @@ use nvme_spec::registers::{
 
 use super::admin::AdminTask;
 use super::events::EventLogs;
-use super::{ADMIN_ENTRIES, Controller, Failure, Goal, Progress, Shutdown, Task, Unsupported};
+use super::{
+    ADMIN_ENTRIES, Controller, Failure, Goal, Progress, Shutdown, Task, Unsupported, VERSION_2_0,
+};
 use crate::{DmaMemory, Instant, Registers};
 
 /// The unit of CAP.TO in microseconds.
 const READY_UNIT_US: u64 = 500_000;
 /// The longest that CAP.TO can say, 127.5 s.
 const READY_UNITS_MOST: u16 = 255;
-/// The first version with CRTO.
-const VERSION_2_0: Version = Version::new().with_mjr(2);
 /// The least time that shutdown processing is given, as 3.6.1 recommends.
 const SHUTDOWN_LEAST_US: u64 = 1_000_000;
 

@@ -3,7 +3,7 @@
 use nvme_spec::registers::Version;
 
 use super::admin::AdminTask;
-use super::{Controller, Inventory};
+use super::{Controller, Inventory, VERSION_2_0};
 use crate::DmaMemory;
 use crate::identify::{MAX_NAMESPACES, NamespaceInfo, Usability};
 
@@ -11,8 +11,6 @@ use crate::identify::{MAX_NAMESPACES, NamespaceInfo, Usability};
 const VERSION_1_1: Version = Version::new().with_mjr(1).with_mnr(1);
 /// The first version with namespace identification descriptors (CNS 03h).
 const VERSION_1_3: Version = Version::new().with_mjr(1).with_mnr(3);
-/// The first version with Identify data that are special to a command set (CNS 06h).
-const VERSION_2_0: Version = Version::new().with_mjr(2);
 /// The highest identifier that a namespace can have.
 const HIGHEST_NSID: u32 = 0xFFFF_FFFD;
 
@@ -121,7 +119,8 @@ impl<D: DmaMemory> Controller<D> {
         (nsid <= highest).then_some(nsid)
     }
 
-    /// Keeps a namespace, if it is one, or if the controller lists it and says nothing of it, and asks for its identifiers where they exist.
+    /// Keeps a namespace, if it is one, or if the controller lists it and says nothing of it, and asks for its identifiers where
+    /// they exist.
     pub(super) fn found(
         &self,
         scan: Scan,

@@ -1,0 +1,59 @@
+//! Requests that come back without an answer of the controller: those that it never got, those that a reset ended, and those that are
+//! held until it is known not to use their memory.
+
+use nvme::Registers;
+use nvme::lifecycle::Controller;
+use nvme_spec::registers::CSTS;
+
+use crate::call::Call;
+use crate::report;
+use crate::state::{Life, State};
+use crate::storport::{SrbList, SrbStatus};
+
+impl State {
+    /// Nothing more will come of any request.
+    pub(crate) fn give_up(&mut self, call: Call<'_>, done: &mut SrbList) {
+        self.return_proven(call, done, self.unfinished);
+        self.return_waiting(done, self.unfinished);
+        self.then_complete.move_to(done);
+    }
+
+    /// The requests that the controller had come back where it is known not to use their memory any more. Else they are held
+    /// until that is known; where the adapter is being removed they cannot be, and an event says so.
+    pub(crate) fn return_proven(&mut self, call: Call<'_>, done: &mut SrbList, status: SrbStatus) {
+        let requests = self.outstanding.outstanding();
+        let unproven = self
+            .controller
+            .as_ref()
+            .is_some_and(Controller::may_use_memory);
+        if unproven && requests > 0 {
+            let registers = self.registers.as_ref();
+            let controller_status = registers.map_or(u32::MAX, |it| it.read32(CSTS));
+            if self.life != Life::Stopped {
+                report::held(call, requests, controller_status);
+                return;
+            }
+            report::returned(call, requests, controller_status);
+        }
+        self.return_outstanding(done, status);
+    }
+
+    /// Whether requests are held although the controller was given up.
+    pub(crate) fn holds_requests(&self) -> bool {
+        self.life == Life::Dead && self.outstanding.outstanding() > 0
+    }
+
+    /// The controller has forgotten every command: their requests come back.
+    pub(crate) fn return_outstanding(&mut self, done: &mut SrbList, status: SrbStatus) {
+        while let Some(srb) = self.outstanding.retire_any() {
+            done.push(srb, status);
+        }
+    }
+
+    /// Requests that the controller never saw come back: nothing holds them up.
+    pub(crate) fn return_waiting(&mut self, done: &mut SrbList, status: SrbStatus) {
+        while let Some((srb, _)) = self.waiting.pop() {
+            done.push(srb, status);
+        }
+    }
+}
