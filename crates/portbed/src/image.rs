@@ -165,6 +165,13 @@ impl Image {
         })
     }
 
+    /// The functions that begin in the image, by the addresses of their first bytes; none where no symbols are known.
+    pub fn functions(&self) -> impl Iterator<Item = (u64, &str)> {
+        let symbols = self.symbols.get_or_init(|| Symbols::beside(&self.path));
+        let functions = symbols.all();
+        functions.map(|(rva, name)| (self.base() + u64::from(rva), name))
+    }
+
     /// Names `address` as `image!function+0x12`, or `image+0x1234` where no symbol is known; nothing outside the image.
     #[must_use]
     pub fn symbolize(&self, address: u64) -> Option<String> {

@@ -11,10 +11,12 @@ pub use options::{
     Removal, Stop,
 };
 pub use request::{
-    Completed, Cost, Data, HmbReport, LogicalUnit, PowerAction, Rebalance, Request, SrbKind, Token,
-    UnitAddress,
+    Completed, Cost, Data, HmbReport, Instructions, LogicalUnit, PowerAction, Rebalance, Request,
+    SrbKind, Token, UnitAddress,
 };
 
+use std::cmp::Reverse;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::controller::{FiredFault, Identity};
@@ -23,6 +25,7 @@ use crate::memory::PhysicalMemory;
 use crate::port::{self, Function, Spec};
 use crate::rules::Judge;
 use crate::schedule::{Core, Dispatch, Fatal};
+use crate::trap::step::{self, Part};
 
 /// A miniport's `DriverEntry`: driver object, registry path, `NTSTATUS`.
 pub type DriverEntry = crate::image::EntryPoint;
@@ -258,7 +261,38 @@ impl Machine {
     /// What requests have cost so far.
     #[must_use]
     pub fn cost(&self) -> Cost {
-        self.core.state().cost
+        let mut cost = self.core.state().cost;
+        cost.instructions.build = step::counted(Part::Build);
+        cost.instructions.start = step::counted(Part::Start);
+        cost.instructions.interrupt = step::counted(Part::Interrupt);
+        cost.instructions.dpc = step::counted(Part::Dpc);
+        cost
+    }
+
+    /// Begins or ends the count of instructions. It is exact where no request is outstanding at the time, and one machine in the
+    /// process runs: code under test is stepped through, which takes a thousand times as long.
+    pub fn count_instructions(&self, on: bool) {
+        step::count(on);
+    }
+
+    /// The functions of the image with how many of their instructions were counted, the dearest first.
+    #[must_use]
+    pub fn hottest(&self) -> Vec<(String, u64)> {
+        let Some(image) = &self.image else {
+            return Vec::new();
+        };
+        let functions: Vec<(u64, &str)> = image.functions().collect();
+        let ends = functions.iter().skip(1).map(|&(start, _)| start);
+        let ends = ends.chain([image.range().end]);
+        let counted = |range: Range<u64>| range.map(|at| u64::from(step::counted_at(at))).sum();
+        let mut hottest: Vec<(String, u64)> = functions
+            .iter()
+            .zip(ends)
+            .map(|(&(start, name), end)| (name.to_owned(), counted(start..end)))
+            .filter(|&(_, instructions)| instructions > 0)
+            .collect();
+        hottest.sort_by_key(|&(_, instructions)| Reverse(instructions));
+        hottest
     }
 
     /// Who the controller is.

@@ -131,12 +131,33 @@ impl Io {
 pub struct Cost {
     /// Instructions inside the image.
     pub instructions_per_io: Option<f64>,
+    /// The same, by where they are executed.
+    pub instructions: Option<Instructions>,
     /// Register writes.
     pub mmio_writes_per_io: Option<f64>,
     /// Register reads.
     pub mmio_reads_per_io: Option<f64>,
     /// Calls into the port driver and the kernel.
     pub port_calls_per_io: Option<f64>,
+}
+
+/// Instructions inside the image for a request, averaged over those requests for which they were counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Instructions {
+    /// Those of `HwStorBuildIo`.
+    pub build: f64,
+    /// Those of `HwStorStartIo`.
+    pub start: f64,
+    /// Those of interrupt routines.
+    pub interrupt: f64,
+    /// Those of DPCs and timers.
+    pub dpc: f64,
+}
+
+impl Instructions {
+    fn sum(&self) -> f64 {
+        self.build + self.start + self.interrupt + self.dpc
+    }
 }
 
 /// The rules that were checked, and those that were broken.
@@ -217,9 +238,18 @@ impl From<machine::Cost> for Cost {
     fn from(cost: machine::Cost) -> Self {
         // Below 2^52 requests and accesses the division is as exact as an average can be.
         #[allow(clippy::cast_precision_loss)]
-        let average = |sum: u64| (cost.requests > 0).then(|| sum as f64 / cost.requests as f64);
+        let per = |sum: u64, requests: u64| sum as f64 / requests as f64;
+        let average = |sum| (cost.requests > 0).then(|| per(sum, cost.requests));
+        let counted = cost.instructions;
+        let instructions = (counted.requests > 0).then(|| Instructions {
+            build: per(counted.build, counted.requests),
+            start: per(counted.start, counted.requests),
+            interrupt: per(counted.interrupt, counted.requests),
+            dpc: per(counted.dpc, counted.requests),
+        });
         Self {
-            instructions_per_io: None,
+            instructions_per_io: instructions.as_ref().map(Instructions::sum),
+            instructions,
             mmio_writes_per_io: average(cost.mmio_writes),
             mmio_reads_per_io: average(cost.mmio_reads),
             port_calls_per_io: average(cost.port_calls),
@@ -303,7 +333,7 @@ mod tests {
                     "failed": 0, "retried": 0
                 },
                 "cost": {
-                    "instructions_per_io": null, "mmio_writes_per_io": 1.5, "mmio_reads_per_io": null,
+                    "instructions_per_io": null, "instructions": null, "mmio_writes_per_io": 1.5, "mmio_reads_per_io": null,
                     "port_calls_per_io": null
                 },
                 "faults": [{ "spec": "read:never", "fired": 2 }],

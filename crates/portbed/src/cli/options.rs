@@ -97,7 +97,17 @@ pub struct StreamOptions {
     /// Requests in all
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     ios: u64,
+    /// Of how many requests, the first, the driver's instructions are counted, which is slow; 0 of none
+    /// [default: 32 under the deterministic clock, else 0]
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    /// Tell the N functions of the driver with the most of these instructions, by the map beside the image
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    hottest: usize,
 }
+
+/// Of how many requests the instructions are counted if nobody says so.
+const COUNTED: u64 = 32;
 
 impl StreamOptions {
     /// The options of the run itself.
@@ -112,6 +122,11 @@ impl StreamOptions {
             bytes: self.bs,
             depth: self.qd,
             requests: self.ios,
+            counted: self.count.unwrap_or(match self.run.clock {
+                Clock::Threaded => 0,
+                _ => COUNTED,
+            }),
+            hottest: self.hottest,
         }
     }
 }

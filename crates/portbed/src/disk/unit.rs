@@ -106,6 +106,11 @@ impl<'m> Unit<'m> {
         self.machine.cost()
     }
 
+    /// Begins or ends the count of instructions.
+    pub fn count_instructions(&self, on: bool) {
+        self.machine.count_instructions(on);
+    }
+
     /// Virtual time, in nanoseconds.
     #[must_use]
     pub fn now_ns(&self) -> u64 {

@@ -48,6 +48,11 @@ impl Symbols {
         Self { names }
     }
 
+    /// Every symbol with its address, in ascending order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (u32, &str)> {
+        self.names.iter().map(|(&rva, name)| (rva, name.as_str()))
+    }
+
     /// The symbol at or before `rva`, and how far before it lies.
     pub(super) fn nearest(&self, rva: u32) -> Option<(&str, u32)> {
         let (at, name) = self.names.range(..=rva).next_back()?;

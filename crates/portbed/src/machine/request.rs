@@ -1,5 +1,7 @@
 //! Requests: what is sent to a logical unit, and what comes back.
 
+use std::ops::Sub;
+
 /// Where a logical unit is.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct UnitAddress {
@@ -164,4 +166,50 @@ pub struct Cost {
     pub mmio_writes: u64,
     /// Port driver calls while requests were outstanding.
     pub port_calls: u64,
+    /// Instructions, as far as they were counted.
+    pub instructions: Instructions,
+}
+
+/// Instructions inside the image, those that access registers included, in the callbacks that requests go through.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Instructions {
+    /// Requests completed while they were counted.
+    pub requests: u64,
+    /// Those of `HwStorBuildIo`.
+    pub build: u64,
+    /// Those of `HwStorStartIo`.
+    pub start: u64,
+    /// Those of interrupt routines.
+    pub interrupt: u64,
+    /// Those of DPCs and timers.
+    pub dpc: u64,
+}
+
+impl Sub for Cost {
+    type Output = Self;
+
+    /// What was added since `before`.
+    fn sub(self, before: Self) -> Self {
+        Self {
+            requests: self.requests - before.requests,
+            mmio_reads: self.mmio_reads - before.mmio_reads,
+            mmio_writes: self.mmio_writes - before.mmio_writes,
+            port_calls: self.port_calls - before.port_calls,
+            instructions: self.instructions - before.instructions,
+        }
+    }
+}
+
+impl Sub for Instructions {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            requests: self.requests - before.requests,
+            build: self.build - before.build,
+            start: self.start - before.start,
+            interrupt: self.interrupt - before.interrupt,
+            dpc: self.dpc - before.dpc,
+        }
+    }
 }

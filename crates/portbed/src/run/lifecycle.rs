@@ -84,9 +84,24 @@ impl<'s> Job<'s> {
             Work::MainJob => self.main_job(&units)?,
             Work::Stream(stream) => {
                 self.on_each(&units, |namespace, unit| namespace.stream(unit, &stream));
+                self.tell_hottest(stream.hottest);
             }
         }
         Ok(())
+    }
+
+    /// Tells the functions of the driver with the most instructions.
+    fn tell_hottest(&self, most: usize) {
+        let hottest = self.machine.hottest();
+        let sum: u64 = hottest.iter().map(|(_, instructions)| instructions).sum();
+        for (name, instructions) in hottest.iter().take(most) {
+            let tenths = instructions * 1000 / sum.max(1);
+            self.note(format!(
+                "{}.{} % of the instructions in {name}",
+                tenths / 10,
+                tenths % 10
+            ));
+        }
     }
 
     fn main_job(&mut self, units: &[LogicalUnit]) -> Result<(), MachineError> {

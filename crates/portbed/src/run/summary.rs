@@ -113,6 +113,7 @@ fn retried(number: u64) -> String {
 /// What was counted of the cost of a request.
 fn price(cost: &Cost) -> Option<String> {
     let counted = [
+        (cost.instructions_per_io, "instructions"),
         (cost.mmio_writes_per_io, "register writes"),
         (cost.mmio_reads_per_io, "register reads"),
         (cost.port_calls_per_io, "calls of the port driver"),

@@ -186,7 +186,11 @@ impl Cpu {
             mark
         };
         let before = ADAPTER.replace(self.adapter);
+        let part = callback.part().map(step::enter_part);
         let result = callback::call(routine, arguments);
+        if let Some(part) = part {
+            step::enter_part(part);
+        }
         ADAPTER.set(before);
         self.judge_return(mark);
         self.state().processors[self.index].frames.pop();

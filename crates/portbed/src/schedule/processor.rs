@@ -6,7 +6,7 @@ use std::fmt;
 use super::cpu::Cpu;
 use super::irql::{self, Irql};
 use super::lock::LockId;
-use crate::trap::step;
+use crate::trap::step::{self, Part};
 
 /// A routine of the miniport.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,6 +28,20 @@ pub(crate) enum Callback {
     AdapterControl(u32),
     UnitControl(u32),
     Synchronized,
+}
+
+impl Callback {
+    /// Which part of the cost of a request its instructions are; none, where it belongs to whatever has called for it.
+    pub(super) fn part(self) -> Option<Part> {
+        Some(match self {
+            Self::BuildIo => Part::Build,
+            Self::StartIo => Part::Start,
+            Self::Interrupt | Self::MessageInterrupt => Part::Interrupt,
+            Self::Dpc | Self::Timer | Self::TimerEx => Part::Dpc,
+            Self::Synchronized => return None,
+            _ => Part::Rest,
+        })
+    }
 }
 
 impl fmt::Display for Callback {

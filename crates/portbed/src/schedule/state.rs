@@ -10,6 +10,7 @@ use super::processor::{Activity, Dispatch, Processor, Task};
 use super::slot::Slot;
 use crate::machine::{Clock, Completed, Cost};
 use crate::port::Driver;
+use crate::trap::step;
 
 /// What the thread outside waits for.
 pub(super) type Until = Box<dyn Fn(&State) -> bool + Send>;
@@ -157,6 +158,7 @@ impl State {
     /// Takes note that processor `index` completes a request.
     pub(crate) fn note_completion(&mut self, index: usize) {
         self.cost.requests += 1;
+        self.cost.instructions.requests += u64::from(step::is_counting());
         self.processors[index].complete();
     }
 

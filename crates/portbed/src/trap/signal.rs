@@ -184,9 +184,10 @@ fn resolve(signal: c_int, context: &mut ucontext_t) -> bool {
         step::come_back(inside);
         if emulated {
             // What a register access let happen may have been that counting starts.
-            if step::counts() {
+            if step::steps() {
                 registers.flags |= step::TRAP_FLAG;
             }
+            step::carried_out(registers.rip);
             set_registers(context, &registers, before != registers.vector);
             return true;
         }
@@ -226,14 +227,14 @@ fn preempts(signal: c_int, code: c_int, context: &mut ucontext_t) -> bool {
     let rip = context.uc_mcontext.gregs[index(libc::REG_RIP)].cast_unsigned();
     let in_image = is_watched(rip);
     if steps {
-        step::stepped(in_image);
+        step::stepped(rip, in_image);
     } else if in_image {
         step::preempt(Reason::Interrupted);
     }
     let flags = &mut context.uc_mcontext.gregs[index(libc::REG_EFL)];
-    if step::counts() && !steps && in_image {
+    if step::steps() && !steps && in_image {
         *flags |= step::TRAP_FLAG.cast_signed();
-    } else if steps && !step::counts() {
+    } else if steps && !step::steps() {
         *flags &= !step::TRAP_FLAG.cast_signed();
     }
     // Of an instruction that was stepped the flag stays as it is: the one that turns it off, as the thread leaves the

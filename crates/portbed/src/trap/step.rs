@@ -1,12 +1,13 @@
-//! Pre-emption of the code under test: at an instruction that was counted out, or wherever it is found.
+//! Steps through the code under test: pre-emption at an instruction that was counted out, or wherever it is found, and the count
+//! of what a part of the driver executes.
 //!
-//! Counting sets the trap flag, so that the processor traps after each instruction. Only instructions of watched images
+//! Stepping sets the trap flag, so that the processor traps after each instruction. Only instructions of watched images
 //! count; the flag is off while the test bed works. Code that runs on is interrupted by a signal to its thread.
 
 use std::arch::asm;
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use libc::{c_int, pthread_t};
 
@@ -38,6 +39,33 @@ pub(crate) struct Thread {
     inside: Arc<AtomicBool>,
 }
 
+/// A part of the code under test whose instructions are counted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Part {
+    /// `HwStorBuildIo`.
+    Build,
+    /// `HwStorStartIo`.
+    Start,
+    /// Interrupt routines.
+    Interrupt,
+    /// DPCs and timers.
+    Dpc,
+    /// Everything else, which nobody asks for.
+    Rest,
+}
+
+/// How many parts there are.
+const PARTS: usize = Part::Rest as usize + 1;
+
+/// Instructions of each part.
+static COUNTS: [AtomicU64; PARTS] = [const { AtomicU64::new(0) }; PARTS];
+/// The last bits of an address, which tell the places of an image from each other.
+const PLACE_BITS: u32 = 20;
+/// How often each place of an image was counted, by the last bits of its address.
+static PLACES: [AtomicU32; 1 << PLACE_BITS] = [const { AtomicU32::new(0) }; 1 << PLACE_BITS];
+/// Whether they are being counted.
+static COUNTING: AtomicBool = AtomicBool::new(false);
+
 static REACHED: AtomicU64 = AtomicU64::new(0);
 static LOST: AtomicU64 = AtomicU64::new(0);
 
@@ -46,6 +74,10 @@ thread_local! {
     /// Instructions in images until the code is pre-empted; 0 while nothing is counted.
     static LEFT: Cell<u32> = const { Cell::new(0) };
     static OUTSIDE: Cell<u32> = const { Cell::new(0) };
+    /// The part that this thread executes.
+    static PART: Cell<Part> = const { Cell::new(Part::Rest) };
+    /// The instruction that was counted last: a repeated one traps at each repetition.
+    static LAST: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Makes this thread one that runs code under test, which calls `hook` when it is pre-empted.
@@ -79,15 +111,57 @@ pub(crate) fn preempt_after(instructions: u32) {
     }
 }
 
-/// Whether instructions are being counted out on this thread.
-pub(crate) fn counts() -> bool {
-    LEFT.get() > 0
+/// Whether this thread steps through the code under test.
+pub(crate) fn steps() -> bool {
+    LEFT.get() > 0 || COUNTING.load(Ordering::Relaxed)
+}
+
+/// Begins or ends the count of instructions, for all threads, from the next time on that they enter code under test.
+pub(crate) fn count(on: bool) {
+    COUNTING.store(on, Ordering::Relaxed);
+}
+
+/// Whether instructions are being counted.
+pub(crate) fn is_counting() -> bool {
+    COUNTING.load(Ordering::Relaxed)
+}
+
+/// How many instructions of `part` have been counted in this process.
+pub(crate) fn counted(part: Part) -> u64 {
+    COUNTS[part as usize].load(Ordering::Relaxed)
+}
+
+/// How often the instruction at `address` has been counted; those of an image larger than 1 MiB get mixed up.
+pub(crate) fn counted_at(address: u64) -> u32 {
+    place(address).load(Ordering::Relaxed)
+}
+
+fn place(address: u64) -> &'static AtomicU32 {
+    &PLACES[address as usize & ((1 << PLACE_BITS) - 1)]
+}
+
+/// What this thread executes from now on belongs to `part`; to which it did before.
+pub(crate) fn enter_part(part: Part) -> Part {
+    PART.replace(part)
+}
+
+/// An instruction of the code under test is reached at `rip`.
+fn reach(rip: u64) {
+    if is_counting() && LAST.replace(rip) != rip && PART.get() != Part::Rest {
+        place(rip).fetch_add(1, Ordering::Relaxed);
+        COUNTS[PART.get() as usize].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A register access was carried out for the code under test, which goes on at `rip` without a trap there.
+pub(super) fn carried_out(rip: u64) {
+    reach(rip);
 }
 
 /// The thread goes on with code under test.
 pub(crate) fn go_inside() {
     set_inside(true);
-    if LEFT.get() > 0 {
+    if steps() {
         // SAFETY: the trap flag changes nothing but that each instruction is followed by a signal, which is handled.
         unsafe {
             asm!("pushfq", "or qword ptr [rsp], {flag}", "popfq", flag = const TRAP_FLAG);
@@ -97,7 +171,7 @@ pub(crate) fn go_inside() {
 
 /// The thread leaves code under test.
 pub(crate) fn go_outside() {
-    if LEFT.get() > 0 {
+    if steps() {
         // SAFETY: as above.
         unsafe {
             asm!("pushfq", "and qword ptr [rsp], {flags}", "popfq", flags = const !(TRAP_FLAG.cast_signed()));
@@ -142,12 +216,21 @@ pub(crate) fn tally() -> (u64, u64) {
     )
 }
 
-/// An instruction was carried out with the trap flag set, in an image or elsewhere: pre-empts the code if it was the one.
-pub(super) fn stepped(in_image: bool) {
+/// An instruction was carried out with the trap flag set, and the next is at `rip`, in an image or elsewhere: pre-empts the code
+/// if it was the one.
+pub(super) fn stepped(rip: u64, in_image: bool) {
+    if in_image {
+        reach(rip);
+    } else {
+        LAST.set(0);
+    }
+    if LEFT.get() == 0 {
+        return;
+    }
     let counter = if in_image { &LEFT } else { &OUTSIDE };
     let left = counter.get().saturating_sub(1);
     counter.set(left);
-    if left > 0 || LEFT.get() == 0 && !in_image {
+    if left > 0 {
         return;
     }
     LEFT.set(0);

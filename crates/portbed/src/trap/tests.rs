@@ -1,5 +1,6 @@
 //! Instructions, assembled here, that touch windows or fault.
 
+mod counting;
 mod faults;
 mod instructions;
 mod windows;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use crate::disk::{BlockTransport, Disk, Outcome, Unit};
-use crate::machine::{Cost, Token};
+use crate::machine::{Cost, Instructions, Token};
 
 /// Requests go to the first bytes of a disk, this many.
 const SPAN_BYTES: u64 = 64 << 20;
@@ -35,6 +35,10 @@ pub struct Stream {
     pub depth: u32,
     /// Requests in all.
     pub requests: u64,
+    /// How many of them, the first, are sent while instructions are counted.
+    pub counted: u64,
+    /// So many of the functions that cost the most are told.
+    pub hottest: usize,
 }
 
 /// How fast a stream went.
@@ -74,13 +78,18 @@ impl Stream {
             self.fill(slots, disk, unit, &mut rng)?;
         }
         let (before, started, started_ns) = (unit.cost(), Instant::now(), unit.now_ns());
-        self.send(slots, disk, unit, &mut rng)?;
+        let counted = self.counted.min(self.requests);
+        unit.count_instructions(counted > 0);
+        let sent = self.send(counted, slots, disk, unit, &mut rng);
+        unit.count_instructions(false);
+        sent?;
+        self.send(self.requests - counted, slots, disk, unit, &mut rng)?;
         let (real, virtual_ns) = (started.elapsed(), unit.now_ns() - started_ns);
         Ok(Throughput {
             stream: *self,
             real,
             virtual_ns,
-            cost: difference(unit.cost(), before),
+            cost: unit.cost() - before,
         })
     }
 
@@ -99,8 +108,10 @@ impl Stream {
         Ok(())
     }
 
+    /// Sends so many requests and waits for all of them.
     fn send(
         &self,
+        requests: u64,
         slots: u64,
         disk: &mut Disk,
         unit: &mut Unit<'_>,
@@ -112,8 +123,8 @@ impl Stream {
         let mut sent = 0;
         let mut next = 0;
         // What is outstanding when a request fails still changes the disk: nothing more is sent, and the rest awaited.
-        while failure.is_none() && sent < self.requests || !outstanding.is_empty() {
-            while failure.is_none() && outstanding.len() < depth && sent < self.requests {
+        while failure.is_none() && sent < requests || !outstanding.is_empty() {
+            while failure.is_none() && outstanding.len() < depth && sent < requests {
                 // Two requests to the same blocks at the same time have no defined order.
                 let busy = |slot| outstanding.values().any(|request| request.slot == slot);
                 while busy(next) {
@@ -214,15 +225,6 @@ impl Stream {
     }
 }
 
-fn difference(after: Cost, before: Cost) -> Cost {
-    Cost {
-        requests: after.requests - before.requests,
-        mmio_reads: after.mmio_reads - before.mmio_reads,
-        mmio_writes: after.mmio_writes - before.mmio_writes,
-        port_calls: after.port_calls - before.port_calls,
-    }
-}
-
 impl fmt::Display for Throughput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Stream {
@@ -245,6 +247,26 @@ impl fmt::Display for Throughput {
             real * f64::from(bytes) / 1e6,
             rate(Duration::from_nanos(self.virtual_ns).as_secs_f64()),
         )?;
+        let Instructions {
+            requests: counted,
+            build,
+            start,
+            interrupt,
+            dpc,
+        } = self.cost.instructions;
+        if counted > 0 {
+            #[allow(clippy::cast_precision_loss)]
+            let each = |sum: u64| sum as f64 / counted as f64;
+            write!(
+                f,
+                "{:.1} instructions (build {:.1}, start {:.1}, interrupt {:.1}, DPC {:.1}), ",
+                each(build + start + interrupt + dpc),
+                each(build),
+                each(start),
+                each(interrupt),
+                each(dpc),
+            )?;
+        }
         // Registers that are mapped straight tell of no access, and no request goes without one.
         if self.cost.mmio_writes > 0 {
             write!(
