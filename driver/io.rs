@@ -41,10 +41,7 @@ impl IoQueue {
         srb: Srb,
         registers: &RegisterWindow,
     ) -> Result<(), Srb> {
-        let Some((command, _)) = srb.prepared() else {
-            return Err(srb);
-        };
-        let mut command = *command;
+        let mut command = *srb.command();
         if self.submission.free() == 0 {
             return Err(srb);
         }
@@ -95,7 +92,7 @@ impl IoQueue {
 
 /// Turns an NVMe completion into the end of its request.
 fn finish(mut srb: Srb, completion: &Completion, done: &mut SrbList) {
-    let bytes = srb.prepared().map_or(0, |(_, bytes)| bytes);
+    let bytes = srb.command_bytes();
     let status = if srb.function() == SrbFunction::EXECUTE_SCSI {
         end_scsi(&mut srb, scsi::completed(completion.status, bytes))
     } else if Status::from(completion.status) == Status::SUCCESS {

@@ -1,14 +1,11 @@
 //! A request's way in: `HwBuildIo` translates, `HwStartIo` submits.
 
-use scsi::{Action, DataDirection};
+use scsi::{Action, DataDirection, Outcome, Request};
 
 use crate::adapter::Adapter;
 use crate::call::Call;
 use crate::io::end_scsi;
 use crate::storport::{Irql, Port, Srb, SrbFunction, SrbList, SrbStatus};
-
-/// SYNCHRONIZE CACHE(10) of the whole unit: what a flush request comes down to.
-const SYNCHRONIZE_CACHE: [u8; 10] = [0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// What `HwBuildIo` made of a request.
 enum Built {
@@ -57,13 +54,23 @@ fn scsi(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
         Err(status) => return Built::Done(status),
     };
     let transfer = srb.transfer();
-    let Some((cdb, buffer)) = srb.cdb_and_buffer() else {
-        return Built::Done(SrbStatus::INVALID_REQUEST);
+    let request = match Request::parse(srb.cdb()) {
+        Ok(request) => request,
+        Err(sense) => return Built::Done(end_scsi(srb, Outcome::check_condition(sense))),
     };
-    let action = adapter
-        .units
-        .get()
-        .with(lun, |unit| scsi::translate(cdb, unit, transfer, buffer));
+    let units = adapter.units.get();
+    let action = if let Some(access) = request.access() {
+        units
+            .medium(lun)
+            .map(|medium| scsi::access(access, medium, transfer))
+    } else {
+        let data = if request.returns_parameter_data() {
+            srb.buffer()
+        } else {
+            &mut []
+        };
+        units.with(lun, |unit| request.translate(unit, transfer, data))
+    };
     match action {
         None => Built::Done(SrbStatus::NO_DEVICE),
         Some(Action::Done(outcome)) => Built::Done(end_scsi(srb, outcome)),
@@ -93,9 +100,10 @@ fn flush(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
         Err(status) => return Built::Done(status),
     };
     let none = scsi::Transfer::NONE;
-    let action = adapter.units.get().with(lun, |unit| {
-        scsi::translate(&SYNCHRONIZE_CACHE, unit, none, &mut [])
-    });
+    let action = adapter
+        .units
+        .get()
+        .with(lun, |unit| Request::FLUSH.translate(unit, none, &mut []));
     match action {
         Some(Action::Submit { command, .. }) => prepare(port, srb, &command, 0, 0),
         _ => Built::Done(SrbStatus::SUCCESS),

@@ -3,14 +3,12 @@
 use core::num::NonZeroU64;
 
 use nvme::identify::{ControllerInfo, MAX_NAMESPACES, NamespaceInfo, Usability};
-use scsi::{BlockSize, Controller, LogicalUnit, Naming};
+use scsi::{BlockSize, Controller, LogicalUnit, Medium, Naming};
 
 /// A namespace that Windows can use as a disk.
 #[derive(Clone, Copy)]
 struct Unit {
-    namespace_id: u32,
-    blocks: NonZeroU64,
-    block_size: BlockSize,
+    medium: Medium,
     nguid: [u8; 16],
     eui64: [u8; 8],
     uuid: [u8; 16],
@@ -77,7 +75,7 @@ impl Units {
         self.verify_bytes = info.verify_bytes;
         self.count = 0;
         let usable = namespaces.iter().filter_map(|namespace| {
-            let unit = unit(namespace);
+            let unit = unit(namespace, info.max_transfer_bytes);
             if unit.is_none() {
                 unusable(namespace);
             }
@@ -109,6 +107,12 @@ impl Units {
         self.volatile_write_cache
     }
 
+    /// The blocks of logical unit `lun`; `None` when there is none.
+    pub(crate) fn medium(&self, lun: u8) -> Option<&Medium> {
+        let unit = self.entries.get(usize::from(lun))?;
+        unit.as_ref().map(|unit| &unit.medium)
+    }
+
     /// Calls `work` with logical unit `lun`; `None` when there is none.
     pub(crate) fn with<R>(&self, lun: u8, work: impl FnOnce(&LogicalUnit<'_>) -> R) -> Option<R> {
         let luns = LUNS.get(..self.count)?;
@@ -129,9 +133,9 @@ impl Units {
         };
         Some(work(&LogicalUnit {
             controller: &controller,
-            namespace_id: unit.namespace_id,
-            blocks: unit.blocks,
-            block_size: unit.block_size,
+            namespace_id: unit.medium.namespace_id,
+            blocks: unit.medium.blocks,
+            block_size: unit.medium.block_size,
             nguid: &unit.nguid,
             eui64: &unit.eui64,
             uuid: &unit.uuid,
@@ -143,7 +147,7 @@ impl Units {
 }
 
 /// A namespace as a unit; `None` for one that Windows could not use.
-fn unit(namespace: &NamespaceInfo) -> Option<Unit> {
+fn unit(namespace: &NamespaceInfo, max_transfer_bytes: u32) -> Option<Unit> {
     let block_size = match namespace.block_bytes {
         512 => BlockSize::Bytes512,
         4096 => BlockSize::Bytes4096,
@@ -152,9 +156,12 @@ fn unit(namespace: &NamespaceInfo) -> Option<Unit> {
     let usable = namespace.usability == Usability::Usable;
     let blocks = NonZeroU64::new(namespace.blocks).filter(|_| usable)?;
     Some(Unit {
-        namespace_id: namespace.nsid,
-        blocks,
-        block_size,
+        medium: Medium {
+            blocks,
+            namespace_id: namespace.nsid,
+            maximum_transfer_blocks: block_size.maximum_transfer_blocks(max_transfer_bytes),
+            block_size,
+        },
         nguid: namespace.nguid,
         eui64: namespace.eui64,
         uuid: namespace.uuid,

@@ -24,7 +24,8 @@ use wdk_sys::{
 
 use super::guarded::Finding;
 use super::request_memory::EXTENSION_BYTES;
-use super::{Configuration, Port, PortError, Srb, SrbStatus};
+use super::srb::refuse;
+use super::{Configuration, Port, PortError, Srb};
 use crate::adapter::Adapter;
 use crate::find::{self, FindError};
 use crate::power::{self, AdapterControl};
@@ -180,20 +181,6 @@ unsafe extern "C" fn passive_initialize(extension: PVOID) -> BOOLEAN {
     BOOLEAN::from(start::start(adapter, port))
 }
 
-/// The request of a callback, when it is one that the miniport can keep track of.
-///
-/// # Safety
-/// `block` is the request argument of `HwStorBuildIo` or `HwStorStartIo`.
-unsafe fn request(port: Port, block: *mut SCSI_REQUEST_BLOCK) -> Option<Srb> {
-    // SAFETY: the port driver's request, not completed yet.
-    let srb = unsafe { Srb::new(NonNull::new(block)?) };
-    if srb.extension().is_some() {
-        return Some(srb);
-    }
-    srb.complete(port, SrbStatus::INVALID_REQUEST);
-    None
-}
-
 /// `HwStorBuildIo`. `DISPATCH_LEVEL`, any processor, no lock held, several at once.
 /// Translates the request and builds its PRP list; touches nothing that another processor writes.
 /// Returns TRUE to go on to `HwStorStartIo`, FALSE when the request was completed here.
@@ -202,8 +189,13 @@ unsafe extern "C" fn build_io(extension: PVOID, block: *mut SCSI_REQUEST_BLOCK) 
     let Some((adapter, port)) = (unsafe { adapter(extension) }) else {
         return 0;
     };
+    let Some(block) = NonNull::new(block) else {
+        return 0;
+    };
     // SAFETY: the request of this call.
-    let Some(srb) = (unsafe { request(port, block) }) else {
+    let Some(srb) = (unsafe { Srb::receive(block) }) else {
+        // SAFETY: as above.
+        unsafe { refuse(port, block) };
         return 0;
     };
     BOOLEAN::from(request::build(adapter, port, srb))
@@ -215,9 +207,14 @@ unsafe extern "C" fn start_io(extension: PVOID, block: *mut SCSI_REQUEST_BLOCK) 
     let Some((adapter, port)) = (unsafe { adapter(extension) }) else {
         return 0;
     };
+    let Some(block) = NonNull::new(block) else {
+        return 1;
+    };
     // SAFETY: the request of this call.
-    if let Some(srb) = unsafe { request(port, block) } {
-        request::start(adapter, port, srb);
+    match unsafe { Srb::resume(block) } {
+        Some(srb) => request::start(adapter, port, srb),
+        // SAFETY: as above.
+        None => unsafe { refuse(port, block) },
     }
     1
 }

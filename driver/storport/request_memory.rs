@@ -1,28 +1,31 @@
 //! What a request carries in its SRB extension: its NVMe command, its PRP list, and its place in a list of requests.
 
+use core::ptr;
 use core::ptr::NonNull;
-use core::{mem, ptr};
 
 use nvme::PAGE_BYTES;
-use nvme::prp::{self, Fragment, PrpError};
+use nvme::prp::{self, ListMemory, PrpError, Segment};
 use nvme_spec::command::Command;
-use wdk_sys::SCSI_REQUEST_BLOCK;
+use wdk_sys::STOR_SCATTER_GATHER_ELEMENT;
 
+use super::srb::Parts;
 use super::{Port, Srb, SrbStatus};
 
 /// A request's own memory: the start of its SRB extension.
 #[repr(C)]
-struct RequestMemory {
+pub(super) struct RequestMemory {
+    /// Where the parts of the request are.
+    pub(super) parts: Parts,
     /// The next request of an [`SrbList`].
-    next: *mut SCSI_REQUEST_BLOCK,
-    /// The status that a request of an [`SrbList`] is to be completed with.
-    status: u8,
+    next: *mut Self,
     /// The NVMe command of the request.
     command: Command,
     /// Bytes that the command transfers.
     bytes: u32,
     /// Blocks that a further command has to verify.
     more_blocks: u32,
+    /// The status that a request of an [`SrbList`] is to be completed with.
+    status: u8,
     /// The PRP list of the command.
     prps: [u64; PRP_ENTRIES],
 }
@@ -34,42 +37,19 @@ const PRP_ENTRIES: usize = prp::max_list_entries(MAX_TRANSFER_BYTES) as usize;
 /// The part of an address that lies inside a page.
 const PAGE_OFFSET: usize = PAGE_BYTES as usize - 1;
 
-/// Base-2 logarithm of the size of a PRP entry.
-const ENTRY_SHIFT: u32 = size_of::<u64>().trailing_zeros();
-
 /// Bytes of memory of its own that each request needs.
 pub(super) const EXTENSION_BYTES: u32 = size_of::<RequestMemory>() as u32;
 
-/// The PRP list memory of a request, cut at page ends.
-struct Fragments<'a> {
-    port: Port,
-    rest: &'a mut [u64],
-}
-
-impl<'a> Iterator for Fragments<'a> {
-    type Item = Fragment<'a>;
-
-    fn next(&mut self) -> Option<Fragment<'a>> {
-        let start = self.rest.as_mut_ptr();
-        // Physical pages begin where virtual pages begin.
-        let offset = start.addr() & PAGE_OFFSET;
-        let to_page_end = (PAGE_BYTES as usize).saturating_sub(offset) >> ENTRY_SHIFT;
-        let entries = to_page_end.min(self.rest.len());
-        let (entries, rest) = mem::take(&mut self.rest).split_at_mut_checked(entries)?;
-        self.rest = rest;
-        if entries.is_empty() {
-            return None;
-        }
-        let (address, _) = self.port.physical_address(start.cast())?;
-        Some(Fragment { address, entries })
+/// A piece of a data buffer.
+fn segment(piece: &STOR_SCATTER_GATHER_ELEMENT) -> Segment {
+    Segment {
+        // SAFETY: both halves of the union are plain integers of the same size.
+        address: unsafe { piece.PhysicalAddress.QuadPart }.cast_unsigned(),
+        bytes: piece.Length,
     }
 }
 
 impl Srb {
-    fn memory(&self) -> Option<NonNull<RequestMemory>> {
-        self.extension().map(NonNull::cast)
-    }
-
     /// Builds the data pointer of `command` for the first `bytes` of the data buffer and keeps the command with the
     /// request. `HwStorBuildIo`.
     pub(crate) fn prepare(
@@ -80,28 +60,37 @@ impl Srb {
         more_blocks: u32,
     ) -> Result<(), PrpError> {
         let mut command = *command;
+        let memory = self.memory.as_ptr();
         if bytes != 0 {
-            let memory = self.memory().ok_or(PrpError::ListFull)?;
             // SAFETY: the extension has room for a RequestMemory, as asked for at initialisation.
-            let list = unsafe { &raw mut (*memory.as_ptr()).prps };
-            // SAFETY: the list is this request's own and reached through this reference alone.
-            let rest = unsafe { &mut *list };
+            let list = unsafe { &raw mut (*memory).prps };
+            let start = list.cast::<u64>();
+            let list = ListMemory {
+                // SAFETY: the list is this request's own and reached through this reference alone.
+                entries: unsafe { &mut *list },
+                // Physical pages begin where virtual pages begin.
+                page_offset: start.addr() & PAGE_OFFSET,
+                address: |entry| {
+                    let entry = start.wrapping_add(entry);
+                    port.physical_address(entry.cast())
+                        .map(|(address, _)| address)
+                },
+            };
             let pieces = self.pieces(port).ok_or(PrpError::TooShort)?;
-            let pointer = prp::build(pieces, bytes, Fragments { port, rest })?;
+            let pointer = prp::build(pieces, segment, bytes, list)?;
             command.prp1 = pointer.prp1;
             command.prp2 = pointer.prp2;
         }
-        let memory = self.memory().ok_or(PrpError::ListFull)?;
         // SAFETY: as above.
-        let place = unsafe { &raw mut (*memory.as_ptr()).command };
+        let place = unsafe { &raw mut (*memory).command };
         // SAFETY: the place is aligned memory of this request.
         unsafe { place.write(command) };
         // SAFETY: as above.
-        let place = unsafe { &raw mut (*memory.as_ptr()).bytes };
+        let place = unsafe { &raw mut (*memory).bytes };
         // SAFETY: as above.
         unsafe { place.write(bytes) };
         // SAFETY: as above.
-        let place = unsafe { &raw mut (*memory.as_ptr()).more_blocks };
+        let place = unsafe { &raw mut (*memory).more_blocks };
         // SAFETY: as above.
         unsafe { place.write(more_blocks) };
         Ok(())
@@ -109,13 +98,14 @@ impl Srb {
 
     /// Makes the prepared command the one that verifies the next blocks; false when it verified the last.
     pub(crate) fn prepare_next(&mut self) -> bool {
-        let Some(memory) = self.memory() else {
-            return false;
-        };
+        let memory = self.memory.as_ptr();
         // SAFETY: written in HwStorBuildIo, as in `prepared`.
-        let more_blocks = unsafe { &mut (*memory.as_ptr()).more_blocks };
+        let more_blocks = unsafe { &mut (*memory).more_blocks };
+        if *more_blocks == 0 {
+            return false;
+        }
         // SAFETY: as above; the two are fields of their own.
-        let command = unsafe { &mut (*memory.as_ptr()).command };
+        let command = unsafe { &mut (*memory).command };
         match scsi::next_verify(command, *more_blocks) {
             Some(left) => {
                 *more_blocks = left;
@@ -125,21 +115,23 @@ impl Srb {
         }
     }
 
-    /// The command that [`prepare`](Self::prepare) kept, with the bytes that it transfers.
-    pub(crate) fn prepared(&self) -> Option<(&Command, u32)> {
-        let memory = self.memory()?.as_ptr();
+    /// The command that [`prepare`](Self::prepare) kept.
+    pub(crate) fn command(&self) -> &Command {
         // SAFETY: the command was written before the request came to where this is called, in HwStorBuildIo.
-        let command = unsafe { &(*memory).command };
+        unsafe { &(*self.memory.as_ptr()).command }
+    }
+
+    /// How many bytes that command transfers.
+    pub(crate) fn command_bytes(&self) -> u32 {
         // SAFETY: as for the command.
-        let bytes = unsafe { (*memory).bytes };
-        Some((command, bytes))
+        unsafe { (*self.memory.as_ptr()).bytes }
     }
 }
 
 /// Requests in a row, linked through their extensions: no allocation, first in, first out.
 pub(crate) struct SrbList {
-    first: *mut SCSI_REQUEST_BLOCK,
-    last: *mut SCSI_REQUEST_BLOCK,
+    first: *mut RequestMemory,
+    last: *mut RequestMemory,
 }
 
 // SAFETY: as for `Srb`: the list owns its requests.
@@ -159,40 +151,31 @@ impl SrbList {
         reason = "the list owns the request from now on"
     )]
     pub(crate) fn push(&mut self, srb: Srb, status: SrbStatus) {
-        let block = srb.block.as_ptr();
-        // The entry points refuse requests without an extension.
-        let Some(memory) = srb.memory() else { return };
+        let memory = srb.memory.as_ptr();
         // SAFETY: the memory is the request's own, and large enough.
-        unsafe { (*memory.as_ptr()).next = ptr::null_mut() };
+        unsafe { (*memory).next = ptr::null_mut() };
         // SAFETY: as above.
-        unsafe { (*memory.as_ptr()).status = status.0 };
-        match NonNull::new(self.last) {
-            None => self.first = block,
-            Some(last) => {
-                // SAFETY: a request of the list was not completed.
-                if let Some(last) = unsafe { Srb::new(last) }.memory() {
-                    // SAFETY: as above.
-                    unsafe { (*last.as_ptr()).next = block };
-                }
-            }
+        unsafe { (*memory).status = status.0 };
+        if self.last.is_null() {
+            self.first = memory;
+        } else {
+            // SAFETY: a request of the list was not completed.
+            unsafe { (*self.last).next = memory };
         }
-        self.last = block;
+        self.last = memory;
     }
 
     /// Takes the oldest request out.
     pub(crate) fn pop(&mut self) -> Option<(Srb, SrbStatus)> {
-        let first = NonNull::new(self.first)?;
-        // SAFETY: the list owns the request, which was not completed.
-        let srb = unsafe { Srb::new(first) };
-        let memory = srb.memory()?;
-        // SAFETY: `push` has written the link.
+        let memory = NonNull::new(self.first)?;
+        // SAFETY: the list owns the request, which was not completed; `push` has written the link.
         self.first = unsafe { (*memory.as_ptr()).next };
         if self.first.is_null() {
             self.last = ptr::null_mut();
         }
         // SAFETY: `push` has written the status.
         let status = unsafe { (*memory.as_ptr()).status };
-        Some((srb, SrbStatus(status)))
+        Some((Srb { memory }, SrbStatus(status)))
     }
 
     /// Moves every request to the end of `other`.

@@ -3,9 +3,7 @@
 use core::ffi::c_void;
 use core::mem::offset_of;
 use core::ptr::NonNull;
-use core::slice;
-
-use nvme::prp::Segment;
+use core::{ptr, slice};
 
 use scsi::Transfer;
 use wdk_sys::_SCSI_NOTIFICATION_TYPE::RequestComplete;
@@ -14,12 +12,13 @@ use wdk_sys::STOR_PNP_ACTION::{StorRemoveDevice, StorStopDevice, StorSurpriseRem
 use wdk_sys::storage::{StorPortGetScatterGatherList, StorPortNotification};
 use wdk_sys::{
     SCSI_PNP_REQUEST_BLOCK, SCSI_REQUEST_BLOCK, SRB_FLAGS_DATA_IN, SRB_FLAGS_DATA_OUT,
-    SRB_FUNCTION_STORAGE_REQUEST_BLOCK, SRB_PNP_FLAGS_ADAPTER_REQUEST, SRB_STATUS_AUTOSENSE_VALID,
-    SRBEX_DATA, SRBEX_DATA_PNP, SRBEX_DATA_SCSI_CDB16, SRBEX_DATA_SCSI_CDB32, STOR_ADDR_BTL8,
-    STOR_SCATTER_GATHER_ELEMENT, STORAGE_REQUEST_BLOCK,
+    SRB_FUNCTION_EXECUTE_SCSI, SRB_FUNCTION_STORAGE_REQUEST_BLOCK, SRB_PNP_FLAGS_ADAPTER_REQUEST,
+    SRB_STATUS_AUTOSENSE_VALID, SRBEX_DATA, SRBEX_DATA_PNP, SRBEX_DATA_SCSI_CDB16,
+    SRBEX_DATA_SCSI_CDB32, STOR_ADDR_BTL8, STOR_SCATTER_GATHER_ELEMENT, STORAGE_REQUEST_BLOCK,
 };
 
 use super::Port;
+use super::request_memory::RequestMemory;
 
 /// How a request ends: `SRB_STATUS_*`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -78,23 +77,50 @@ pub(crate) enum PnpAction {
     Other,
 }
 
-/// A request that the port driver handed over and that was not completed yet.
+/// A request that the port driver handed over and that was not completed yet, by its own memory, which knows where its parts are.
 ///
 /// There is one for each request: completing it consumes it, and afterwards nothing of it can be reached.
 pub(crate) struct Srb {
-    pub(super) block: NonNull<SCSI_REQUEST_BLOCK>,
+    pub(super) memory: NonNull<RequestMemory>,
 }
 
 // SAFETY: a request belongs to whoever holds this handle; the port driver does not bind it to a processor.
 unsafe impl Send for Srb {}
 
-/// Where the parts of a SCSI command are, in either kind of request.
+/// Where the parts of a request are, in either kind: found once, when it comes to `HwStorBuildIo`.
+#[derive(Clone, Copy)]
+pub(super) struct Parts {
+    /// The request itself.
+    block: NonNull<SCSI_REQUEST_BLOCK>,
+    function: u32,
+    flags: u32,
+    /// Path, target and logical unit, where it names them so.
+    address: Option<(u8, u8, u8)>,
+    /// How many bytes the data buffer has, in the end how many were transferred.
+    length: *mut u32,
+    buffer: *mut c_void,
+    /// What a SCSI command has besides; null pointers for another request.
+    scsi: ScsiPart,
+}
+
+/// Where the parts of a SCSI command are.
+#[derive(Clone, Copy)]
 struct ScsiPart {
     status: *mut u8,
     cdb: *const u8,
-    cdb_bytes: u8,
     sense: *mut u8,
+    cdb_bytes: u8,
     sense_bytes: u8,
+}
+
+impl ScsiPart {
+    const NONE: Self = Self {
+        status: ptr::null_mut(),
+        cdb: ptr::null(),
+        sense: ptr::null_mut(),
+        cdb_bytes: 0,
+        sense_bytes: 0,
+    };
 }
 
 /// The SCSI part of a structure that has one: the three kinds name its fields alike.
@@ -115,52 +141,42 @@ macro_rules! scsi_part {
     }};
 }
 
-impl Srb {
-    /// # Safety
-    /// `block` is a request that the port driver passed to the current callback and that was not completed.
-    pub(super) const unsafe fn new(block: NonNull<SCSI_REQUEST_BLOCK>) -> Self {
-        Self { block }
+/// A request of the newer kind.
+#[derive(Clone, Copy)]
+struct Extended<'a> {
+    start: NonNull<u8>,
+    block: &'a STORAGE_REQUEST_BLOCK,
+}
+
+impl Extended<'_> {
+    /// Where a structure lies, `offset` bytes from the start: aligned and inside the request.
+    fn part<T>(self, offset: u32) -> Option<NonNull<T>> {
+        let end = (offset as usize).checked_add(size_of::<T>())?;
+        if end > self.block.SrbLength as usize || !(offset as usize).is_multiple_of(align_of::<T>())
+        {
+            return None;
+        }
+        // SAFETY: the offset lies inside the request, as its length says.
+        Some(unsafe { self.start.add(offset as usize) }.cast::<T>())
     }
 
-    /// The header that both kinds share.
-    const fn block(&self) -> &SCSI_REQUEST_BLOCK {
-        // SAFETY: the request is ours until it is completed, which consumes `self`.
-        unsafe { self.block.as_ref() }
+    /// The extended data for which `wanted` has an answer, and that answer.
+    fn data<R>(self, wanted: impl Fn(i32, u32) -> Option<R>) -> Option<R> {
+        // The list of offsets ends at 8 in practice; a larger count is no reason to walk on.
+        (0..self.block.NumSrbExData.min(8)).find_map(|index| {
+            let entry = (offset_of!(STORAGE_REQUEST_BLOCK, SrbExDataOffset) as u32)
+                .checked_add(index.checked_mul(4)?)?;
+            let entry = self.part::<u32>(entry)?;
+            // SAFETY: the entry lies inside the request.
+            let offset = unsafe { entry.read() };
+            let header = self.part::<SRBEX_DATA>(offset)?;
+            // SAFETY: the header lies inside the request.
+            wanted(unsafe { header.as_ref() }.Type, offset)
+        })
     }
 
-    fn block_mut(&mut self) -> &mut SCSI_REQUEST_BLOCK {
-        // SAFETY: as in `block`; `self` is borrowed mutably.
-        unsafe { self.block.as_mut() }
-    }
-
-    /// The request as the newer kind, when it is one.
-    fn extended(&self) -> Option<&STORAGE_REQUEST_BLOCK> {
-        let newer = u32::from(self.block().Function) == SRB_FUNCTION_STORAGE_REQUEST_BLOCK;
-        // SAFETY: the function code says that the block is a STORAGE_REQUEST_BLOCK.
-        newer.then(|| unsafe { self.block.cast::<STORAGE_REQUEST_BLOCK>().as_ref() })
-    }
-
-    fn extended_mut(&mut self) -> Option<&mut STORAGE_REQUEST_BLOCK> {
-        self.extended()?;
-        // SAFETY: `extended` has checked the kind; `self` is borrowed mutably.
-        Some(unsafe { self.block.cast::<STORAGE_REQUEST_BLOCK>().as_mut() })
-    }
-
-    /// What is asked.
-    pub(crate) fn function(&self) -> SrbFunction {
-        SrbFunction(self.extended().map_or_else(
-            || u32::from(self.block().Function),
-            |newer| newer.SrbFunction,
-        ))
-    }
-
-    /// Path, target and logical unit.
-    pub(crate) fn address(&self) -> Option<(u8, u8, u8)> {
-        let Some(newer) = self.extended() else {
-            let block = self.block();
-            return Some((block.PathId, block.TargetId, block.Lun));
-        };
-        let address = self.part::<STOR_ADDR_BTL8>(newer.AddressOffset)?;
+    fn address(self) -> Option<(u8, u8, u8)> {
+        let address = self.part::<STOR_ADDR_BTL8>(self.block.AddressOffset)?;
         // SAFETY: the address lies inside the request.
         let address = unsafe { address.as_ref() };
         (u32::from(address.Type) == wdk_sys::STOR_ADDRESS_TYPE_BTL8).then_some((
@@ -170,11 +186,158 @@ impl Srb {
         ))
     }
 
+    fn scsi(self) -> Option<ScsiPart> {
+        #[expect(non_upper_case_globals, reason = "the names of the WDK")]
+        self.data(|kind, offset| match kind {
+            SrbExDataTypeScsiCdb16 => Some(scsi_part!(self.part(offset)?, SRBEX_DATA_SCSI_CDB16)),
+            SrbExDataTypeScsiCdb32 => Some(scsi_part!(self.part(offset)?, SRBEX_DATA_SCSI_CDB32)),
+            _ => None,
+        })
+    }
+}
+
+/// A request as the newer kind, when it is one.
+///
+/// # Safety
+/// `block` is a request of the port driver that was not completed.
+unsafe fn extended<'a>(block: NonNull<SCSI_REQUEST_BLOCK>) -> Option<Extended<'a>> {
+    // SAFETY: as the caller promises; both kinds begin alike.
+    let newer = u32::from(unsafe { block.as_ref() }.Function) == SRB_FUNCTION_STORAGE_REQUEST_BLOCK;
+    newer.then(|| Extended {
+        start: block.cast(),
+        // SAFETY: the function code says that the block is a STORAGE_REQUEST_BLOCK.
+        block: unsafe { block.cast::<STORAGE_REQUEST_BLOCK>().as_ref() },
+    })
+}
+
+/// The memory of a request that is the miniport's: as large as was asked for at initialisation.
+///
+/// # Safety
+/// `block` is a request of the port driver that was not completed.
+unsafe fn memory(block: NonNull<SCSI_REQUEST_BLOCK>) -> Option<NonNull<RequestMemory>> {
+    // SAFETY: as the caller promises.
+    let extension = match unsafe { extended(block) } {
+        Some(newer) => newer.block.MiniportContext,
+        // SAFETY: as the caller promises.
+        None => unsafe { block.as_ref() }.SrbExtension,
+    };
+    NonNull::new(extension.cast())
+}
+
+/// Finds the parts of a request.
+///
+/// # Safety
+/// `block` is a request of the port driver that was not completed.
+unsafe fn parts(block: NonNull<SCSI_REQUEST_BLOCK>) -> Parts {
+    // SAFETY: as the caller promises.
+    if let Some(newer) = unsafe { extended(block) } {
+        let header = newer.block;
+        let is_scsi = header.SrbFunction == SRB_FUNCTION_EXECUTE_SCSI;
+        return Parts {
+            block,
+            function: header.SrbFunction,
+            flags: header.SrbFlags,
+            address: newer.address(),
+            // SAFETY: the offset is that of a field of the request.
+            length: unsafe {
+                newer
+                    .start
+                    .add(offset_of!(STORAGE_REQUEST_BLOCK, DataTransferLength))
+            }
+            .as_ptr()
+            .cast(),
+            buffer: header.DataBuffer,
+            scsi: is_scsi
+                .then(|| newer.scsi())
+                .flatten()
+                .unwrap_or(ScsiPart::NONE),
+        };
+    }
+    // SAFETY: as the caller promises.
+    let header = unsafe { block.as_ref() };
+    let function = u32::from(header.Function);
+    Parts {
+        block,
+        function,
+        flags: header.SrbFlags,
+        address: Some((header.PathId, header.TargetId, header.Lun)),
+        // SAFETY: the offset is that of a field of the request.
+        length: unsafe {
+            block
+                .cast::<u8>()
+                .add(offset_of!(SCSI_REQUEST_BLOCK, DataTransferLength))
+        }
+        .as_ptr()
+        .cast(),
+        buffer: header.DataBuffer,
+        scsi: if function == SRB_FUNCTION_EXECUTE_SCSI {
+            scsi_part!(block, SCSI_REQUEST_BLOCK)
+        } else {
+            ScsiPart::NONE
+        },
+    }
+}
+
+/// Gives a request back that has no memory of its own to keep track of it with.
+///
+/// # Safety
+/// `block` is the request of the current callback.
+pub(super) unsafe fn refuse(port: Port, mut block: NonNull<SCSI_REQUEST_BLOCK>) {
+    // SAFETY: as the caller promises; both kinds have the status in the same place.
+    unsafe { block.as_mut() }.SrbStatus = SrbStatus::INVALID_REQUEST.0;
+    // SAFETY: the request is completed once, here.
+    unsafe { StorPortNotification(RequestComplete, port.extension(), block.as_ptr()) };
+}
+
+impl Srb {
+    /// A request that comes to `HwStorBuildIo`; `None` where it has no memory for the miniport.
+    ///
+    /// # Safety
+    /// `block` is the request of that callback.
+    pub(super) unsafe fn receive(block: NonNull<SCSI_REQUEST_BLOCK>) -> Option<Self> {
+        // SAFETY: as the caller promises.
+        let memory = unsafe { memory(block) }?;
+        // SAFETY: as the caller promises.
+        let parts = unsafe { parts(block) };
+        // SAFETY: the memory is the request's own, and large enough.
+        let place = unsafe { &raw mut (*memory.as_ptr()).parts };
+        // SAFETY: as above.
+        unsafe { place.write(parts) };
+        Some(Self { memory })
+    }
+
+    /// The same request when it comes to `HwStorStartIo`; `None` where it never came to `HwStorBuildIo`.
+    ///
+    /// # Safety
+    /// `block` is the request of that callback.
+    pub(super) unsafe fn resume(block: NonNull<SCSI_REQUEST_BLOCK>) -> Option<Self> {
+        // SAFETY: as the caller promises.
+        let srb = Self {
+            // SAFETY: as the caller promises.
+            memory: unsafe { memory(block) }?,
+        };
+        (srb.parts().block == block).then_some(srb)
+    }
+
+    /// Where its parts are.
+    fn parts(&self) -> &Parts {
+        // SAFETY: `receive` has written them.
+        unsafe { &(*self.memory.as_ptr()).parts }
+    }
+
+    /// What is asked.
+    pub(crate) fn function(&self) -> SrbFunction {
+        SrbFunction(self.parts().function)
+    }
+
+    /// Path, target and logical unit.
+    pub(crate) fn address(&self) -> Option<(u8, u8, u8)> {
+        self.parts().address
+    }
+
     /// The data buffer as SCSI sees it.
     pub(crate) fn transfer(&self) -> Transfer {
-        let flags = self
-            .extended()
-            .map_or_else(|| self.block().SrbFlags, |newer| newer.SrbFlags);
+        let flags = self.parts().flags;
         Transfer {
             bytes: self.transfer_bytes(),
             data_in: flags & SRB_FLAGS_DATA_IN != 0,
@@ -183,97 +346,50 @@ impl Srb {
     }
 
     fn transfer_bytes(&self) -> u32 {
-        self.extended().map_or_else(
-            || self.block().DataTransferLength,
-            |newer| newer.DataTransferLength,
-        )
+        // SAFETY: a field of the request, which was not completed.
+        unsafe { self.parts().length.read() }
     }
 
     fn set_transfer_bytes(&mut self, bytes: u32) {
-        if let Some(newer) = self.extended_mut() {
-            newer.DataTransferLength = bytes;
-        } else {
-            self.block_mut().DataTransferLength = bytes;
-        }
+        // SAFETY: as above; the request is ours.
+        unsafe { self.parts().length.write(bytes) };
     }
 
-    /// Where a structure of the newer kind lies, `offset` bytes from its start: aligned and inside the request.
-    fn part<T>(&self, offset: u32) -> Option<NonNull<T>> {
-        let newer = self.extended()?;
-        let end = (offset as usize).checked_add(size_of::<T>())?;
-        if end > newer.SrbLength as usize || !(offset as usize).is_multiple_of(align_of::<T>()) {
-            return None;
+    /// The command descriptor block; empty for a request that is no SCSI command, or that does not say where it is.
+    pub(crate) fn cdb(&self) -> &[u8] {
+        let part = &self.parts().scsi;
+        if part.cdb.is_null() {
+            return &[];
         }
-        // SAFETY: the offset lies inside the request, as its length says.
-        Some(unsafe { self.block.cast::<u8>().add(offset as usize) }.cast::<T>())
-    }
-
-    /// The extended data of type `wanted`, when the newer kind carries it.
-    fn extended_data<T>(&self, wanted: i32) -> Option<NonNull<T>> {
-        let newer = self.extended()?;
-        // The list of offsets ends at 8 in practice; a larger count is no reason to walk on.
-        (0..newer.NumSrbExData.min(8)).find_map(|index| {
-            let entry = (offset_of!(STORAGE_REQUEST_BLOCK, SrbExDataOffset) as u32)
-                .checked_add(index.checked_mul(4)?)?;
-            let entry = self.part::<u32>(entry)?;
-            // SAFETY: the entry lies inside the request.
-            let offset = unsafe { entry.read() };
-            let header = self.part::<SRBEX_DATA>(offset)?;
-            // SAFETY: the header lies inside the request.
-            if unsafe { header.as_ref() }.Type == wanted {
-                self.part(offset)
-            } else {
-                None
-            }
-        })
-    }
-
-    fn scsi(&self) -> Option<ScsiPart> {
-        if self.extended().is_none() {
-            return Some(scsi_part!(self.block, SCSI_REQUEST_BLOCK));
-        }
-        if let Some(data) = self.extended_data::<SRBEX_DATA_SCSI_CDB16>(SrbExDataTypeScsiCdb16) {
-            return Some(scsi_part!(data, SRBEX_DATA_SCSI_CDB16));
-        }
-        let data = self.extended_data::<SRBEX_DATA_SCSI_CDB32>(SrbExDataTypeScsiCdb32)?;
-        Some(scsi_part!(data, SRBEX_DATA_SCSI_CDB32))
-    }
-
-    /// The command descriptor block.
-    pub(crate) fn cdb(&self) -> Option<&[u8]> {
-        let part = self.scsi()?;
         // SAFETY: the length was cut to the array that holds the CDB inside the request.
-        Some(unsafe { slice::from_raw_parts(part.cdb, usize::from(part.cdb_bytes)) })
+        unsafe { slice::from_raw_parts(part.cdb, usize::from(part.cdb_bytes)) }
     }
 
-    /// The CDB and the data buffer at once. The buffer is empty where the answer is no parameter data: the port driver
-    /// does not map that of READ and WRITE.
-    pub(crate) fn cdb_and_buffer(&mut self) -> Option<(&[u8], &mut [u8])> {
-        let start = self
-            .extended()
-            .map_or_else(|| self.block().DataBuffer, |newer| newer.DataBuffer);
-        let bytes = self.transfer_bytes() as usize;
-        let cdb = self.cdb()?;
-        let buffer = if scsi::returns_parameter_data(cdb) && !start.is_null() {
-            // SAFETY: the port driver maps the buffer of every request but READ and WRITE
-            // (STOR_MAP_NON_READ_WRITE_BUFFERS), for its whole length, until the request is completed.
-            unsafe { slice::from_raw_parts_mut(start.cast::<u8>(), bytes) }
-        } else {
-            &mut []
-        };
-        Some((cdb, buffer))
+    /// The data buffer as memory, of a request that the port driver has mapped it for: every one but READ and WRITE.
+    pub(crate) fn buffer(&mut self) -> &mut [u8] {
+        let start = self.parts().buffer.cast::<u8>();
+        if start.is_null() {
+            return &mut [];
+        }
+        // SAFETY: the port driver maps the buffer of every request but READ and WRITE (STOR_MAP_NON_READ_WRITE_BUFFERS), for
+        // its whole length, until the request is completed. Nothing else refers to it.
+        unsafe { slice::from_raw_parts_mut(start, self.transfer_bytes() as usize) }
     }
 
     /// What a plug and play request asks for, and whether of the adapter itself (else of a logical unit).
     pub(crate) fn plug_and_play(&self) -> Option<(PnpAction, bool)> {
-        let (action, flags) = if self.extended().is_some() {
-            let data = self.extended_data::<SRBEX_DATA_PNP>(SrbExDataTypePnP)?;
+        let block = self.parts().block;
+        // SAFETY: the request was not completed.
+        let (action, flags) = if let Some(newer) = unsafe { extended(block) } {
+            let data = newer.data(|kind, offset| {
+                (kind == SrbExDataTypePnP).then(|| newer.part::<SRBEX_DATA_PNP>(offset))?
+            })?;
             // SAFETY: the data lies inside the request.
             let data = unsafe { data.as_ref() };
             (data.PnPAction, data.SrbPnPFlags)
         } else {
             // SAFETY: the function code, which the caller has looked at, says that this is a plug and play request.
-            let block = unsafe { self.block.cast::<SCSI_PNP_REQUEST_BLOCK>().as_ref() };
+            let block = unsafe { block.cast::<SCSI_PNP_REQUEST_BLOCK>().as_ref() };
             (block.PnPAction, block.SrbPnPFlags)
         };
         #[expect(non_upper_case_globals, reason = "the names of the WDK")]
@@ -287,33 +403,28 @@ impl Srb {
     }
 
     /// The pieces of the data buffer as the controller sees them. `HwStorBuildIo` or later.
-    pub(super) fn pieces(&self, port: Port) -> Option<impl Iterator<Item = Segment> + use<'_>> {
+    pub(super) fn pieces(&self, port: Port) -> Option<&[STOR_SCATTER_GATHER_ELEMENT]> {
+        let block = self.parts().block.as_ptr();
         // SAFETY: the request is one that the port driver passed and that was not completed.
-        let list = unsafe { StorPortGetScatterGatherList(port.extension(), self.block.as_ptr()) };
-        let list = NonNull::new(list)?;
+        let list = NonNull::new(unsafe { StorPortGetScatterGatherList(port.extension(), block) })?;
         // SAFETY: the port driver's list lives as long as the request.
         let count = unsafe { list.as_ref() }.NumberOfElements as usize;
         // SAFETY: a field of the list.
         let first = unsafe { &raw const (*list.as_ptr()).List };
         // SAFETY: the list has that many elements behind its header.
-        let pieces =
-            unsafe { slice::from_raw_parts(first.cast::<STOR_SCATTER_GATHER_ELEMENT>(), count) };
-        Some(pieces.iter().map(|piece| {
-            // SAFETY: both halves of the union are plain integers of the same size.
-            let address = unsafe { piece.PhysicalAddress.QuadPart }.cast_unsigned();
-            Segment {
-                address,
-                bytes: piece.Length,
-            }
-        }))
+        Some(unsafe { slice::from_raw_parts(first.cast(), count) })
     }
 
-    /// The request's own memory in the miniport's hands: at least `bytes` bytes, as asked for at initialisation.
-    pub(super) fn extension(&self) -> Option<NonNull<c_void>> {
-        NonNull::new(
-            self.extended()
-                .map_or_else(|| self.block().SrbExtension, |newer| newer.MiniportContext),
-        )
+    /// Records that a SCSI command succeeded.
+    pub(crate) fn set_good(&mut self, transferred: u32) -> SrbStatus {
+        let status = self.parts().scsi.status;
+        if status.is_null() {
+            return SrbStatus::INVALID_REQUEST;
+        }
+        // SAFETY: the status byte lies inside the request.
+        unsafe { status.write(0) };
+        self.set_transfer_bytes(transferred);
+        SrbStatus::SUCCESS
     }
 
     /// Records how a SCSI command ended: its status, how much was transferred, and what went wrong.
@@ -325,15 +436,13 @@ impl Srb {
         transferred: u32,
         sense: impl FnOnce(&mut [u8]) -> usize,
     ) -> SrbStatus {
-        let Some(part) = self.scsi() else {
-            return SrbStatus::INVALID_REQUEST;
-        };
-        // SAFETY: the status byte lies inside the request, as `scsi` has checked.
-        unsafe { part.status.write(status) };
-        self.set_transfer_bytes(transferred);
-        if status == 0 {
-            return SrbStatus::SUCCESS;
+        let answer = self.set_good(transferred);
+        let part = self.parts().scsi;
+        if answer != SrbStatus::SUCCESS || status == 0 {
+            return answer;
         }
+        // SAFETY: the status byte lies inside the request, as `set_good` has seen.
+        unsafe { part.status.write(status) };
         if part.sense.is_null() || part.sense_bytes == 0 {
             return SrbStatus::ERROR;
         }
@@ -353,8 +462,10 @@ impl Srb {
         if !again && status.0 & SRB_STATUS_AUTOSENSE_VALID as u8 == 0 {
             self.set_transfer_bytes(0);
         }
-        self.block_mut().SrbStatus = status.0;
+        let mut block = self.parts().block;
+        // SAFETY: the request is ours; both kinds have the status in the same place.
+        unsafe { block.as_mut() }.SrbStatus = status.0;
         // SAFETY: the request is ours and is completed once, because this call consumes it.
-        unsafe { StorPortNotification(RequestComplete, port.extension(), self.block.as_ptr()) };
+        unsafe { StorPortNotification(RequestComplete, port.extension(), block.as_ptr()) };
     }
 }

@@ -3,15 +3,27 @@
 //! Page size is 4 KiB. The first entry may start anywhere in a page, at a multiple of 4; all others name whole pages.
 //! One page: PRP1. Two: PRP1 and PRP2. More: PRP2 names a list of the second to the last; the last entry of a list
 //! page names the next list page when the list goes on.
+//!
+//! The specification allows a list that ends exactly at the end of a page, whose last entry names data. There are controllers
+//! that take it for the address of another list page all the same, and transfer to where it says. So the last eight bytes of
+//! a page never hold a data entry here; a list that would begin there begins with the next page.
+
+use core::mem;
 
 use crate::PAGE_BYTES;
 
 /// Offset inside a page.
 const OFFSET_MASK: u64 = (PAGE_BYTES - 1) as u64;
+/// Base-2 logarithm of the size of a page.
+const PAGE_SHIFT: u32 = PAGE_BYTES.trailing_zeros();
 /// Bytes of one list entry.
-const ENTRY_BYTES: u64 = size_of::<u64>() as u64;
-/// Entries of a full list page.
-const ENTRIES_PER_PAGE: u32 = PAGE_BYTES / size_of::<u64>() as u32;
+const ENTRY_BYTES: usize = size_of::<u64>();
+/// Entries of a list page.
+const ENTRIES_PER_PAGE: u32 = PAGE_BYTES / ENTRY_BYTES as u32;
+/// Those of them that name data: the last one names the next list page.
+const DATA_ENTRIES_PER_PAGE: usize = ENTRIES_PER_PAGE as usize - 1;
+/// So many pieces of a page each are taken at a time.
+const BATCH: usize = 8;
 
 /// A contiguous piece of the data: one element of a scatter list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,13 +34,15 @@ pub struct Segment {
     pub bytes: u32,
 }
 
-/// Memory for list entries that lies in one page.
+/// Memory for a list. It is contiguous for the processor; for the device only inside each page.
 #[derive(Debug)]
-pub struct Fragment<'a> {
-    /// Device address of the first entry, a multiple of 8.
-    pub address: u64,
-    /// The entries; they end where the page ends or before.
+pub struct ListMemory<'a, F> {
+    /// The entries.
     pub entries: &'a mut [u64],
+    /// Where in its page the first entry lies, in bytes: a multiple of 8.
+    pub page_offset: usize,
+    /// The device address of the entry with this number, asked for the first entry of the list in each page.
+    pub address: F,
 }
 
 /// The data pointer of a command.
@@ -55,9 +69,8 @@ pub enum PrpError {
     TooShort,
     /// The list needs more memory than was given.
     ListFull,
-    /// A list fragment is not inside one page, is not aligned to 8 bytes, or cannot continue the list: a list goes on
-    /// only from the end of a page to the start of one.
-    BadFragment,
+    /// The memory of the list is not where it is said to be.
+    BadList,
 }
 
 /// The most PRP entries, PRP1 included, that `bytes` can need: the data starts 4 bytes before the end of a page.
@@ -79,173 +92,317 @@ pub const fn max_list_entries(bytes: u32) -> u32 {
     if entries <= 2 {
         return 0;
     }
+    // The worst start is the last entry of a page, which stays unused; one more is for each full page after that.
     let data = entries.saturating_sub(1);
-    data.saturating_add(1)
-        .saturating_add(data / (ENTRIES_PER_PAGE - 1))
+    let full_pages = data.saturating_sub(1) / (ENTRIES_PER_PAGE - 1);
+    data.saturating_add(1).saturating_add(full_pages)
 }
 
-/// Builds the data pointer of a command that transfers the first `bytes` of `segments`, with its list, if it needs one,
-/// in `fragments`, in order.
-pub fn build<'a>(
-    segments: impl IntoIterator<Item = Segment>,
+/// Builds the data pointer of a command that transfers the first `bytes` of `pieces`, each of which `segment` describes, with
+/// its list, if it needs one, in `list`.
+pub fn build<P>(
+    pieces: &[P],
+    segment: impl Fn(&P) -> Segment + Copy,
     bytes: u32,
-    fragments: impl IntoIterator<Item = Fragment<'a>>,
+    list: ListMemory<'_, impl FnMut(usize) -> Option<u64>>,
 ) -> Result<DataPointer, PrpError> {
     if bytes == 0 {
         return Err(PrpError::Empty);
     }
-    let mut entries = Entries::new(fragments.into_iter());
+    let first = pieces.iter().map(segment).find(|first| first.bytes != 0);
+    let prp1 = first.ok_or(PrpError::TooShort)?.address;
+    if prp1 & 3 != 0 {
+        return Err(PrpError::Misaligned);
+    }
+    // The data leaves no page before its end, so its length says how many pages it has.
+    let span = (prp1 & OFFSET_MASK).wrapping_add(u64::from(bytes));
+    let prp2 = if span <= u64::from(PAGE_BYTES) {
+        fill(pieces, segment, bytes, Writer::new(&mut [], 0, |_| None))?;
+        0
+    } else if span <= 2 * u64::from(PAGE_BYTES) {
+        let mut second = [0];
+        fill(
+            pieces,
+            segment,
+            bytes,
+            Writer::new(&mut second, 1, |_| None),
+        )?;
+        let [second] = second;
+        second
+    } else {
+        let (address, writer) = begin(list)?;
+        fill(pieces, segment, bytes, writer)?;
+        address
+    };
+    Ok(DataPointer { prp1, prp2 })
+}
+
+/// The device address of a list and what writes it.
+fn begin<F: FnMut(usize) -> Option<u64>>(
+    list: ListMemory<'_, F>,
+) -> Result<(u64, Writer<'_, F>), PrpError> {
+    let ListMemory {
+        entries,
+        page_offset,
+        mut address,
+    } = list;
+    let place = page_offset / ENTRY_BYTES;
+    let room = DATA_ENTRIES_PER_PAGE.saturating_sub(place);
+    // No room: the list begins with the next page.
+    let (skipped, offset, room) = match room {
+        0 => (1, 0, DATA_ENTRIES_PER_PAGE),
+        _ => (0, page_offset as u64, room),
+    };
+    let rest = entries.get_mut(skipped..).unwrap_or_default();
+    if rest.is_empty() {
+        return Err(PrpError::ListFull);
+    }
+    let start = address(skipped).ok_or(PrpError::BadList)?;
+    if start & OFFSET_MASK != offset || !page_offset.is_multiple_of(ENTRY_BYTES) {
+        return Err(PrpError::BadList);
+    }
+    let mut writer = Writer::new(rest, room, address);
+    writer.index = skipped;
+    Ok((start, writer))
+}
+
+/// Goes through the pieces and writes an entry for every page of the data but the first.
+fn fill<P, F: FnMut(usize) -> Option<u64>>(
+    pieces: &[P],
+    segment: impl Fn(&P) -> Segment + Copy,
+    bytes: u32,
+    mut writer: Writer<'_, F>,
+) -> Result<(), PrpError> {
     let mut left = u64::from(bytes);
-    let mut expected = None;
-    for segment in segments {
-        let length = u64::from(segment.bytes).min(left);
+    let mut expected: Option<u64> = None;
+    let mut rest = pieces;
+    while left > 0 {
+        let (piece, others) = rest.split_first().ok_or(PrpError::TooShort)?;
+        rest = others;
+        let Segment { address, bytes } = segment(piece);
+        let length = u64::from(bytes).min(left);
         if length == 0 {
             continue;
         }
-        let start = segment.address;
-        let end = start.checked_add(length).ok_or(PrpError::Address)?;
-        match expected {
-            None if start & 3 != 0 => return Err(PrpError::Misaligned),
-            None => entries.push(start)?,
-            Some(expected) if start == expected => push_page_start(&mut entries, start)?,
-            Some(expected) if (start | expected) & OFFSET_MASK == 0 => entries.push(start)?,
+        let end = address.checked_add(length).ok_or(PrpError::Address)?;
+        let first_page = match expected {
+            // The page that the data begins in is the command's own.
+            None => (address | OFFSET_MASK).checked_add(1),
+            Some(expected) if (expected | address) & OFFSET_MASK == 0 => Some(address),
+            Some(expected) if expected == address => page_from(address),
             Some(_) => return Err(PrpError::Gap),
+        };
+        if let Some(page) = first_page
+            && let Some(span) = end.checked_sub(page)
+        {
+            let pages = span.wrapping_add(OFFSET_MASK) >> PAGE_SHIFT;
+            writer.pages(page, pages as usize)?;
         }
-        let mut page = (start | OFFSET_MASK).checked_add(1);
-        while let Some(next) = page.filter(|next| *next < end) {
-            entries.push(next)?;
-            page = next.checked_add(u64::from(PAGE_BYTES));
-        }
+        left = left.wrapping_sub(length);
         expected = Some(end);
-        left = left.saturating_sub(length);
-    }
-    if left > 0 {
-        return Err(PrpError::TooShort);
-    }
-    Ok(entries.pointer)
-}
-
-/// A segment that continues its predecessor needs an entry only where it starts a page.
-fn push_page_start<'a>(
-    entries: &mut Entries<'a, impl Iterator<Item = Fragment<'a>>>,
-    start: u64,
-) -> Result<(), PrpError> {
-    if start & OFFSET_MASK == 0 {
-        entries.push(start)?;
+        if end & OFFSET_MASK == 0 {
+            let taken = writer.whole_pages(rest, segment, (left >> PAGE_SHIFT) as usize)?;
+            left = left.wrapping_sub((taken.pages as u64) << PAGE_SHIFT);
+            rest = rest.get(taken.pieces..).unwrap_or_default();
+        }
     }
     Ok(())
 }
 
-/// PRP entries as they are written: two in the command, or one and a list.
-struct Entries<'a, F> {
-    pointer: DataPointer,
-    written: Written,
-    fragments: F,
-    fragment: Option<Fragment<'a>>,
-    /// Entries used in `fragment`.
-    used: usize,
+/// Where the first page begins at or after `address`.
+fn page_from(address: u64) -> Option<u64> {
+    Some(address.checked_add(OFFSET_MASK)? & !OFFSET_MASK)
 }
 
-/// Where the entries so far went.
-#[derive(Clone, Copy)]
-enum Written {
-    Nowhere,
-    Prp1,
-    Both,
-    List,
+/// A list as it is written.
+struct Writer<'a, F> {
+    /// What is not written yet.
+    entries: &'a mut [u64],
+    /// How many data entries are left in this page.
+    room: usize,
+    /// The number of the first of `entries` in the memory of the list.
+    index: usize,
+    address: F,
 }
 
-impl<'a, F: Iterator<Item = Fragment<'a>>> Entries<'a, F> {
-    fn new(fragments: F) -> Self {
+impl<'a, F: FnMut(usize) -> Option<u64>> Writer<'a, F> {
+    fn new(entries: &'a mut [u64], room: usize, address: F) -> Self {
         Self {
-            pointer: DataPointer::default(),
-            written: Written::Nowhere,
-            fragments,
-            fragment: None,
-            used: 0,
+            entries,
+            room,
+            index: 0,
+            address,
         }
     }
 
-    fn push(&mut self, entry: u64) -> Result<(), PrpError> {
-        match self.written {
-            Written::Nowhere => {
-                self.pointer.prp1 = entry;
-                self.written = Written::Prp1;
+    /// Appends `count` pages from the one at `page` on.
+    fn pages(&mut self, mut page: u64, mut count: usize) -> Result<(), PrpError> {
+        while count > 0 {
+            let run = self.run()?;
+            let written = count.min(run.len());
+            for entry in run.iter_mut().take(written) {
+                *entry = page;
+                page = page.wrapping_add(u64::from(PAGE_BYTES));
             }
-            Written::Prp1 => {
-                self.pointer.prp2 = entry;
-                self.written = Written::Both;
-            }
-            Written::Both => {
-                let second = self.pointer.prp2;
-                self.pointer.prp2 = self.open()?;
-                self.written = Written::List;
-                self.list(second)?;
-                self.list(entry)?;
-            }
-            Written::List => self.list(entry)?,
+            self.advance(written);
+            count = count.wrapping_sub(written);
         }
         Ok(())
     }
 
-    /// Goes to the next fragment and returns its address.
-    fn open(&mut self) -> Result<u64, PrpError> {
-        let fragment = self.fragments.next().ok_or(PrpError::ListFull)?;
-        let bytes = (fragment.entries.len() as u64).saturating_mul(ENTRY_BYTES);
-        let end = (fragment.address & OFFSET_MASK).saturating_add(bytes);
-        let aligned = fragment.address & (ENTRY_BYTES - 1) == 0;
-        if !aligned || bytes == 0 || end > u64::from(PAGE_BYTES) {
-            return Err(PrpError::BadFragment);
+    /// Appends the first of `pieces` that are whole pages, at most `most` pages.
+    fn whole_pages<P>(
+        &mut self,
+        pieces: &[P],
+        segment: impl Fn(&P) -> Segment + Copy,
+        most: usize,
+    ) -> Result<Taken, PrpError> {
+        let mut taken = Taken {
+            pieces: 0,
+            pages: 0,
+        };
+        // All bits of the addresses: one that does not start a page shows among them.
+        let mut bits = 0;
+        while let Some(rest) = pieces.get(taken.pieces..).filter(|rest| !rest.is_empty())
+            && taken.pages < most
+        {
+            let run = self.run()?;
+            let possible = most.saturating_sub(taken.pages).min(run.len());
+            let run = run.get_mut(..possible).unwrap_or_default();
+            let copied = copy_pages(run, rest, segment, &mut bits);
+            self.advance(copied.pages);
+            taken.add(copied);
+            // What stopped it: the end of the list page, of the data, or a piece that is too long or is not whole pages.
+            let Some(piece) = rest.get(copied.pieces) else {
+                continue;
+            };
+            if copied.pages == possible {
+                continue;
+            }
+            let Segment { address, bytes } = segment(piece);
+            let pages = (bytes >> PAGE_SHIFT) as usize;
+            if u64::from(bytes) & OFFSET_MASK != 0
+                || !(1..=most.saturating_sub(taken.pages)).contains(&pages)
+            {
+                break;
+            }
+            address
+                .checked_add(u64::from(bytes))
+                .ok_or(PrpError::Address)?;
+            bits |= address;
+            self.pages(address, pages)?;
+            taken.add(Taken { pieces: 1, pages });
         }
-        let address = fragment.address;
-        self.fragment = Some(fragment);
-        self.used = 0;
-        Ok(address)
+        if bits & OFFSET_MASK != 0 {
+            return Err(PrpError::Gap);
+        }
+        Ok(taken)
     }
 
-    /// Appends an entry to the list.
-    fn list(&mut self, entry: u64) -> Result<(), PrpError> {
-        let full = self
-            .fragment
-            .as_ref()
-            .is_none_or(|fragment| self.used >= fragment.entries.len());
-        if full {
+    /// The entries of this page that can be written, at least one; goes to the next page where there are none left.
+    fn run(&mut self) -> Result<&mut [u64], PrpError> {
+        if self.room == 0 {
             self.chain()?;
         }
-        let slot = self
-            .fragment
-            .as_mut()
-            .and_then(|fragment| fragment.entries.get_mut(self.used))
-            .ok_or(PrpError::ListFull)?;
-        *slot = entry;
-        self.used = self.used.wrapping_add(1);
-        Ok(())
+        let run = self.room.min(self.entries.len());
+        let run = self.entries.get_mut(..run);
+        run.filter(|run| !run.is_empty()).ok_or(PrpError::ListFull)
     }
 
-    /// Continues a full fragment: its last entry moves to the next one, whose address takes the place.
+    /// Writes where the list goes on into the last entry of a page.
     fn chain(&mut self) -> Result<(), PrpError> {
-        let full = self.fragment.take().ok_or(PrpError::ListFull)?;
-        let bytes = (full.entries.len() as u64).saturating_mul(ENTRY_BYTES);
-        let address = self.open()?;
-        let continues = full.address.wrapping_add(bytes) & OFFSET_MASK == 0;
-        if !continues || address & OFFSET_MASK != 0 {
-            return Err(PrpError::BadFragment);
+        let next = self.index.wrapping_add(1);
+        if self.entries.len() < 2 {
+            return Err(PrpError::ListFull);
         }
-        let last = full.entries.last_mut().ok_or(PrpError::BadFragment)?;
-        let moved = core::mem::replace(last, address);
-        self.list_first(moved);
+        let address = (self.address)(next).ok_or(PrpError::BadList)?;
+        if address & OFFSET_MASK != 0 {
+            return Err(PrpError::BadList);
+        }
+        if let Some(last) = self.entries.first_mut() {
+            *last = address;
+        }
+        self.advance(1);
+        self.room = DATA_ENTRIES_PER_PAGE;
         Ok(())
     }
 
-    /// Puts an entry at the start of the fragment that was just opened, which has room for one.
-    fn list_first(&mut self, entry: u64) {
-        if let Some(first) = self
-            .fragment
-            .as_mut()
-            .and_then(|fragment| fragment.entries.first_mut())
+    fn advance(&mut self, written: usize) {
+        let entries = mem::take(&mut self.entries);
+        self.entries = entries.get_mut(written..).unwrap_or_default();
+        self.room = self.room.saturating_sub(written);
+        self.index = self.index.wrapping_add(written);
+    }
+}
+
+/// How many pieces were taken, and how many pages those are.
+#[derive(Clone, Copy)]
+struct Taken {
+    pieces: usize,
+    pages: usize,
+}
+
+impl Taken {
+    fn add(&mut self, more: Self) {
+        self.pieces = self.pieces.wrapping_add(more.pieces);
+        self.pages = self.pages.wrapping_add(more.pages);
+    }
+}
+
+/// Writes entries for the first pieces that are whole pages, as far as they fit. Adds the bits of the addresses to `bits`.
+fn copy_pages<P>(
+    entries: &mut [u64],
+    pieces: &[P],
+    segment: impl Fn(&P) -> Segment + Copy,
+    bits: &mut u64,
+) -> Taken {
+    let room = entries.len();
+    let mut left = entries;
+    let mut rest = pieces;
+    loop {
+        // Most pieces are a page each: batches of a fixed size cost one comparison of the ends for all of them.
+        while let Some((batch, others)) = rest.split_first_chunk::<BATCH>()
+            && let Some(places) = left.first_chunk_mut::<BATCH>()
         {
-            *first = entry;
-            self.used = 1;
+            let mut singles = 0_usize;
+            for (entry, piece) in places.iter_mut().zip(batch) {
+                let Segment { address, bytes } = segment(piece);
+                if bytes != PAGE_BYTES {
+                    break;
+                }
+                *bits |= address;
+                *entry = address;
+                singles = singles.wrapping_add(1);
+            }
+            if singles < BATCH {
+                break;
+            }
+            left = mem::take(&mut left).get_mut(BATCH..).unwrap_or_default();
+            rest = others;
         }
+        let pieces_before = rest.len();
+        for piece in rest.iter().take(BATCH) {
+            let Segment { address, bytes } = segment(piece);
+            let pages = (bytes >> PAGE_SHIFT) as usize;
+            if u64::from(bytes) & OFFSET_MASK != 0 || !(1..=left.len()).contains(&pages) {
+                break;
+            }
+            *bits |= address;
+            let (places, free) = mem::take(&mut left).split_at_mut(pages);
+            let mut page = address;
+            for entry in places {
+                *entry = page;
+                page = page.wrapping_add(u64::from(PAGE_BYTES));
+            }
+            left = free;
+            rest = rest.get(1..).unwrap_or_default();
+        }
+        if rest.len() == pieces_before {
+            break;
+        }
+    }
+    Taken {
+        pieces: pieces.len().saturating_sub(rest.len()),
+        pages: room.saturating_sub(left.len()),
     }
 }

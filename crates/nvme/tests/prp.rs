@@ -1,36 +1,68 @@
 //! PRP entries against a naive model: the controller's reading of the data pointer gives back exactly the bytes' addresses.
 
-use nvme::prp::{DataPointer, Fragment, PrpError, Segment, build, max_entries, max_list_entries};
+use nvme::prp::{DataPointer, ListMemory, PrpError, Segment, build, max_entries, max_list_entries};
 use proptest::prelude::*;
 
 const PAGE: u64 = 4096;
+/// Entries of a page.
+const ENTRIES: usize = 512;
 
-/// Where a list lives: device address and number of entries of each fragment.
-type Layout = Vec<(u64, usize)>;
+/// Where a list lives: the entry of a page that it begins with, and how many entries it has. No two pages of it touch.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    first: usize,
+    entries: usize,
+}
+
+impl Layout {
+    const NONE: Self = Self {
+        first: 0,
+        entries: 0,
+    };
+
+    fn address(self, index: usize) -> u64 {
+        let place = self.first + index;
+        0x7000_0000 + (place / ENTRIES) as u64 * 2 * PAGE + (place % ENTRIES) as u64 * 8
+    }
+}
 
 /// Builds, with a list in memory of that layout.
 fn built(
-    segments: &[(u64, u32)],
+    pieces: &[(u64, u32)],
     bytes: u32,
-    layout: &Layout,
-) -> Result<(DataPointer, Vec<Vec<u64>>), PrpError> {
-    let mut memory: Vec<Vec<u64>> = layout
-        .iter()
-        .map(|&(_, entries)| vec![!0; entries])
-        .collect();
-    let segments = segments
-        .iter()
-        .map(|&(address, bytes)| Segment { address, bytes });
-    let fragments = layout
-        .iter()
-        .zip(&mut memory)
-        .map(|(&(address, _), entries)| Fragment { address, entries });
-    let pointer = build(segments, bytes, fragments)?;
-    Ok((pointer, memory))
+    layout: Layout,
+) -> Result<(DataPointer, Vec<u64>), PrpError> {
+    let mut entries = vec![!0; layout.entries];
+    let list = ListMemory {
+        entries: &mut entries,
+        page_offset: layout.first * 8,
+        address: |index| Some(layout.address(index)),
+    };
+    let pointer = build(pieces, segment, bytes, list)?;
+    Ok((pointer, entries))
+}
+
+fn segment(&(address, bytes): &(u64, u32)) -> Segment {
+    Segment { address, bytes }
+}
+
+/// How a controller takes the last entry of a page of a list.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum LastEntry {
+    /// As data where the data ends with it, as the specification has it.
+    MayBeData,
+    /// Always as the address of the next page, as some controllers do.
+    Continues,
 }
 
 /// Reads a data pointer as a controller does: the pieces of memory that it names, for a transfer of `bytes`.
-fn read(pointer: DataPointer, bytes: u32, layout: &Layout, memory: &[Vec<u64>]) -> Vec<(u64, u64)> {
+fn read(
+    pointer: DataPointer,
+    bytes: u32,
+    layout: Layout,
+    memory: &[u64],
+    last: LastEntry,
+) -> Vec<(u64, u64)> {
     let mut left = u64::from(bytes);
     let mut pieces = Vec::new();
     let mut piece = |address: u64| {
@@ -48,18 +80,14 @@ fn read(pointer: DataPointer, bytes: u32, layout: &Layout, memory: &[Vec<u64>]) 
         return pieces;
     }
     let entry = |address: u64| {
-        let (index, (start, _)) = layout
-            .iter()
-            .enumerate()
-            .find(|(_, (start, entries))| (*start..start + 8 * *entries as u64).contains(&address))
-            .expect("a list address inside the list memory");
-        memory[index][usize::try_from((address - start) / 8).unwrap()]
+        let index = (0..layout.entries).find(|&index| layout.address(index) == address);
+        memory[index.expect("a list address inside the list memory")]
     };
     let mut at = pointer.prp2;
     let mut left = left;
     while left > 0 {
         let last_of_page = at % PAGE == PAGE - 8;
-        if last_of_page && left > PAGE {
+        if last_of_page && (left > PAGE || last == LastEntry::Continues) {
             at = entry(at);
             assert_eq!(at % PAGE, 0, "a continued list starts a page");
         } else {
@@ -86,7 +114,7 @@ fn merged(pieces: impl IntoIterator<Item = (u64, u64)>) -> Vec<(u64, u64)> {
 
 #[test]
 fn one_page_needs_prp1_only() {
-    let (pointer, _) = built(&[(0x1004, 512)], 512, &vec![]).unwrap();
+    let (pointer, _) = built(&[(0x1004, 512)], 512, Layout::NONE).unwrap();
     assert_eq!(
         pointer,
         DataPointer {
@@ -98,7 +126,7 @@ fn one_page_needs_prp1_only() {
 
 #[test]
 fn two_pages_need_no_list() {
-    let (pointer, _) = built(&[(0x1E00, 4096)], 4096, &vec![]).unwrap();
+    let (pointer, _) = built(&[(0x1E00, 4096)], 4096, Layout::NONE).unwrap();
     assert_eq!(
         pointer,
         DataPointer {
@@ -110,31 +138,57 @@ fn two_pages_need_no_list() {
 
 #[test]
 fn three_pages_need_a_list() {
-    let layout = vec![(0x9FF0, 2)];
-    let (pointer, memory) = built(&[(0x1E00, 512), (0x5000, 4608)], 5120, &layout).unwrap();
+    let layout = Layout {
+        first: 509,
+        entries: 3,
+    };
+    let (pointer, memory) = built(&[(0x1E00, 512), (0x5000, 4608)], 5120, layout).unwrap();
     assert_eq!(
         pointer,
         DataPointer {
             prp1: 0x1E00,
-            prp2: 0x9FF0
+            prp2: 0x7000_0FE8
         }
     );
-    assert_eq!(memory, [[0x5000, 0x6000]]);
+    assert_eq!(memory, [0x5000, 0x6000, !0]);
 }
 
 #[test]
 fn a_list_goes_on_at_the_start_of_another_page() {
-    let layout = vec![(0x9FF0, 2), (0xC000, 3)];
-    let (pointer, memory) = built(&[(0x1000, 5 * 4096)], 5 * 4096, &layout).unwrap();
-    assert_eq!(pointer.prp2, 0x9FF0);
-    assert_eq!(memory[0], [0x2000, 0xC000]);
-    assert_eq!(memory[1], [0x3000, 0x4000, 0x5000]);
+    let layout = Layout {
+        first: 510,
+        entries: 5,
+    };
+    let (pointer, memory) = built(&[(0x1000, 5 * 4096)], 5 * 4096, layout).unwrap();
+    assert_eq!(pointer.prp2, 0x7000_0FF0);
+    assert_eq!(memory, [0x2000, 0x7000_2000, 0x3000, 0x4000, 0x5000]);
+}
+
+#[test]
+fn the_last_entry_of_a_page_names_no_data() {
+    let layout = Layout {
+        first: 510,
+        entries: 4,
+    };
+    let (pointer, memory) = built(&[(0x1000, 3 * 4096)], 3 * 4096, layout).unwrap();
+    assert_eq!(pointer.prp2, 0x7000_0FF0);
+    assert_eq!(memory, [0x2000, 0x7000_2000, 0x3000, !0]);
+    let layout = Layout {
+        first: 511,
+        ..layout
+    };
+    let (pointer, memory) = built(&[(0x1000, 3 * 4096)], 3 * 4096, layout).unwrap();
+    assert_eq!(pointer.prp2, 0x7000_2000);
+    assert_eq!(memory, [!0, 0x2000, 0x3000, !0]);
 }
 
 #[test]
 fn what_cannot_be_prps_is_refused() {
-    let layout = vec![(0x9000, 8)];
-    let refused = |segments: &[(u64, u32)], bytes| built(segments, bytes, &layout).unwrap_err();
+    let layout = Layout {
+        first: 0,
+        entries: 8,
+    };
+    let refused = |pieces: &[(u64, u32)], bytes| built(pieces, bytes, layout).unwrap_err();
     assert_eq!(refused(&[(0x1000, 512)], 0), PrpError::Empty);
     assert_eq!(refused(&[(0x1002, 512)], 512), PrpError::Misaligned);
     assert_eq!(
@@ -146,27 +200,51 @@ fn what_cannot_be_prps_is_refused() {
         PrpError::Gap
     );
     assert_eq!(refused(&[(0x1000, 512)], 1024), PrpError::TooShort);
+    assert_eq!(refused(&[], 512), PrpError::TooShort);
     assert_eq!(refused(&[(u64::MAX - 3, 512)], 512), PrpError::Address);
     assert_eq!(
         refused(&[(0x1000, 20 * 4096)], 20 * 4096),
         PrpError::ListFull
     );
+    let last = Layout {
+        first: 511,
+        entries: 1,
+    };
+    let data = [(0x1000, 3 * 4096)];
+    assert_eq!(built(&data, 3 * 4096, last), Err(PrpError::ListFull));
+}
+
+/// A page in the middle that is entered late or left early, at every place of a long run of whole pages.
+#[test]
+fn a_gap_is_found_wherever_it_is() {
+    let layout = Layout {
+        first: 0,
+        entries: 64,
+    };
+    for at in 1..40 {
+        for odd in [(0x9000_0200, 3584), (0x9000_0000, 3584)] {
+            let mut pieces: Vec<(u64, u32)> =
+                (1..=40).map(|page| (page * 2 * PAGE, 4096)).collect();
+            pieces[at] = odd;
+            let whole: u32 = pieces.iter().map(|piece| piece.1).sum();
+            let answer = built(&pieces, whole, layout);
+            let ends_early = odd.0 == 0x9000_0000 && at == 39;
+            assert_eq!(answer.is_err(), !ends_early, "{at} {odd:x?}");
+        }
+    }
 }
 
 #[test]
-fn a_list_cannot_go_on_in_the_middle_of_a_page() {
-    let data = [(0x1000, 6 * 4096)];
-    for layout in [
-        vec![(0x9000, 2), (0xC000, 8)],
-        vec![(0x9FF0, 2), (0xC008, 8)],
-    ] {
-        assert_eq!(built(&data, 6 * 4096, &layout), Err(PrpError::BadFragment));
-    }
-    for fragment in [(0x9004, 8), (0x9FF8, 2), (0x9000, 0)] {
-        assert_eq!(
-            built(&data, 6 * 4096, &vec![fragment]),
-            Err(PrpError::BadFragment)
-        );
+fn a_list_is_where_it_is_said_to_be() {
+    for addresses in [[0x9000, 0xA008], [0x9FF8, 0xA000], [0x9FF4, 0xA000]] {
+        let mut entries = [0; 16];
+        let list = ListMemory {
+            entries: &mut entries,
+            page_offset: 4080,
+            address: |index| Some(addresses[usize::from(index > 0)]),
+        };
+        let answer = build(&[(0x1000, 6 * 4096)], segment, 6 * 4096, list);
+        assert_eq!(answer, Err(PrpError::BadList));
     }
 }
 
@@ -199,51 +277,54 @@ prop_compose! {
     }
 }
 
-/// List memory of just the size that `max_list_entries` promises to be enough, from anywhere in a page on.
-fn layout(first: usize, entries: usize) -> Layout {
-    let start = 512 - first;
-    let mut left = entries;
-    let mut layout = vec![(0x7000_0000 + 8 * start as u64, first.min(left))];
-    left -= first.min(left);
-    let mut page = 0x7100_0000;
-    while left > 0 {
-        layout.push((page, left.min(512)));
-        left -= left.min(512);
-        page += 2 * PAGE;
+/// List memory of just the size that `max_list_entries` promises to be enough.
+fn enough(first: usize, bytes: u32) -> Layout {
+    Layout {
+        first,
+        entries: max_list_entries(bytes) as usize,
     }
-    layout
 }
 
 proptest! {
     #[test]
-    fn the_controller_reads_back_the_data((segments, bytes) in data(), first in 1usize..=512) {
-        let layout = layout(first, usize::try_from(max_list_entries(bytes)).unwrap());
-        let (pointer, memory) = built(&segments, bytes, &layout).unwrap();
-        let pieces = read(pointer, bytes, &layout, &memory);
-        prop_assert!(pieces.len() <= max_entries(bytes) as usize);
-        let expected = segments.iter().map(|&(address, bytes)| (address, u64::from(bytes)));
-        prop_assert_eq!(merged(pieces), merged(expected));
+    fn the_controller_reads_back_the_data((segments, bytes) in data(), first in 0..ENTRIES) {
+        let layout = enough(first, bytes);
+        let (pointer, memory) = built(&segments, bytes, layout).unwrap();
+        for last in [LastEntry::MayBeData, LastEntry::Continues] {
+            let pieces = read(pointer, bytes, layout, &memory, last);
+            prop_assert!(pieces.len() <= max_entries(bytes) as usize);
+            let expected = segments.iter().map(|&(address, bytes)| (address, u64::from(bytes)));
+            prop_assert_eq!(merged(pieces), merged(expected));
+        }
     }
 
     /// Segments that are split anywhere, as long as the pieces touch, name the same data.
     #[test]
-    fn splits_do_not_matter((segments, bytes) in data(), cuts in prop::collection::vec(1u32..4096, 1..50), first in 1usize..=512) {
-        let layout = layout(first, usize::try_from(max_list_entries(bytes)).unwrap());
-        let whole = built(&segments, bytes, &layout).unwrap();
+    fn splits_do_not_matter((segments, bytes) in data(), cuts in prop::collection::vec(1u32..4096, 1..50), first in 0..ENTRIES) {
+        let layout = enough(first, bytes);
+        let whole = built(&segments, bytes, layout).unwrap();
         let mut cuts = cuts.into_iter().cycle();
         let split: Vec<(u64, u32)> = segments.iter().flat_map(|&(address, bytes)| {
             let cut = cuts.next().unwrap().min(bytes);
             [(address, cut), (address + u64::from(cut), bytes - cut)]
         }).collect();
-        prop_assert_eq!(built(&split, bytes, &layout).unwrap(), whole);
+        prop_assert_eq!(built(&split, bytes, layout).unwrap(), whole);
     }
 
     #[test]
     fn anything_at_all_is_survived(
         segments in prop::collection::vec((any::<u64>(), any::<u32>()), 0..20),
         bytes in any::<u32>().prop_map(|bytes| bytes % (1 << 22)),
-        layout in prop::collection::vec((any::<u64>(), 0usize..600), 0..4),
+        entries in 0usize..1200,
+        page_offset in any::<usize>(),
+        addresses in prop::collection::vec(any::<Option<u64>>(), 1..4),
     ) {
-        let _ = built(&segments, bytes, &layout);
+        let mut entries = vec![0; entries];
+        let list = ListMemory {
+            entries: &mut entries,
+            page_offset,
+            address: |index| addresses[index % addresses.len()],
+        };
+        let _ = build(&segments, segment, bytes, list);
     }
 }

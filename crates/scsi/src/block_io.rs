@@ -1,34 +1,40 @@
 //! Reading, writing and flushing logical blocks: the requests that become NVMe commands (SBC-3, 5).
 
+use core::num::NonZeroU64;
+
 use nvme_spec::command::{Command, CommandDword0, NvmOpcode, ReadWriteCdw12};
 
 use crate::cdb::{Access, Extent, Operation, StartStopUnit, Verify};
 use crate::sense::Sense;
 use crate::status::Outcome;
 use crate::translate::{Action, DataDirection, Transfer};
-use crate::unit::LogicalUnit;
+use crate::unit::{LogicalUnit, Medium};
 
 /// READ and WRITE. The data of the command is exactly the buffer of the request: a CDB whose block count says otherwise, or
 /// whose direction is not the buffer's, would let the device reach memory that was not offered to it.
-pub(crate) fn access(
-    access: Access,
-    unit: &LogicalUnit<'_>,
-    transfer: Transfer,
-) -> Result<Action, Sense> {
+#[must_use]
+pub fn access(access: Access, medium: &Medium, transfer: Transfer) -> Action {
+    match begin_access(access, medium, transfer) {
+        Ok(action) => action,
+        Err(sense) => Action::Done(Outcome::check_condition(sense)),
+    }
+}
+
+fn begin_access(access: Access, medium: &Medium, transfer: Transfer) -> Result<Action, Sense> {
     if access.protection != 0 {
         return Err(Sense::INVALID_FIELD_IN_CDB);
     }
-    let Extent { lba, blocks } = within(access.extent, unit)?;
+    let Extent { lba, blocks } = within(access.extent, medium.blocks)?;
     let Some(last) = blocks.checked_sub(1) else {
         return Ok(Action::Done(Outcome::good(0)));
     };
     let nlb_z = u16::try_from(last).map_err(|_| Sense::INVALID_FIELD_IN_CDB)?;
-    let bytes = blocks.checked_mul(unit.block_size.bytes());
+    let bytes = u64::from(blocks) << medium.block_size.shift();
     let (opcode, direction, offered) = match access.operation {
         Operation::Read => (NvmOpcode::READ, DataDirection::In, transfer.data_in),
         Operation::Write => (NvmOpcode::WRITE, DataDirection::Out, transfer.data_out),
     };
-    if blocks > unit.maximum_transfer_blocks() || !offered || bytes != Some(transfer.bytes) {
+    if blocks > medium.maximum_transfer_blocks || !offered || bytes != u64::from(transfer.bytes) {
         return Err(Sense::INVALID_FIELD_IN_CDB);
     }
     let dword12 = ReadWriteCdw12::new().with_nlb_z(nlb_z).with_fua(access.fua);
@@ -37,7 +43,7 @@ pub(crate) fn access(
             cdw10: lba as u32,
             cdw11: (lba >> 32) as u32,
             cdw12: dword12.into_bits(),
-            ..command(opcode, unit)
+            ..command(opcode, medium.namespace_id)
         },
         direction,
         bytes: transfer.bytes,
@@ -52,7 +58,7 @@ pub(crate) fn verify(request: Verify, unit: &LogicalUnit<'_>) -> Result<Action, 
     if request.protection != 0 || request.byte_check != 0 {
         return Err(Sense::INVALID_FIELD_IN_CDB);
     }
-    let Extent { lba, blocks } = within(request.extent, unit)?;
+    let Extent { lba, blocks } = within(request.extent, unit.blocks)?;
     let good = Action::Done(Outcome::good(0));
     let Some(most) = unit.maximum_verify_blocks() else {
         return Ok(good);
@@ -68,7 +74,7 @@ pub(crate) fn verify(request: Verify, unit: &LogicalUnit<'_>) -> Result<Action, 
             cdw10: lba as u32,
             cdw11: (lba >> 32) as u32,
             cdw12: dword12.into_bits(),
-            ..command(NvmOpcode::VERIFY, unit)
+            ..command(NvmOpcode::VERIFY, unit.namespace_id)
         },
         direction: DataDirection::None,
         bytes: 0,
@@ -95,7 +101,7 @@ pub fn next_verify(command: &mut Command, more_blocks: u32) -> Option<u32> {
 /// SYNCHRONIZE CACHE. NVMe flushes a whole namespace. A request to answer before the flush is over (IMMED) is answered
 /// after it: a later promise, and a stronger one.
 pub(crate) fn synchronize_cache(extent: Extent, unit: &LogicalUnit<'_>) -> Result<Action, Sense> {
-    within(extent, unit)?;
+    within(extent, unit.blocks)?;
     Ok(flush(unit))
 }
 
@@ -120,26 +126,26 @@ fn flush(unit: &LogicalUnit<'_>) -> Action {
         return Action::Done(Outcome::good(0));
     }
     Action::Submit {
-        command: command(NvmOpcode::FLUSH, unit),
+        command: command(NvmOpcode::FLUSH, unit.namespace_id),
         direction: DataDirection::None,
         bytes: 0,
         more_blocks: 0,
     }
 }
 
-/// The extent, when it lies within the namespace.
-fn within(extent: Extent, unit: &LogicalUnit<'_>) -> Result<Extent, Sense> {
+/// The extent, when it lies within a namespace of so many blocks.
+fn within(extent: Extent, blocks: NonZeroU64) -> Result<Extent, Sense> {
     match extent.lba.checked_add(extent.blocks.into()) {
-        Some(end) if end <= unit.blocks.get() => Ok(extent),
+        Some(end) if end <= blocks.get() => Ok(extent),
         _ => Err(Sense::LOGICAL_BLOCK_ADDRESS_OUT_OF_RANGE),
     }
 }
 
-/// A command for the namespace behind the unit.
-fn command(opcode: NvmOpcode, unit: &LogicalUnit<'_>) -> Command {
+/// A command for a namespace.
+fn command(opcode: NvmOpcode, namespace_id: u32) -> Command {
     Command {
         cdw0: CommandDword0::new().with_opcode(opcode.0),
-        nsid: unit.namespace_id,
+        nsid: namespace_id,
         ..Command::default()
     }
 }

@@ -131,7 +131,7 @@ pub(crate) struct Extent {
 
 /// READ(10), READ(16), WRITE(10) and WRITE(16) (SBC-3, 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Access {
+pub struct Access {
     pub(crate) operation: Operation,
     pub(crate) extent: Extent,
     /// RDPROTECT or WRPROTECT: what is done with protection information.

@@ -1,7 +1,7 @@
 //! SCSI to NVMe and back: a command descriptor block becomes an NVMe command or an answer, and an NVMe status becomes a
 //! SCSI status with sense data.
 //!
-//! [`translate`] takes what a class driver sends to a disk; [`completed`] turns the completion of the NVMe command, where
+//! [`Request`] is what a class driver sends to a disk; [`completed`] turns the completion of the NVMe command, where
 //! one was needed, into what the class driver gets. The crate holds no state: what it has to know of the controller and of
 //! the namespace behind a logical unit comes in as [`LogicalUnit`].
 //!
@@ -34,8 +34,9 @@ mod translate;
 mod unit;
 mod vpd;
 
-pub use block_io::next_verify;
+pub use block_io::{access, next_verify};
+pub use cdb::Access;
 pub use sense::{Sense, SenseKey};
 pub use status::{Outcome, ScsiStatus, completed};
-pub use translate::{Action, DataDirection, Transfer, returns_parameter_data, translate};
-pub use unit::{BlockSize, Controller, LogicalUnit, Naming};
+pub use translate::{Action, DataDirection, Request, Transfer};
+pub use unit::{BlockSize, Controller, LogicalUnit, Medium, Naming};

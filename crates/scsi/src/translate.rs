@@ -2,7 +2,7 @@
 
 use nvme_spec::command::Command;
 
-use crate::cdb::Cdb;
+use crate::cdb::{Access, Cdb, Extent};
 use crate::reply::Reply;
 use crate::sense::Sense;
 use crate::status::Outcome;
@@ -59,32 +59,50 @@ pub enum Action {
     },
 }
 
-/// Translates a request.
-///
-/// `transfer` describes the data buffer of the request. `data` is that buffer as memory; it is written to by those commands
-/// only for which [`returns_parameter_data`] holds, and may be empty for all others.
-#[must_use]
-pub fn translate(
-    cdb: &[u8],
-    unit: &LogicalUnit<'_>,
-    transfer: Transfer,
-    data: &mut [u8],
-) -> Action {
-    let action = Cdb::parse(cdb).and_then(|cdb| carry_out(cdb, unit, transfer, data));
-    action.unwrap_or_else(|sense| Action::Done(Outcome::check_condition(sense)))
-}
+/// A command descriptor block that was read: one that this crate carries out.
+#[derive(Clone, Copy, Debug)]
+pub struct Request(Cdb);
 
-/// Whether the answer to a CDB is parameter data that [`translate`] writes, so that its caller has to map the buffer.
-#[must_use]
-pub fn returns_parameter_data(cdb: &[u8]) -> bool {
-    matches!(
-        Cdb::parse(cdb),
-        Ok(Cdb::Inquiry(_)
-            | Cdb::ReadCapacity10
-            | Cdb::ReadCapacity16 { .. }
-            | Cdb::ReportLuns(_)
-            | Cdb::ModeSense(_))
-    )
+impl Request {
+    /// SYNCHRONIZE CACHE of the whole unit: what a flush comes down to.
+    pub const FLUSH: Self = Self(Cdb::SynchronizeCache(Extent { lba: 0, blocks: 0 }));
+
+    /// Reads a CDB.
+    pub fn parse(cdb: &[u8]) -> Result<Self, Sense> {
+        Cdb::parse(cdb).map(Self)
+    }
+
+    /// What it reads or writes, where it is READ or WRITE: [`access`](crate::access) translates those without the rest of the unit.
+    #[must_use]
+    pub fn access(&self) -> Option<Access> {
+        match self.0 {
+            Cdb::Access(access) => Some(access),
+            _ => None,
+        }
+    }
+
+    /// Whether the answer is parameter data that [`translate`](Self::translate) writes, so that the buffer is needed as memory.
+    #[must_use]
+    pub fn returns_parameter_data(&self) -> bool {
+        matches!(
+            self.0,
+            Cdb::Inquiry(_)
+                | Cdb::ReadCapacity10
+                | Cdb::ReadCapacity16 { .. }
+                | Cdb::ReportLuns(_)
+                | Cdb::ModeSense(_)
+        )
+    }
+
+    /// Translates the request.
+    ///
+    /// `transfer` describes its data buffer. `data` is that buffer as memory; it is written to by those commands only for which
+    /// [`returns_parameter_data`](Self::returns_parameter_data) holds, and may be empty for all others.
+    #[must_use]
+    pub fn translate(self, unit: &LogicalUnit<'_>, transfer: Transfer, data: &mut [u8]) -> Action {
+        let action = carry_out(self.0, unit, transfer, data);
+        action.unwrap_or_else(|sense| Action::Done(Outcome::check_condition(sense)))
+    }
 }
 
 fn carry_out(
@@ -100,7 +118,7 @@ fn carry_out(
         Default::default()
     };
     let outcome = match cdb {
-        Cdb::Access(access) => return block_io::access(access, unit, transfer),
+        Cdb::Access(access) => return Ok(block_io::access(access, &unit.medium(), transfer)),
         Cdb::Verify(request) => return block_io::verify(request, unit),
         Cdb::SynchronizeCache(extent) => return block_io::synchronize_cache(extent, unit),
         Cdb::StartStopUnit(request) => return block_io::start_stop_unit(request, unit),

@@ -43,6 +43,18 @@ impl BlockSize {
         }
     }
 
+    /// The longest transfer of one command in blocks, of a controller that transfers so many bytes: NVMe counts blocks in 16
+    /// bits, zero-based.
+    #[must_use]
+    pub const fn maximum_transfer_blocks(self, bytes: u32) -> u32 {
+        let blocks = self.blocks_in(bytes);
+        if blocks < NVME_LIMIT {
+            blocks
+        } else {
+            NVME_LIMIT
+        }
+    }
+
     /// The number of whole blocks in so many bytes.
     #[must_use]
     pub const fn blocks_in(self, bytes: u32) -> u32 {
@@ -65,6 +77,19 @@ pub enum Naming {
     Serial,
     /// The NSID and the controller's place on the bus, by a number of the caller's.
     Place(u64),
+}
+
+/// The blocks of a logical unit: all that READ and WRITE have to know of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Medium {
+    /// NSZE of Identify Namespace: size in logical blocks.
+    pub blocks: NonZeroU64,
+    /// The namespace identifier (NSID).
+    pub namespace_id: u32,
+    /// The longest transfer of one command in logical blocks.
+    pub maximum_transfer_blocks: u32,
+    /// The size of a logical block.
+    pub block_size: BlockSize,
 }
 
 /// The controller that a logical unit belongs to.
@@ -117,6 +142,17 @@ pub struct LogicalUnit<'a> {
 }
 
 impl LogicalUnit<'_> {
+    /// Its blocks.
+    #[must_use]
+    pub fn medium(&self) -> Medium {
+        Medium {
+            blocks: self.blocks,
+            namespace_id: self.namespace_id,
+            maximum_transfer_blocks: self.maximum_transfer_blocks(),
+            block_size: self.block_size,
+        }
+    }
+
     /// How many blocks one Verify command covers, where there is such a command.
     pub(crate) fn maximum_verify_blocks(&self) -> Option<u32> {
         let bytes = self.controller.verify_bytes?.get();
@@ -125,10 +161,9 @@ impl LogicalUnit<'_> {
         u32::try_from(blocks).ok().filter(|blocks| *blocks != 0)
     }
 
-    /// The longest transfer of one command in logical blocks: NVMe counts blocks in 16 bits, zero-based.
+    /// The longest transfer of one command in logical blocks.
     pub(crate) fn maximum_transfer_blocks(&self) -> u32 {
         self.block_size
-            .blocks_in(self.controller.maximum_transfer_bytes)
-            .min(NVME_LIMIT)
+            .maximum_transfer_blocks(self.controller.maximum_transfer_bytes)
     }
 }

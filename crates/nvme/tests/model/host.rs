@@ -337,11 +337,12 @@ impl Host {
             bytes: BYTES,
         };
         let mut entries = [0u64; 8];
-        let list = prp::Fragment {
-            address: SHARED + 6 * PAGE,
+        let list = prp::ListMemory {
             entries: &mut entries,
+            page_offset: 0,
+            address: |index| Some(SHARED + 6 * PAGE + 8 * index as u64),
         };
-        let pointer = prp::build([data], BYTES, [list]).unwrap();
+        let pointer = prp::build(&[data], |&data| data, BYTES, list).unwrap();
         self.next_cid += 1;
         let command = Command {
             cdw0: CommandDword0::new()

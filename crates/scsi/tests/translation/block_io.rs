@@ -5,12 +5,11 @@ use core::num::NonZeroU64;
 use nvme_spec::command::{Command, CommandDword0};
 use scsi::{
     Action, BlockSize, Controller, DataDirection, LogicalUnit, Outcome, Transfer, next_verify,
-    translate,
 };
 
 use crate::disk::{
     CONTROLLER, INVALID_FIELD, LBA_OUT_OF_RANGE, data_in, data_out, done, illegal_request,
-    submitted, unit,
+    submitted, translate, unit,
 };
 
 const FUA: u8 = 0x08;

@@ -4,8 +4,8 @@ use core::num::NonZeroU64;
 
 use nvme_spec::command::Command;
 use scsi::{
-    Action, BlockSize, Controller, DataDirection, LogicalUnit, Naming, Outcome, Sense, Transfer,
-    translate,
+    Action, BlockSize, Controller, DataDirection, LogicalUnit, Naming, Outcome, Request, Sense,
+    Transfer,
 };
 
 pub const CONTROLLER: Controller<'static> = Controller {
@@ -112,3 +112,21 @@ pub const INVALID_OPERATION_CODE: u8 = 0x20;
 pub const LBA_OUT_OF_RANGE: u8 = 0x21;
 pub const INVALID_FIELD: u8 = 0x24;
 pub const SAVING_NOT_SUPPORTED: u8 = 0x39;
+
+/// What becomes of a request with this CDB.
+pub fn translate(
+    cdb: &[u8],
+    unit: &LogicalUnit<'_>,
+    transfer: Transfer,
+    data: &mut [u8],
+) -> Action {
+    match Request::parse(cdb) {
+        Ok(request) => request.translate(unit, transfer, data),
+        Err(sense) => Action::Done(Outcome::check_condition(sense)),
+    }
+}
+
+/// Whether the answer to a CDB is parameter data.
+pub fn returns_parameter_data(cdb: &[u8]) -> bool {
+    Request::parse(cdb).is_ok_and(|request| request.returns_parameter_data())
+}

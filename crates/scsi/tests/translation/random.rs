@@ -7,10 +7,9 @@ use proptest::array::uniform16;
 use proptest::prelude::*;
 use scsi::{
     Action, BlockSize, Controller, DataDirection, LogicalUnit, ScsiStatus, Transfer, next_verify,
-    returns_parameter_data, translate,
 };
 
-use crate::disk::{CONTROLLER, unit};
+use crate::disk::{CONTROLLER, returns_parameter_data, translate, unit};
 
 const KNOWN: [u8; 17] = [
     0x00, 0x12, 0x1A, 0x1B, 0x25, 0x28, 0x2A, 0x2F, 0x35, 0x5A, 0x88, 0x8A, 0x8F, 0x91, 0x9E, 0xA0,

@@ -1,10 +1,10 @@
 //! What is refused whatever the rest of it says: other operation codes, short CDBs, NACA.
 
-use scsi::{DataDirection, Transfer, returns_parameter_data, translate};
+use scsi::{DataDirection, Transfer};
 
 use crate::disk::{
     CONTROLLER, INVALID_FIELD, INVALID_OPERATION_CODE, answer_into, data_in, done, illegal_request,
-    submitted, unit,
+    returns_parameter_data, submitted, translate, unit,
 };
 
 /// A CDB of each command, with the length that its operation code has, and whether its answer is parameter data.
