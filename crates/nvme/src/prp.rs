@@ -4,9 +4,9 @@
 //! One page: PRP1. Two: PRP1 and PRP2. More: PRP2 names a list of the second to the last; the last entry of a list
 //! page names the next list page when the list goes on.
 //!
-//! The specification allows a list that ends exactly at the end of a page, whose last entry names data. There are controllers
-//! that take it for the address of another list page all the same, and transfer to where it says. So the last eight bytes of
-//! a page never hold a data entry here; a list that would begin there begins with the next page.
+//! The last entry of a list page names data where the list ends with it. There are controllers that take it for the address of
+//! another list page all the same, and transfer to where it says. So no list here begins or ends with the last eight bytes of a
+//! page: it begins an entry or two later instead.
 
 use core::mem;
 
@@ -20,8 +20,14 @@ const PAGE_SHIFT: u32 = PAGE_BYTES.trailing_zeros();
 const ENTRY_BYTES: usize = size_of::<u64>();
 /// Entries of a list page.
 const ENTRIES_PER_PAGE: u32 = PAGE_BYTES / ENTRY_BYTES as u32;
-/// Those of them that name data: the last one names the next list page.
-const DATA_ENTRIES_PER_PAGE: usize = ENTRIES_PER_PAGE as usize - 1;
+/// The place of the last one in its page: it never names data, but the next list page.
+const LAST_ENTRY: usize = ENTRIES_PER_PAGE as usize - 1;
+/// Those before it.
+const DATA_ENTRIES_PER_PAGE: usize = LAST_ENTRY;
+/// The same number.
+const DATA_ENTRIES: u64 = DATA_ENTRIES_PER_PAGE as u64;
+/// So many entries stay unused at the start of a list at most.
+const MOST_SKIPPED: usize = 2;
 /// So many pieces of a page each are taken at a time.
 const BATCH: usize = 8;
 
@@ -92,10 +98,11 @@ pub const fn max_list_entries(bytes: u32) -> u32 {
     if entries <= 2 {
         return 0;
     }
-    // The worst start is the last entry of a page, which stays unused; one more is for each full page after that.
+    // One more for each full page, beside those that stay unused at the start.
     let data = entries.saturating_sub(1);
-    let full_pages = data.saturating_sub(1) / (ENTRIES_PER_PAGE - 1);
-    data.saturating_add(1).saturating_add(full_pages)
+    let full_pages = data / (ENTRIES_PER_PAGE - 1);
+    data.saturating_add(MOST_SKIPPED as u32)
+        .saturating_add(full_pages)
 }
 
 /// Builds the data pointer of a command that transfers the first `bytes` of `pieces`, each of which `segment` describes, with
@@ -130,16 +137,18 @@ pub fn build<P>(
         let [second] = second;
         second
     } else {
-        let (address, writer) = begin(list)?;
+        let data_entries = span.wrapping_sub(1) >> PAGE_SHIFT;
+        let (address, writer) = begin(list, data_entries)?;
         fill(pieces, segment, bytes, writer)?;
         address
     };
     Ok(DataPointer { prp1, prp2 })
 }
 
-/// The device address of a list and what writes it.
+/// The device address of a list of so many data entries, and what writes it.
 fn begin<F: FnMut(usize) -> Option<u64>>(
     list: ListMemory<'_, F>,
+    data_entries: u64,
 ) -> Result<(u64, Writer<'_, F>), PrpError> {
     let ListMemory {
         entries,
@@ -147,23 +156,33 @@ fn begin<F: FnMut(usize) -> Option<u64>>(
         mut address,
     } = list;
     let place = page_offset / ENTRY_BYTES;
-    let room = DATA_ENTRIES_PER_PAGE.saturating_sub(place);
-    // No room: the list begins with the next page.
-    let (skipped, offset, room) = match room {
-        0 => (1, 0, DATA_ENTRIES_PER_PAGE),
-        _ => (0, page_offset as u64, room),
-    };
+    let skipped = skipped_entries(place, data_entries);
+    let first = place.wrapping_add(skipped) & LAST_ENTRY;
     let rest = entries.get_mut(skipped..).unwrap_or_default();
     if rest.is_empty() {
         return Err(PrpError::ListFull);
     }
     let start = address(skipped).ok_or(PrpError::BadList)?;
-    if start & OFFSET_MASK != offset || !page_offset.is_multiple_of(ENTRY_BYTES) {
+    let misplaced = start & OFFSET_MASK != first.wrapping_mul(ENTRY_BYTES) as u64;
+    if misplaced || !page_offset.is_multiple_of(ENTRY_BYTES) {
         return Err(PrpError::BadList);
     }
+    let room = DATA_ENTRIES_PER_PAGE.saturating_sub(first);
     let mut writer = Writer::new(rest, room, address);
     writer.index = skipped;
     Ok((start, writer))
+}
+
+/// How many entries stay unused at the start of a list that would begin at entry `place` of a page: the list may neither begin
+/// nor end with the last entry of a page.
+fn skipped_entries(place: usize, data_entries: u64) -> usize {
+    let fits = |skipped: &usize| {
+        let place = place.wrapping_add(*skipped) & LAST_ENTRY;
+        let room = DATA_ENTRIES_PER_PAGE.saturating_sub(place) as u64;
+        let behind = data_entries.saturating_sub(room);
+        room > 0 && (behind == 0 || behind % DATA_ENTRIES != 1)
+    };
+    (0..MOST_SKIPPED).find(fits).unwrap_or(MOST_SKIPPED)
 }
 
 /// Goes through the pieces and writes an entry for every page of the data but the first.
