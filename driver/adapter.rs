@@ -19,6 +19,8 @@ pub(crate) struct Adapter {
     pub(crate) registers: Published<Option<RegisterWindow>>,
     /// Where interrupts leave their work.
     pub(crate) dpc: Dpc,
+    /// Where those leave it that tell of requests alone.
+    pub(crate) request_dpc: Dpc,
     /// Where a line interrupt looks for completions of admin commands.
     pub(crate) admin_lookout: Lookout,
     /// Where a line interrupt looks for completions of requests.
@@ -44,6 +46,7 @@ impl Adapter {
         units: Published::new(Units::EMPTY),
         registers: Published::new(None),
         dpc: Dpc::new(),
+        request_dpc: Dpc::new(),
         admin_lookout: Lookout::new(),
         io_lookout: Lookout::new(),
         mask: Mask::new(),
@@ -66,6 +69,20 @@ impl Adapter {
     /// How many interrupt messages there are; 0 for a line interrupt.
     pub(crate) fn messages(&self) -> u16 {
         self.messages.load(Ordering::Relaxed)
+    }
+
+    /// Whether a message of its own tells of requests: message 1, beside that of admin commands.
+    pub(crate) fn io_has_own_message(&self) -> bool {
+        self.messages() > 1
+    }
+
+    /// The DPC that completes requests.
+    pub(crate) fn io_dpc(&self) -> &Dpc {
+        if self.io_has_own_message() {
+            &self.request_dpc
+        } else {
+            &self.dpc
+        }
     }
 
     pub(crate) fn set_messages(&self, messages: u16) {

@@ -12,9 +12,14 @@ const BUSY_US: u32 = 1000;
 /// A message: always the adapter's own. One may come as soon as the routine is connected, before `HwInitialize`: the admin
 /// commands of `HwFindAdapter` leave one pending where MSI-X was enabled by then. There is no DPC yet; passive initialisation
 /// looks at the rings when it ends.
-pub(crate) fn message_interrupt(adapter: &Adapter, port: Port) {
+pub(crate) fn message_interrupt(adapter: &Adapter, port: Port, message: u32) {
     if adapter.dpc_is_initialized() {
-        adapter.dpc.issue(port);
+        if message == 0 {
+            &adapter.dpc
+        } else {
+            adapter.io_dpc()
+        }
+        .issue(port);
     }
 }
 
@@ -32,6 +37,28 @@ pub(crate) fn line_interrupt(adapter: &Adapter, port: Port) -> bool {
         adapter.dpc.issue(port);
     }
     ours
+}
+
+/// The DPC of the message that tells of requests: drains their completion queue and looks at nothing else, unless something is
+/// under way or not as it should be.
+pub(crate) fn request_deferred(adapter: &Adapter, port: Port) {
+    let call = Call {
+        adapter,
+        port,
+        irql: Irql::Dispatch,
+    };
+    let done = port.under_start_io_lock(|| {
+        let mut done = SrbList::new();
+        let drained = adapter
+            .state
+            .enter()
+            .is_some_and(|mut state| state.drain_alone(call, &mut done));
+        if !drained {
+            serve(call, &mut done);
+        }
+        done
+    });
+    done.complete(port);
 }
 
 /// The DPC: drains the queues, and takes the next step of whatever is under way.

@@ -12,7 +12,7 @@ use nvme_spec::registers::{INTMC, INTMS};
 
 use crate::adapter::Adapter;
 use crate::call::Call;
-use crate::io::{IoQueue, MAX_ENTRIES};
+use crate::io::MAX_ENTRIES;
 use crate::naming;
 use crate::policy;
 use crate::recovery::MissedInterrupts;
@@ -119,10 +119,7 @@ pub(crate) fn find(
     let limits = Limits {
         transfer_bytes: units.max_transfer_bytes(),
         physical_breaks: prp::max_entries(units.max_transfer_bytes()).max(LEAST_BREAKS),
-        requests: state
-            .io
-            .as_ref()
-            .map_or(1, |io| u32::from(io.submission.free())),
+        requests: u32::from(state.io.depth()).max(1),
         units: units.count().clamp(1, u8::MAX.into()) as u8,
     };
     *adapter.registers.get_mut(finding) = Some(registers);
@@ -214,12 +211,10 @@ fn identify(state: &mut State, call: Call<'_>, masked: bool) -> Result<(), FindE
     let entries = controller.max_queue_entries().min(MAX_ENTRIES);
     let dstrd = controller.capabilities().dstrd();
     let (submission, completion) = state.io_memory.take().ok_or(FindError::Controller)?;
-    state.io = Some(IoQueue {
-        submission: SubmissionQueue::new(submission, IO_QUEUE, entries, dstrd)
-            .ok_or(FindError::Controller)?,
-        completion: CompletionQueue::new(completion, IO_QUEUE, entries, dstrd)
-            .ok_or(FindError::Controller)?,
-    });
+    let submission = SubmissionQueue::new(submission, IO_QUEUE, entries, dstrd);
+    let completion = CompletionQueue::new(completion, IO_QUEUE, entries, dstrd);
+    let rings = submission.zip(completion).ok_or(FindError::Controller)?;
+    state.io.place(rings);
     Ok(())
 }
 

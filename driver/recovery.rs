@@ -86,7 +86,7 @@ impl State {
         if let (Life::Running, Some(controller), Some(registers)) =
             (self.life, &self.controller, &self.registers)
         {
-            let waits = self.outstanding.outstanding() > 0;
+            let waits = self.io.outstanding() > 0;
             if controller.has_failed(registers) {
                 self.suspect(call, Symptom::Dead);
             } else if found && !waits {
@@ -110,14 +110,14 @@ impl State {
         if self.life != Life::Running {
             return false;
         }
-        let before = self.outstanding.outstanding();
+        let before = self.io.outstanding();
         for _ in 0..LOOKS {
             if !self.drain(call, done) {
                 break;
             }
         }
-        let found = self.outstanding.outstanding() < before;
-        if found && call.adapter.dpc.issue(call.port) {
+        let found = self.io.outstanding() < before;
+        if found && call.adapter.io_dpc().issue(call.port) {
             self.missed_interrupts.add(call);
         }
         found
@@ -125,7 +125,7 @@ impl State {
 
     /// After how long to look at the queues whether or not an interrupt comes, in microseconds.
     pub(crate) fn poll_after_us(&self) -> Option<u32> {
-        let waits = self.life == Life::Running && self.outstanding.outstanding() > 0;
+        let waits = self.life == Life::Running && self.io.outstanding() > 0;
         (waits && self.missed_interrupts.are_many()).then_some(POLL_US)
     }
 

@@ -1,6 +1,6 @@
 //! A request's way in: `HwBuildIo` translates, `HwStartIo` submits.
 
-use scsi::{Action, DataDirection, Outcome, Request};
+use scsi::{Action, DataDirection, Other, Outcome, Request};
 
 use crate::adapter::Adapter;
 use crate::call::Call;
@@ -54,22 +54,20 @@ fn scsi(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
         Err(status) => return Built::Done(status),
     };
     let transfer = srb.transfer();
-    let request = match Request::parse(srb.cdb()) {
-        Ok(request) => request,
-        Err(sense) => return Built::Done(end_scsi(srb, Outcome::check_condition(sense))),
-    };
     let units = adapter.units.get();
-    let action = if let Some(access) = request.access() {
-        units
+    let action = match Request::parse(srb.cdb()) {
+        Err(sense) => Some(Action::Done(Outcome::check_condition(sense))),
+        Ok(Request::Access(access)) => units
             .medium(lun)
-            .map(|medium| scsi::access(access, medium, transfer))
-    } else {
-        let data = if request.returns_parameter_data() {
-            srb.buffer()
-        } else {
-            &mut []
-        };
-        units.with(lun, |unit| request.translate(unit, transfer, data))
+            .map(|medium| scsi::access(access, medium, transfer)),
+        Ok(Request::Other(request)) => {
+            let data = if request.returns_parameter_data() {
+                srb.buffer()
+            } else {
+                &mut []
+            };
+            units.with(lun, |unit| request.translate(unit, transfer, data))
+        }
     };
     match action {
         None => Built::Done(SrbStatus::NO_DEVICE),
@@ -103,7 +101,7 @@ fn flush(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
     let action = adapter
         .units
         .get()
-        .with(lun, |unit| Request::FLUSH.translate(unit, none, &mut []));
+        .with(lun, |unit| Other::FLUSH.translate(unit, none, &mut []));
     match action {
         Some(Action::Submit { command, .. }) => prepare(port, srb, &command, 0, 0),
         _ => Built::Done(SrbStatus::SUCCESS),

@@ -21,7 +21,7 @@ impl State {
     /// The requests that the controller had come back where it is known not to use their memory any more. Else they are held
     /// until that is known; where the adapter is being removed they cannot be, and an event says so.
     pub(crate) fn return_proven(&mut self, call: Call<'_>, done: &mut SrbList, status: SrbStatus) {
-        let requests = self.outstanding.outstanding();
+        let requests = self.io.outstanding();
         let unproven = self
             .controller
             .as_ref()
@@ -40,12 +40,12 @@ impl State {
 
     /// Whether requests are held although the controller was given up.
     pub(crate) fn holds_requests(&self) -> bool {
-        self.life == Life::Dead && self.outstanding.outstanding() > 0
+        self.life == Life::Dead && self.io.outstanding() > 0
     }
 
     /// The controller has forgotten every command: their requests come back.
     pub(crate) fn return_outstanding(&mut self, done: &mut SrbList, status: SrbStatus) {
-        while let Some(srb) = self.outstanding.retire_any() {
+        while let Some(srb) = self.io.take_any() {
             done.push(srb, status);
         }
     }

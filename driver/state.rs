@@ -1,13 +1,13 @@
 //! The adapter's state, and what moves it on: one step at a time, from whichever callback comes next.
 
 use nvme::hmb::{Policy, Symptom};
-use nvme::lifecycle::{Controller, Failure, Goal, Inventory, Progress, QueueMemory, Shutdown};
+use nvme::lifecycle::{Controller, Failure, Goal, Inventory, Progress, Shutdown};
 
 use crate::adapter::Adapter;
 use crate::call::Call;
 use crate::completion::visit;
 use crate::hmb::Hmb;
-use crate::io::{Drained, IoQueue, Outstanding};
+use crate::io::{self, IoPair};
 use crate::naming;
 use crate::recovery::MissedInterrupts;
 use crate::report;
@@ -60,13 +60,12 @@ pub(crate) struct State {
     pub(crate) controller: Option<Controller<DmaBlock>>,
     pub(crate) registers: Option<RegisterWindow>,
     pub(crate) inventory: Inventory,
-    pub(crate) io: Option<IoQueue>,
+    pub(crate) io: IoPair,
     /// Memory of the I/O queues, until their size is known.
     pub(crate) io_memory: Option<(DmaBlock, DmaBlock)>,
     pub(crate) hmb: Hmb,
     pub(crate) policy: Option<Policy>,
     pub(crate) life: Life,
-    pub(crate) outstanding: Outstanding,
     pub(crate) stage: Stage,
     /// Resets since the controller last ran.
     resets: u8,
@@ -86,12 +85,11 @@ impl State {
         controller: None,
         registers: None,
         inventory: Inventory::new(),
-        io: None,
+        io: IoPair::new(),
         io_memory: None,
         hmb: Hmb::NONE,
         policy: None,
         life: Life::Empty,
-        outstanding: Outstanding::new(),
         stage: Stage::Idle,
         resets: 0,
         missed_interrupts: MissedInterrupts::NONE,
@@ -116,7 +114,7 @@ impl State {
                 }
             }
             _ => {
-                let idle = self.outstanding.outstanding() == 0;
+                let idle = self.io.outstanding() == 0;
                 self.submit(srb, done);
                 if idle && let Some(after_us) = self.poll_after_us() {
                     call.port.tick_after(after_us);
@@ -131,11 +129,11 @@ impl State {
     fn submit(&mut self, srb: Srb, done: &mut SrbList) {
         match self.life {
             Life::Running => {
-                let (Some(io), Some(registers)) = (&mut self.io, &self.registers) else {
+                let Some(registers) = &self.registers else {
                     done.push(srb, SrbStatus::NO_HBA);
                     return;
                 };
-                if let Err(srb) = io.submit(&mut self.outstanding, srb, registers) {
+                if let Err(srb) = io::submit(&mut self.io, srb, registers) {
                     self.waiting.push(srb, SrbStatus::SUCCESS);
                 }
             }
@@ -147,8 +145,7 @@ impl State {
 
     /// Gives waiting requests to the controller, as far as there is room.
     fn submit_waiting(&mut self, done: &mut SrbList) {
-        let room = self.io.as_ref().map_or(0, |io| io.submission.free());
-        for _ in 0..room {
+        for _ in 0..self.io.room() {
             let Some((srb, _)) = self.waiting.pop() else {
                 return;
             };
@@ -156,35 +153,39 @@ impl State {
         }
     }
 
+    /// Drains the I/O completion queue where that is all there is to do; false where there is more, or may be.
+    pub(crate) fn drain_alone(&mut self, call: Call<'_>, done: &mut SrbList) -> bool {
+        if self.life != Life::Running || self.is_busy() || self.poll_after_us().is_some() {
+            return false;
+        }
+        let more = self.drain(call, done);
+        !more && !self.is_busy()
+    }
+
     /// Drains the I/O completion queue. True when there may be more.
     pub(crate) fn drain(&mut self, call: Call<'_>, done: &mut SrbList) -> bool {
         if self.life != Life::Running {
             return false;
         }
-        let (Some(io), Some(registers)) = (&mut self.io, &self.registers) else {
+        let Some(registers) = &self.registers else {
             return false;
         };
-        let before = self.outstanding.outstanding();
         let mut again = SrbList::new();
-        let drained = io.drain(&mut self.outstanding, registers, done, &mut again);
-        if self.outstanding.outstanding() < before {
-            self.hmb.answered(call.port);
-        }
+        let drained = io::drain(&mut self.io, registers, done, &mut again);
         while let Some((srb, _)) = again.pop() {
             self.submit(srb, done);
         }
         self.turn_lookouts(call.adapter);
-        match drained {
-            Drained::All => {}
-            Drained::More => return true,
-            Drained::Impossible => {
-                self.suspect(call, Symptom::Dead);
-                self.reset(call);
-                return false;
-            }
+        let Ok(drained) = drained else {
+            self.suspect(call, Symptom::Dead);
+            self.reset(call);
+            return false;
+        };
+        if drained.ended > 0 {
+            self.hmb.answered(call.port);
         }
         self.submit_waiting(done);
-        false
+        drained.more
     }
 
     /// Brings an identified controller into service: I/O queues, event requests, Host Memory Buffer.
@@ -211,20 +212,15 @@ impl State {
 
     /// Says where the I/O queue pair is and which message it interrupts with.
     fn place_queue(&mut self, call: Call<'_>) {
-        let (Some(io), Some(controller)) = (&mut self.io, &self.controller) else {
+        let Some(controller) = &self.controller else {
             return;
         };
-        let dstrd = controller.capabilities().dstrd();
-        io.submission.reset(dstrd);
-        io.completion.reset(dstrd);
-        if let Some(place) = self.inventory.queues.first_mut() {
-            *place = QueueMemory {
-                submission_address: io.submission.address(),
-                completion_address: io.completion.address(),
-                submission_entries: io.submission.entries(),
-                completion_entries: io.completion.entries(),
-                vector: u16::from(call.adapter.messages() > 1),
-            };
+        self.io.reset(controller.capabilities().dstrd());
+        let vector = u16::from(call.adapter.io_has_own_message());
+        if let (Some(place), Some(memory)) =
+            (self.inventory.queues.first_mut(), self.io.memory(vector))
+        {
+            *place = memory;
         }
     }
 
@@ -274,8 +270,7 @@ impl State {
         if adapter.messages() == 0 {
             let admin = self.controller.as_ref().and_then(Controller::completions);
             adapter.admin_lookout.turn_to(admin);
-            let io = self.io.as_ref().map(|io| &io.completion);
-            adapter.io_lookout.turn_to(io);
+            adapter.io_lookout.turn_to(self.io.completions());
         }
     }
 

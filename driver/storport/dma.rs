@@ -72,6 +72,33 @@ impl DmaMemory for DmaBlock {
         self.bytes
     }
 
+    fn read_dwords<const N: usize>(&self, offset: usize) -> [u32; N] {
+        let words = self.at(offset, size_of::<[u32; N]>()).and_then(as_words);
+        let Some(mut word) = words else {
+            return [0; N];
+        };
+        [(); N].map(|()| {
+            // SAFETY: `at` has checked that N words from the first on lie inside the block.
+            let value = unsafe { word.read_volatile() };
+            word = word.wrapping_add(1);
+            value
+        })
+    }
+
+    fn write_dword(&self, offset: usize, value: u32) {
+        if let Some(word) = self.word(offset) {
+            // SAFETY: `word` gives only aligned places inside the block.
+            unsafe { word.write_volatile(value) };
+        }
+    }
+
+    fn write_entry(&self, offset: usize, from: &[u8]) {
+        if let Some(to) = self.at(offset, from.len()) {
+            // SAFETY: `at` has checked that the copy stays inside the block, which nothing else refers to.
+            unsafe { to.copy_from_nonoverlapping(from.as_ptr(), from.len()) };
+        }
+    }
+
     fn read(&self, offset: usize, into: &mut [u8]) {
         let Some(from) = self.at(offset, into.len()) else {
             into.fill(0);

@@ -167,6 +167,7 @@ unsafe extern "C" fn initialize(extension: PVOID) -> BOOLEAN {
     };
     if !adapter.dpc_is_initialized() {
         adapter.dpc.initialize(port, Some(deferred));
+        adapter.request_dpc.initialize(port, Some(request_deferred));
         adapter.set_dpc_initialized();
     }
     BOOLEAN::from(port.enable_passive_initialization(Some(passive_initialize)))
@@ -229,13 +230,26 @@ unsafe extern "C" fn interrupt(extension: PVOID) -> BOOLEAN {
 }
 
 /// `HwMSInterruptRoutine`. DIRQL, with the lock of the message. Always the adapter's own.
-unsafe extern "C" fn message_interrupt(extension: PVOID, _message: ULONG) -> BOOLEAN {
+unsafe extern "C" fn message_interrupt(extension: PVOID, message: ULONG) -> BOOLEAN {
     // SAFETY: the first argument of a callback.
     let Some((adapter, port)) = (unsafe { adapter(extension) }) else {
         return 0;
     };
-    completion::message_interrupt(adapter, port);
+    completion::message_interrupt(adapter, port, message);
     1
+}
+
+/// `HwStorDpcRoutine` of the message that tells of requests. `DISPATCH_LEVEL`, no lock held. Drains their completion queue.
+unsafe extern "C" fn request_deferred(
+    _dpc: *mut STOR_DPC,
+    extension: PVOID,
+    _first: PVOID,
+    _second: PVOID,
+) {
+    // SAFETY: the context of the adapter's DPC is its device extension.
+    if let Some((adapter, port)) = unsafe { adapter(extension) } {
+        completion::request_deferred(adapter, port);
+    }
 }
 
 /// `HwStorDpcRoutine`. `DISPATCH_LEVEL`, no lock held. Drains the completion queues.

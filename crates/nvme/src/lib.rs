@@ -20,6 +20,7 @@ pub mod identify;
 pub mod identity;
 pub mod lifecycle;
 mod machine;
+pub mod pair;
 pub mod prp;
 pub mod queue;
 pub mod quirks;

@@ -34,6 +34,27 @@ pub trait DmaMemory {
     fn read(&self, offset: usize, into: &mut [u8]);
     /// Copies `from` to `offset` on.
     fn write(&self, offset: usize, from: &[u8]);
+
+    /// Reads `N` dwords from `offset` on, a multiple of 4.
+    fn read_dwords<const N: usize>(&self, offset: usize) -> [u32; N] {
+        let mut at = offset;
+        [(); N].map(|()| {
+            let mut bytes = [0; 4];
+            self.read(at, &mut bytes);
+            at = at.saturating_add(bytes.len());
+            u32::from_le_bytes(bytes)
+        })
+    }
+
+    /// Writes the dword at `offset`, a multiple of 4.
+    fn write_dword(&self, offset: usize, value: u32) {
+        self.write(offset, &value.to_le_bytes());
+    }
+
+    /// Writes an entry of a submission queue, which the controller does not read before it is told: in any order and width.
+    fn write_entry(&self, offset: usize, from: &[u8]) {
+        self.write(offset, from);
+    }
 }
 
 /// A moment on a clock that never runs backwards, in nanoseconds from any origin.

@@ -113,6 +113,35 @@ pub fn build<P>(
     bytes: u32,
     list: ListMemory<'_, impl FnMut(usize) -> Option<u64>>,
 ) -> Result<DataPointer, PrpError> {
+    // One piece of one or two pages needs no list and nothing to be compared.
+    if let [piece] = pieces {
+        let Segment {
+            address,
+            bytes: length,
+        } = segment(piece);
+        let span = (address & OFFSET_MASK).wrapping_add(u64::from(bytes));
+        let second = (address | OFFSET_MASK).wrapping_add(1);
+        let aligned = address.is_multiple_of(4);
+        let plain = aligned && bytes != 0 && length >= bytes && second != 0;
+        if plain && span <= 2 * u64::from(PAGE_BYTES) {
+            let one_page = span <= u64::from(PAGE_BYTES);
+            return Ok(DataPointer {
+                prp1: address,
+                prp2: if one_page { 0 } else { second },
+            });
+        }
+    }
+    build_from_pieces(pieces, segment, bytes, list)
+}
+
+/// The same for any data.
+#[inline(never)]
+fn build_from_pieces<P>(
+    pieces: &[P],
+    segment: impl Fn(&P) -> Segment + Copy,
+    bytes: u32,
+    list: ListMemory<'_, impl FnMut(usize) -> Option<u64>>,
+) -> Result<DataPointer, PrpError> {
     if bytes == 0 {
         return Err(PrpError::Empty);
     }

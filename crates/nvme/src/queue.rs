@@ -8,9 +8,12 @@ use core::sync::atomic::{Ordering, fence};
 use nvme_spec::command::{COMMAND_BYTES, Command};
 use nvme_spec::completion::{COMPLETION_BYTES, Completion};
 use nvme_spec::registers::{completion_head_doorbell, submission_tail_doorbell};
-use zerocopy::{FromBytes, FromZeros, IntoBytes};
+use zerocopy::{FromZeros, IntoBytes};
 
 use crate::{DmaMemory, Registers};
+
+/// Dwords of a completion.
+const COMPLETION_DWORDS: usize = COMPLETION_BYTES / size_of::<u32>();
 
 /// The submission queue has no free entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,13 +102,20 @@ impl<D: DmaMemory> SubmissionQueue<D> {
         self.entries.wrapping_sub(1).saturating_sub(used)
     }
 
-    /// Puts a command into the ring. The controller learns of it by [`commit`](Self::commit).
-    pub fn write(&mut self, command: &Command) -> Result<(), Full> {
+    /// The identifier of the queue.
+    pub const fn queue_id(&self) -> u16 {
+        self.queue_id
+    }
+
+    /// Puts a command into the ring, with this command identifier. The controller learns of it by [`commit`](Self::commit).
+    pub fn write(&mut self, command: &Command, id: u16) -> Result<(), Full> {
         if self.free() == 0 {
             return Err(Full);
         }
         let offset = usize::from(self.tail).wrapping_mul(COMMAND_BYTES);
-        self.memory.write(offset, command.as_bytes());
+        self.memory.write_entry(offset, command.as_bytes());
+        let dword0 = command.cdw0.with_cid(id);
+        self.memory.write_dword(offset, dword0.into_bits());
         self.tail = following(self.tail, self.entries);
         Ok(())
     }
@@ -218,9 +228,13 @@ impl<D: DmaMemory> CompletionQueue<D> {
     /// Whether the controller has posted a completion that nobody has taken, by the phase tag of the entry at the head.
     pub fn is_pending(&self) -> bool {
         let tag = self.next_phase_tag();
-        let mut dword = [0; 4];
-        tag.memory.read(tag.offset, &mut dword);
-        phase(u32::from_le_bytes(dword)) == tag.posted
+        let [dword] = self.memory.read_dwords(tag.offset);
+        phase(dword) == tag.posted
+    }
+
+    /// Whether all that fits was taken since the last [`commit`](Self::commit): the controller may not post more before it.
+    pub const fn is_full(&self) -> bool {
+        following(self.head, self.entries) == self.rung
     }
 }
 
@@ -253,12 +267,11 @@ impl<D: DmaMemory> Iterator for CompletionQueue<D> {
         }
         // The rest of the entry was written before its phase tag: it must not be read earlier.
         fence(Ordering::Acquire);
-        let mut bytes = [0; COMPLETION_BYTES];
-        self.memory.read(Self::offset(self.head), &mut bytes);
+        let dwords: [u32; COMPLETION_DWORDS] = self.memory.read_dwords(Self::offset(self.head));
         self.head = next;
         if next == 0 {
             self.phase = !self.phase;
         }
-        Completion::read_from_bytes(&bytes).ok()
+        Some(zerocopy::transmute!(dwords.map(u32::to_le)))
     }
 }

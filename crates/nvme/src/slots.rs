@@ -4,9 +4,9 @@
 /// Why a completion's command identifier names no outstanding command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotError {
-    /// There is no such slot: this driver never made the identifier.
+    /// This driver never made the identifier.
     Impossible,
-    /// The slot exists, but that use of it is over (late or twice), or was never begun.
+    /// That use of the slot is over (late or twice), or is still to come.
     Stale,
 }
 
@@ -66,22 +66,27 @@ impl<T, const N: usize> Slots<T, N> {
 
     /// Takes a slot for a command and returns its identifier; gives the value back when all slots are taken.
     pub fn issue(&mut self, value: T) -> Result<u16, T> {
-        let index = if self.free == NONE {
-            self.used
-        } else {
-            self.free
-        };
-        let Some(slot) = self.entries.get_mut(usize::from(index)) else {
+        let Some(vacant) = self.vacant() else {
             return Err(value);
         };
-        if self.free == NONE {
-            self.used = self.used.wrapping_add(1);
-        } else {
-            self.free = slot.next;
-        }
-        slot.value = Some(value);
-        self.outstanding = self.outstanding.wrapping_add(1);
-        Ok(slot.generation << Self::INDEX_BITS | index)
+        let id = vacant.id();
+        vacant.fill(value);
+        Ok(id)
+    }
+
+    /// The slot that the next command gets; `None` when all are taken.
+    pub fn vacant(&mut self) -> Option<Vacant<'_, T>> {
+        let fresh = self.free == NONE;
+        let index = if fresh { self.used } else { self.free };
+        let slot = self.entries.get_mut(usize::from(index))?;
+        Some(Vacant {
+            id: slot.generation << Self::INDEX_BITS | index,
+            used: index.wrapping_add(1).max(self.used),
+            slot,
+            first_free: &mut self.free,
+            first_unused: &mut self.used,
+            outstanding: &mut self.outstanding,
+        })
     }
 
     /// Frees the slot of an outstanding command and returns its value.
@@ -91,10 +96,19 @@ impl<T, const N: usize> Slots<T, N> {
             .entries
             .get_mut(usize::from(index))
             .ok_or(SlotError::Impossible)?;
-        if slot.generation != id >> Self::INDEX_BITS {
-            return Err(SlotError::Stale);
+        let generation = id >> Self::INDEX_BITS;
+        if slot.generation != generation {
+            return Err(if generation < Self::GENERATIONS && index < self.used {
+                SlotError::Stale
+            } else {
+                SlotError::Impossible
+            });
         }
-        let value = slot.value.take().ok_or(SlotError::Stale)?;
+        let value = slot.value.take().ok_or(if index < self.used {
+            SlotError::Stale
+        } else {
+            SlotError::Impossible
+        })?;
         let generation = slot.generation.wrapping_add(1);
         slot.generation = if generation >= Self::GENERATIONS {
             0
@@ -137,6 +151,35 @@ impl<T, const N: usize> Slots<T, N> {
 
     const fn index(id: u16) -> u16 {
         id & !(u16::MAX << Self::INDEX_BITS)
+    }
+}
+
+/// A slot that no command has.
+#[derive(Debug)]
+pub struct Vacant<'a, T> {
+    id: u16,
+    /// How many slots were ever used once this one is.
+    used: u16,
+    slot: &'a mut Slot<T>,
+    first_free: &'a mut u16,
+    first_unused: &'a mut u16,
+    outstanding: &'a mut u16,
+}
+
+impl<T> Vacant<'_, T> {
+    /// The identifier of the command that gets it.
+    #[must_use]
+    pub const fn id(&self) -> u16 {
+        self.id
+    }
+
+    /// Gives it to a command.
+    pub fn fill(self, value: T) {
+        self.slot.value = Some(value);
+        // A slot that was never used has no next one.
+        *self.first_free = self.slot.next;
+        *self.first_unused = self.used;
+        *self.outstanding = self.outstanding.wrapping_add(1);
     }
 }
 

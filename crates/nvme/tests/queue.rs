@@ -71,7 +71,7 @@ fn one_doorbell_announces_all_commands() {
     queue.commit(&doorbells);
     assert_eq!(doorbells.take(), []);
     for cid in 0..5 {
-        queue.write(&command(cid)).unwrap();
+        queue.write(&command(cid), cid).unwrap();
     }
     assert_eq!(doorbells.take(), []);
     queue.commit(&doorbells);
@@ -88,14 +88,14 @@ fn holds_one_less_than_its_entries_and_wraps() {
     let (memory, doorbells) = (Memory::pages(1), Doorbells::default());
     let mut queue = SubmissionQueue::new(memory, 0, 4, 0).unwrap();
     for cid in 0..3 {
-        queue.write(&command(cid)).unwrap();
+        queue.write(&command(cid), cid).unwrap();
     }
-    assert_eq!(queue.write(&command(3)), Err(Full));
+    assert_eq!(queue.write(&command(3), 3), Err(Full));
     queue.commit(&doorbells);
     queue.advance_head(2).unwrap();
-    queue.write(&command(3)).unwrap();
-    queue.write(&command(4)).unwrap();
-    assert_eq!(queue.write(&command(5)), Err(Full));
+    queue.write(&command(3), 3).unwrap();
+    queue.write(&command(4), 4).unwrap();
+    assert_eq!(queue.write(&command(5), 5), Err(Full));
     queue.commit(&doorbells);
     assert_eq!(doorbells.take(), [(0x1000, 3), (0x1000, 1)]);
 }
@@ -104,7 +104,7 @@ fn holds_one_less_than_its_entries_and_wraps() {
 fn a_head_out_of_reach_is_impossible() {
     let (memory, doorbells) = (Memory::pages(1), Doorbells::default());
     let mut queue = SubmissionQueue::new(memory, 0, 4, 0).unwrap();
-    queue.write(&command(0)).unwrap();
+    queue.write(&command(0), 0).unwrap();
     // Written, but not announced yet.
     assert_eq!(queue.advance_head(1), Err(ImpossibleHead));
     queue.commit(&doorbells);
@@ -122,12 +122,12 @@ fn a_head_beyond_the_ring_is_impossible_even_when_the_tail_has_wrapped() {
     let (memory, doorbells) = (Memory::pages(1), Doorbells::default());
     let mut queue = SubmissionQueue::new(memory, 0, 4, 0).unwrap();
     for cid in 0..3 {
-        queue.write(&command(cid)).unwrap();
+        queue.write(&command(cid), cid).unwrap();
     }
     queue.commit(&doorbells);
     queue.advance_head(3).unwrap();
-    queue.write(&command(3)).unwrap();
-    queue.write(&command(4)).unwrap();
+    queue.write(&command(3), 3).unwrap();
+    queue.write(&command(4), 4).unwrap();
     queue.commit(&doorbells);
     assert_eq!(queue.advance_head(4), Err(ImpossibleHead));
     assert_eq!(queue.advance_head(5), Err(ImpossibleHead));
@@ -205,7 +205,7 @@ proptest! {
             if write {
                 let room = u32::from(entries) - 1 - (written - fetched);
                 prop_assert_eq!(u32::from(queue.free()), room);
-                prop_assert_eq!(queue.write(&command(amount)).is_ok(), room > 0);
+                prop_assert_eq!(queue.write(&command(amount), amount).is_ok(), room > 0);
                 written += u32::from(room > 0);
             } else {
                 queue.commit(&doorbells);

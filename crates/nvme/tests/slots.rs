@@ -32,7 +32,10 @@ fn a_second_completion_is_stale() {
 fn an_identifier_beyond_the_slots_is_impossible() {
     let mut slots = Slots::<(), 5>::new();
     assert_eq!(slots.retire(7), Err(SlotError::Impossible));
-    assert_eq!(slots.retire(4), Err(SlotError::Stale));
+    assert_eq!(slots.retire(4), Err(SlotError::Impossible));
+    let used = slots.issue(()).unwrap();
+    assert_eq!(slots.retire(used), Ok(()));
+    assert_eq!(slots.retire(used), Err(SlotError::Stale));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::unit::{LogicalUnit, Medium};
 /// READ and WRITE. The data of the command is exactly the buffer of the request: a CDB whose block count says otherwise, or
 /// whose direction is not the buffer's, would let the device reach memory that was not offered to it.
 #[must_use]
+#[inline]
 pub fn access(access: Access, medium: &Medium, transfer: Transfer) -> Action {
     match begin_access(access, medium, transfer) {
         Ok(action) => action,
@@ -20,6 +21,7 @@ pub fn access(access: Access, medium: &Medium, transfer: Transfer) -> Action {
     }
 }
 
+#[inline]
 fn begin_access(access: Access, medium: &Medium, transfer: Transfer) -> Result<Action, Sense> {
     if access.protection != 0 {
         return Err(Sense::INVALID_FIELD_IN_CDB);

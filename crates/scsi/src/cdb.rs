@@ -33,7 +33,7 @@ const READ_CAPACITY_16: u8 = 0x10;
 /// NACA of the CONTROL byte (SAM-5): standard INQUIRY data says that it is not supported.
 const NACA: u8 = 1 << 2;
 
-/// A CDB that this crate carries out.
+/// A CDB that this crate carries out, other than READ and WRITE, which are [`Access`]es.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cdb {
     TestUnitReady,
@@ -43,7 +43,6 @@ pub(crate) enum Cdb {
     ReadCapacity10,
     ReadCapacity16 { allocation_length: u32 },
     ReportLuns(ReportLuns),
-    Access(Access),
     Verify(Verify),
     SynchronizeCache(Extent),
 }
@@ -157,6 +156,23 @@ pub(crate) enum Operation {
     Write,
 }
 
+impl Access {
+    /// Reads the CDB of READ or WRITE; `None` for another one.
+    #[inline]
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Result<Self, Sense>> {
+        let ten = |operation| Some(Ok(laid_out::<Block10Bytes>(bytes).ok()?.access(operation)));
+        let sixteen = |operation| Some(Ok(laid_out::<Block16Bytes>(bytes).ok()?.access(operation)));
+        let access = match *bytes.first()? {
+            READ_10 => ten(Operation::Read),
+            WRITE_10 => ten(Operation::Write),
+            READ_16 => sixteen(Operation::Read),
+            WRITE_16 => sixteen(Operation::Write),
+            _ => return None,
+        };
+        Some(access.unwrap_or(Err(Sense::INVALID_FIELD_IN_CDB)))
+    }
+}
+
 impl Cdb {
     /// Reads a CDB. One that is shorter than its operation code asks for is refused; bytes after its end are ignored.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Sense> {
@@ -170,15 +186,11 @@ impl Cdb {
                     Self::StartStopUnit(laid_out::<StartStopUnitBytes>(bytes)?.typed())
                 }
                 READ_CAPACITY_10 => laid_out::<[u8; 10]>(bytes).map(|_| Self::ReadCapacity10)?,
-                READ_10 => Self::Access(laid_out::<Block10Bytes>(bytes)?.access(Operation::Read)),
-                WRITE_10 => Self::Access(laid_out::<Block10Bytes>(bytes)?.access(Operation::Write)),
                 SYNCHRONIZE_CACHE_10 => {
                     Self::SynchronizeCache(laid_out::<Block10Bytes>(bytes)?.extent())
                 }
                 VERIFY_10 => Self::Verify(laid_out::<Block10Bytes>(bytes)?.verify()),
                 MODE_SENSE_10 => Self::ModeSense(laid_out::<ModeSense10Bytes>(bytes)?.typed()),
-                READ_16 => Self::Access(laid_out::<Block16Bytes>(bytes)?.access(Operation::Read)),
-                WRITE_16 => Self::Access(laid_out::<Block16Bytes>(bytes)?.access(Operation::Write)),
                 VERIFY_16 => Self::Verify(laid_out::<Block16Bytes>(bytes)?.verify()),
                 SYNCHRONIZE_CACHE_16 => {
                     Self::SynchronizeCache(laid_out::<Block16Bytes>(bytes)?.extent())

@@ -61,25 +61,31 @@ pub enum Action {
 
 /// A command descriptor block that was read: one that this crate carries out.
 #[derive(Clone, Copy, Debug)]
-pub struct Request(Cdb);
+pub enum Request {
+    /// READ or WRITE: [`access`](crate::access) translates it.
+    Access(Access),
+    /// Any other.
+    Other(Other),
+}
+
+/// A request that is neither READ nor WRITE.
+#[derive(Clone, Copy, Debug)]
+pub struct Other(Cdb);
 
 impl Request {
-    /// SYNCHRONIZE CACHE of the whole unit: what a flush comes down to.
-    pub const FLUSH: Self = Self(Cdb::SynchronizeCache(Extent { lba: 0, blocks: 0 }));
-
     /// Reads a CDB.
+    #[inline]
     pub fn parse(cdb: &[u8]) -> Result<Self, Sense> {
-        Cdb::parse(cdb).map(Self)
-    }
-
-    /// What it reads or writes, where it is READ or WRITE: [`access`](crate::access) translates those without the rest of the unit.
-    #[must_use]
-    pub fn access(&self) -> Option<Access> {
-        match self.0 {
-            Cdb::Access(access) => Some(access),
-            _ => None,
+        match Access::parse(cdb) {
+            Some(access) => access.map(Self::Access),
+            None => Cdb::parse(cdb).map(|cdb| Self::Other(Other(cdb))),
         }
     }
+}
+
+impl Other {
+    /// SYNCHRONIZE CACHE of the whole unit: what a flush comes down to.
+    pub const FLUSH: Self = Self(Cdb::SynchronizeCache(Extent { lba: 0, blocks: 0 }));
 
     /// Whether the answer is parameter data that [`translate`](Self::translate) writes, so that the buffer is needed as memory.
     #[must_use]
@@ -118,7 +124,6 @@ fn carry_out(
         Default::default()
     };
     let outcome = match cdb {
-        Cdb::Access(access) => return Ok(block_io::access(access, &unit.medium(), transfer)),
         Cdb::Verify(request) => return block_io::verify(request, unit),
         Cdb::SynchronizeCache(extent) => return block_io::synchronize_cache(extent, unit),
         Cdb::StartStopUnit(request) => return block_io::start_stop_unit(request, unit),

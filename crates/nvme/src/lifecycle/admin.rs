@@ -159,8 +159,9 @@ impl<D: DmaMemory> Controller<D> {
             Purpose::Task(task) => task.opcode(),
         };
         let cid = self.commands.issue(purpose).map_err(|_| Failure::Full)?;
-        let cdw0 = CommandDword0::new().with_opcode(opcode.0).with_cid(cid);
-        if self.submission.write(&Command { cdw0, ..command }).is_err() {
+        let cdw0 = CommandDword0::new().with_opcode(opcode.0);
+        let command = Command { cdw0, ..command };
+        if self.submission.write(&command, cid).is_err() {
             // It never reached the controller: the identifier is not outstanding.
             let _ = self.commands.retire(cid);
             return Err(Failure::Full);

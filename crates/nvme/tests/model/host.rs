@@ -363,7 +363,7 @@ impl Host {
         for (index, entry) in entries.iter().enumerate() {
             block.write(index * 8, &entry.to_le_bytes());
         }
-        self.submission.write(&command).unwrap();
+        self.submission.write(&command, self.next_cid).unwrap();
         self.submission.commit(&self.device);
         for _ in 0..100_000 {
             self.pass(10);

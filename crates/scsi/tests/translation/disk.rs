@@ -5,7 +5,7 @@ use core::num::NonZeroU64;
 use nvme_spec::command::Command;
 use scsi::{
     Action, BlockSize, Controller, DataDirection, LogicalUnit, Naming, Outcome, Request, Sense,
-    Transfer,
+    Transfer, access,
 };
 
 pub const CONTROLLER: Controller<'static> = Controller {
@@ -121,12 +121,13 @@ pub fn translate(
     data: &mut [u8],
 ) -> Action {
     match Request::parse(cdb) {
-        Ok(request) => request.translate(unit, transfer, data),
+        Ok(Request::Access(request)) => access(request, &unit.medium(), transfer),
+        Ok(Request::Other(request)) => request.translate(unit, transfer, data),
         Err(sense) => Action::Done(Outcome::check_condition(sense)),
     }
 }
 
 /// Whether the answer to a CDB is parameter data.
 pub fn returns_parameter_data(cdb: &[u8]) -> bool {
-    Request::parse(cdb).is_ok_and(|request| request.returns_parameter_data())
+    matches!(Request::parse(cdb), Ok(Request::Other(request)) if request.returns_parameter_data())
 }
