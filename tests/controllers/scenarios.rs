@@ -237,6 +237,8 @@ fn stream(place: Place) {
             bytes,
             depth,
             requests: 400,
+            counted: 0,
+            hottest: 0,
         };
         let mut unit = Unit::new(&mut stand.bed.machine, &stand.units[0], 1);
         let fill = bytes > 4096;
