@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use portbed::disk::{Disk, Unit};
+use portbed::disk::{Disk, Form, Unit};
 use portbed::machine::{Completed, Data, PowerAction};
 use portbed::workload::{self, Pattern, Stream};
 use serde_json::json;
@@ -237,6 +237,7 @@ fn stream(place: Place) {
             bytes,
             depth,
             requests: 400,
+            form: Form::Varied,
             counted: 0,
             hottest: 0,
         };

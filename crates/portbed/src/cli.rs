@@ -3,6 +3,7 @@
 //! Exit status 0: all held; 1: a rule was broken, data differed, or something leaked; 2: it could not run, and one line
 //! on standard error says why.
 
+mod bench;
 mod list;
 mod options;
 pub mod profile;
@@ -19,6 +20,7 @@ use clap::{Parser, Subcommand};
 use crate::report::Verdict;
 use crate::run::{self, Work};
 use crate::timeline::{Plain, Timeline};
+use bench::BenchOptions;
 use options::{RunOptions, StreamOptions};
 use seeds::Sweep;
 use serve::ServeOptions;
@@ -48,6 +50,8 @@ enum Command {
     Run(RunOptions),
     /// A stream of requests, with its throughput and the cost of a request.
     Io(StreamOptions),
+    /// What a request costs, image beside image.
+    Bench(BenchOptions),
     /// The model as a PCI device for others, over vfio-user.
     Serve(ServeOptions),
     /// List the rules that a miniport is held to.
@@ -69,6 +73,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => run(&given, &arguments.run, Work::MainJob),
         Some(Command::Run(options)) => run(&given, &options, Work::MainJob),
         Some(Command::Io(options)) => run(&given, options.run(), Work::Stream(options.stream())),
+        Some(Command::Bench(options)) => conclude(options.run()),
         Some(Command::Serve(options)) => conclude(options.serve()),
         Some(Command::Rules) => print(&list::rules()),
         Some(Command::Profiles) => print(&list::profiles()),

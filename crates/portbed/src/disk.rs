@@ -13,7 +13,7 @@ use thiserror::Error;
 
 pub use backing::{Backing, BackingError};
 pub use shadow::{Difference, Shadow};
-pub use unit::{Outcome, Unit};
+pub use unit::{Form, Outcome, Unit};
 pub use volume::Volume;
 
 use crate::report::Io;

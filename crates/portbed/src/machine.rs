@@ -170,6 +170,7 @@ impl Machine {
             what: Function::Execute(request.cdb),
             data: request.data,
             buffer_offset: request.buffer_offset,
+            pages_apart: request.pages_apart,
             srb: request.srb,
             timeout_s: request.timeout_s,
             flags: request.flags,

@@ -135,7 +135,9 @@ impl PhysicalMemory {
         let state = &mut *self.write_state();
         let offset = offset_in_page % PAGE_BYTES;
         let page_bytes = request.page_bytes(offset)?;
-        let runs = state.frames.take_scattered(page_bytes, request.highest)?;
+        let runs = state
+            .frames
+            .take_scattered(page_bytes, request.highest, request.apart)?;
         let bytes = request.bytes;
         let va = self.place(state, Kind::Scattered, runs, offset, request)?;
         Some(Mapping { va, bytes })

@@ -8,6 +8,7 @@ use nvme_model::{Fault, FaultError, Profile};
 
 use super::profile::{QEMU_PREFIX, Selection, SelectionError, VFIO_PREFIX, disk_has_namespace};
 use crate::controller::PciAddress;
+use crate::disk::Form;
 use crate::machine::{Clock, Interrupts, PortOptions};
 use crate::run::{ControllerKind, Setup, Work};
 use crate::workload::{Pattern, Stream};
@@ -104,6 +105,10 @@ pub struct StreamOptions {
     /// Tell the N functions of the driver with the most of these instructions, by the map beside the image
     #[arg(long, value_name = "N", default_value_t = 0)]
     hottest: usize,
+    /// Requests all alike, as costs are compared by: READ(10) or WRITE(10) in a STORAGE_REQUEST_BLOCK, data that start a page,
+    /// no page of them next to another
+    #[arg(long)]
+    uniform: bool,
 }
 
 /// Of how many requests the instructions are counted if nobody says so.
@@ -127,6 +132,11 @@ impl StreamOptions {
                 _ => COUNTED,
             }),
             hottest: self.hottest,
+            form: if self.uniform {
+                Form::Uniform
+            } else {
+                Form::Varied
+            },
         }
     }
 }

@@ -23,12 +23,24 @@ const BUFFER_ALIGNMENT: usize = 4;
 /// What a request has read, or why it failed.
 pub type Outcome = Result<Vec<u8>, TransportError>;
 
-/// Sends requests to a logical unit. The form of the command descriptor block, the request block that carries it and the
+/// The form of requests.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Form {
+    /// It changes from request to request.
+    #[default]
+    Varied,
+    /// All alike, as those that costs are compared by: a 10-byte CDB in a `STORAGE_REQUEST_BLOCK`, and a buffer that starts a page
+    /// and of which no page follows another.
+    Uniform,
+}
+
+/// Sends requests to a logical unit. Unless they are to be alike, the form of the command descriptor block, the request block that carries it and the
 /// alignment of the buffer change from request to request, as a seed decides.
 pub struct Unit<'m> {
     machine: &'m mut Machine,
     logical: &'m LogicalUnit,
     rng: Rng,
+    form: Form,
     begun: HashMap<Token, Begun>,
     retried: u64,
 }
@@ -48,9 +60,15 @@ impl<'m> Unit<'m> {
             machine,
             logical,
             rng: Rng::with_seed(seed),
+            form: Form::Varied,
             begun: HashMap::new(),
             retried: 0,
         }
+    }
+
+    /// What form requests have from now on.
+    pub fn set_form(&mut self, form: Form) {
+        self.form = form;
     }
 
     /// How many requests were sent again.
@@ -174,6 +192,15 @@ impl<'m> Unit<'m> {
     }
 
     fn request(&mut self, command: &Command, data: Data) -> Request {
+        if self.form == Form::Uniform {
+            return Request {
+                unit: self.logical.address,
+                cdb: command.cdb(true),
+                data,
+                pages_apart: true,
+                ..Request::default()
+            };
+        }
         Request {
             unit: self.logical.address,
             cdb: command.cdb(self.rng.bool()),

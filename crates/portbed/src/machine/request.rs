@@ -1,6 +1,6 @@
 //! Requests: what is sent to a logical unit, and what comes back.
 
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 
 /// Where a logical unit is.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -48,6 +48,8 @@ pub struct Request {
     pub data: Data,
     /// Where in a page the data buffer starts, below 4096; rounded to what the adapter asked for.
     pub buffer_offset: usize,
+    /// Whether no page of it follows the one before in physical memory.
+    pub pages_apart: bool,
     /// Which request block carries it.
     pub srb: SrbKind,
     /// Seconds until the port driver gives up on it; 0 is the default of 10.
@@ -183,6 +185,34 @@ pub struct Instructions {
     pub interrupt: u64,
     /// Those of DPCs and timers.
     pub dpc: u64,
+}
+
+impl Add for Cost {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            mmio_reads: self.mmio_reads + other.mmio_reads,
+            mmio_writes: self.mmio_writes + other.mmio_writes,
+            port_calls: self.port_calls + other.port_calls,
+            instructions: self.instructions + other.instructions,
+        }
+    }
+}
+
+impl Add for Instructions {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            build: self.build + other.build,
+            start: self.start + other.start,
+            interrupt: self.interrupt + other.interrupt,
+            dpc: self.dpc + other.dpc,
+        }
+    }
 }
 
 impl Sub for Cost {

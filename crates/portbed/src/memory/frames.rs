@@ -74,14 +74,19 @@ impl Frames {
         })
     }
 
-    /// Takes frames that lie anywhere, mostly apart from each other.
-    pub(super) fn take_scattered(&mut self, bytes: u64, highest: u64) -> Option<Vec<Run>> {
+    /// Takes frames that lie anywhere, mostly apart from each other, or `apart` from each other on purpose.
+    pub(super) fn take_scattered(
+        &mut self,
+        bytes: u64,
+        highest: u64,
+        apart: bool,
+    ) -> Option<Vec<Run>> {
         let mut runs: Vec<Run> = Vec::new();
         for offset in (0..bytes).step_by(PAGE_BYTES as usize) {
             let follow = runs
                 .last()
                 .map(|run| run.pa + run.bytes)
-                .filter(|_| self.random.u8(..4) == 0);
+                .filter(|_| !apart && self.random.u8(..4) == 0);
             let Some(pa) = self.take_frame(follow, highest.saturating_add(1)) else {
                 for run in &runs {
                     self.give_scattered(run);

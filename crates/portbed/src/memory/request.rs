@@ -11,6 +11,7 @@ pub struct Request {
     pub(super) align: u64,
     pub(super) highest: u64,
     pub(super) zeroed: bool,
+    pub(super) apart: bool,
     pub(super) label: Cow<'static, str>,
 }
 
@@ -22,6 +23,7 @@ impl Request {
             align: 16,
             highest: u64::MAX,
             zeroed: false,
+            apart: false,
             label: label.into(),
         }
     }
@@ -44,6 +46,13 @@ impl Request {
     #[must_use]
     pub fn zeroed(mut self) -> Self {
         self.zeroed = true;
+        self
+    }
+
+    /// No page of scattered memory is to follow the one before it.
+    #[must_use]
+    pub fn apart(mut self, apart: bool) -> Self {
+        self.apart = apart;
         self
     }
 

@@ -21,13 +21,16 @@ pub(super) struct Buffer {
     pub(super) at: u64,
     base: u64,
     /// Pages of a buffer that no miniport can touch, so that it serves again and again.
-    pages: Option<u64>,
+    pages: Option<Pages>,
 }
 
-/// Buffers that wait to be used again, by their number of pages.
+/// How many pages a buffer has, and whether they lie apart.
+type Pages = (u64, bool);
+
+/// Buffers that wait to be used again, by their pages.
 #[derive(Default)]
 pub(super) struct Spares {
-    by_pages: BTreeMap<u64, Vec<u64>>,
+    by_pages: BTreeMap<Pages, Vec<u64>>,
 }
 
 impl Buffer {
@@ -67,7 +70,9 @@ pub(super) fn obtain(memory: &PhysicalMemory, state: &mut State, spec: &Spec) ->
     let offset = (spec.buffer_offset as u64 % PAGE_BYTES) & !adapter.alignment_mask();
     let highest = adapter.highest_address();
     let buffer = if is_mapped(adapter, spec) {
-        let request = Request::new(bytes, "data buffer").up_to(highest);
+        let request = Request::new(bytes, "data buffer")
+            .up_to(highest)
+            .apart(spec.pages_apart);
         let base = memory.alloc_scattered(request, offset)?.va;
         Buffer {
             at: base,
@@ -81,12 +86,14 @@ pub(super) fn obtain(memory: &PhysicalMemory, state: &mut State, spec: &Spec) ->
             .queues
             .spares
             .by_pages
-            .get_mut(&pages)
+            .get_mut(&(pages, spec.pages_apart))
             .and_then(Vec::pop);
         let base = if let Some(base) = spare {
             base
         } else {
-            let request = Request::new(pages * PAGE_BYTES, "data buffer").up_to(highest);
+            let request = Request::new(pages * PAGE_BYTES, "data buffer")
+                .up_to(highest)
+                .apart(spec.pages_apart);
             let base = memory.alloc_scattered(request, 0)?.va;
             memory.protect(base, Access::None).ok()?;
             base
@@ -94,7 +101,7 @@ pub(super) fn obtain(memory: &PhysicalMemory, state: &mut State, spec: &Spec) ->
         Buffer {
             at: base + offset,
             base,
-            pages: Some(pages),
+            pages: Some((pages, spec.pages_apart)),
         }
     };
     match &spec.data {

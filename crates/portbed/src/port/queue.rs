@@ -426,6 +426,7 @@ fn reset_unit(unit: UnitAddress) -> Spec {
         what: Function::Plain(function::RESET_LOGICAL_UNIT),
         data: Data::None,
         buffer_offset: 0,
+        pages_apart: false,
         srb: SrbKind::Storage,
         timeout_s: 0,
         flags: 0,

@@ -28,6 +28,7 @@ pub(crate) struct Spec {
     pub(crate) what: Function,
     pub(crate) data: Data,
     pub(crate) buffer_offset: usize,
+    pub(crate) pages_apart: bool,
     pub(crate) srb: SrbKind,
     pub(crate) timeout_s: u32,
     pub(crate) flags: u32,

@@ -27,6 +27,7 @@ fn internal(token: u64, unit: UnitAddress, what: Function, timeout_s: u32) -> Sp
         what,
         data: Data::None,
         buffer_offset: 0,
+        pages_apart: false,
         srb: SrbKind::Storage,
         timeout_s,
         flags: 0,

@@ -6,6 +6,7 @@ use nvme_model::{Fault, Losses};
 
 use super::failure::Kind;
 use super::lifecycle::Job;
+use super::namespace::Namespace;
 use super::{ControllerKind, Work};
 use crate::journal::Who;
 use crate::machine::Stop;
@@ -83,9 +84,11 @@ impl Job<'_> {
         rules.into_iter().map(|(id, _)| id).collect()
     }
 
-    /// What a request has cost, as far as that could be counted: accesses of registers that are mapped straight cannot.
+    /// What a request has cost, of a stream if there was one, as far as that could be counted: accesses of registers that are mapped straight cannot.
     fn cost(&self) -> Cost {
-        let mut cost = Cost::from(self.machine.cost());
+        let streams = self.namespaces.iter().filter_map(Namespace::cost);
+        let cost = streams.reduce(|sum, cost| sum + cost);
+        let mut cost = Cost::from(cost.unwrap_or_else(|| self.machine.cost()));
         if let ControllerKind::Vfio { .. } = self.setup.controller {
             (cost.mmio_writes_per_io, cost.mmio_reads_per_io) = (None, None);
         }

@@ -7,6 +7,7 @@ use super::failure::Kind;
 use super::storage::{Device, Storage};
 use crate::controller::NvmeClient;
 use crate::disk::{Disk, Geometry, Shadow, Unit};
+use crate::machine::Cost;
 use crate::report::Io;
 use crate::timeline::Bytes;
 use crate::workload::{self, Content, Stream, Tools};
@@ -23,6 +24,7 @@ pub struct Namespace {
     seed: u64,
     told: usize,
     failed: bool,
+    cost: Option<Cost>,
 }
 
 /// What a step has found: what it tells, and what is wrong.
@@ -60,6 +62,7 @@ impl Namespace {
             seed,
             told: 0,
             failed: false,
+            cost: None,
         })
     }
 
@@ -71,6 +74,11 @@ impl Namespace {
     /// Requests and data so far.
     pub fn io(&self) -> Io {
         self.disk.io()
+    }
+
+    /// What the requests of a stream have cost, where there was one.
+    pub fn cost(&self) -> Option<Cost> {
+        self.cost
     }
 
     /// A seed that was not used before.
@@ -177,6 +185,7 @@ impl Namespace {
     pub fn stream(&mut self, unit: &mut Unit<'_>, stream: &Stream) -> io::Result<Findings> {
         let seed = self.next_seed();
         let throughput = stream.run(&mut self.disk, unit, self.storage.is_writable(), seed)?;
+        self.cost = Some(throughput.cost());
         self.disk.flush(unit)?;
         Ok(self.findings(throughput.to_string()))
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use crate::disk::{BlockTransport, Disk, Outcome, Unit};
+use crate::disk::{BlockTransport, Disk, Form, Outcome, Unit};
 use crate::machine::{Cost, Instructions, Token};
 
 /// Requests go to the first bytes of a disk, this many.
@@ -35,6 +35,8 @@ pub struct Stream {
     pub depth: u32,
     /// Requests in all.
     pub requests: u64,
+    /// What form they have.
+    pub form: Form,
     /// How many of them, the first, are sent while instructions are counted.
     pub counted: u64,
     /// So many of the functions that cost the most are told.
@@ -74,6 +76,7 @@ impl Stream {
         }
         let mut rng = Rng::with_seed(seed);
         let slots = geometry.bytes().min(SPAN_BYTES) / u64::from(self.bytes);
+        unit.set_form(self.form);
         if fill && self.pattern.reads {
             self.fill(slots, disk, unit, &mut rng)?;
         }
@@ -222,6 +225,13 @@ impl Stream {
 
     fn lba(&self, disk: &Disk, slot: u64) -> u64 {
         slot * u64::from(self.bytes / disk.geometry().block_bytes)
+    }
+}
+
+impl Throughput {
+    /// What the requests have cost.
+    pub fn cost(&self) -> Cost {
+        self.cost
     }
 }
 
