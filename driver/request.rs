@@ -1,6 +1,6 @@
 //! A request's way in: `HwBuildIo` translates, `HwStartIo` submits.
 
-use scsi::{Action, DataDirection, Other, Outcome, Request};
+use scsi::{Access, Action, DataDirection, Other, Outcome, Request};
 
 use crate::adapter::Adapter;
 use crate::call::Call;
@@ -53,23 +53,36 @@ fn scsi(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
         Ok(lun) => lun,
         Err(status) => return Built::Done(status),
     };
-    let transfer = srb.transfer();
-    let units = adapter.units.get();
-    let action = match Request::parse(srb.cdb()) {
-        Err(sense) => Some(Action::Done(Outcome::check_condition(sense))),
-        Ok(Request::Access(access)) => units
-            .medium(lun)
-            .map(|medium| scsi::access(access, medium, transfer)),
-        Ok(Request::Other(request)) => {
-            let data = if request.returns_parameter_data() {
-                srb.buffer()
-            } else {
-                &mut []
-            };
-            units.with(lun, |unit| request.translate(unit, transfer, data))
-        }
+    match Request::parse(srb.cdb()) {
+        Ok(Request::Access(access)) => read_or_write(adapter, port, srb, lun, access),
+        Ok(Request::Other(request)) => other(adapter, port, srb, lun, request),
+        Err(sense) => Built::Done(end_scsi(srb, Outcome::check_condition(sense))),
+    }
+}
+
+/// READ and WRITE, which go straight to their command.
+fn read_or_write(adapter: &Adapter, port: Port, srb: &mut Srb, lun: u8, access: Access) -> Built {
+    let Some(medium) = adapter.units.get().medium(lun) else {
+        return Built::Done(SrbStatus::NO_DEVICE);
     };
-    match action {
+    let transfer = srb.transfer();
+    match scsi::access(access, medium, transfer) {
+        Ok(command) => prepare(port, srb, &command, transfer.bytes, 0),
+        Err(outcome) => Built::Done(end_scsi(srb, outcome)),
+    }
+}
+
+/// Every other SCSI command.
+#[inline(never)]
+fn other(adapter: &Adapter, port: Port, srb: &mut Srb, lun: u8, request: Other) -> Built {
+    let transfer = srb.transfer();
+    let data = if request.returns_parameter_data() {
+        srb.buffer()
+    } else {
+        &mut []
+    };
+    let units = adapter.units.get();
+    match units.with(lun, |unit| request.translate(unit, transfer, data)) {
         None => Built::Done(SrbStatus::NO_DEVICE),
         Some(Action::Done(outcome)) => Built::Done(end_scsi(srb, outcome)),
         Some(Action::Submit {
@@ -89,6 +102,7 @@ fn scsi(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
 }
 
 /// A flush or shutdown of a logical unit. Without a volatile write cache there is nothing to flush.
+#[inline(never)]
 fn flush(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
     if !adapter.units.get().volatile_write_cache() {
         return Built::Done(SrbStatus::SUCCESS);

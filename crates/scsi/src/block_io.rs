@@ -10,47 +10,44 @@ use crate::status::Outcome;
 use crate::translate::{Action, DataDirection, Transfer};
 use crate::unit::{LogicalUnit, Medium};
 
-/// READ and WRITE. The data of the command is exactly the buffer of the request: a CDB whose block count says otherwise, or
-/// whose direction is not the buffer's, would let the device reach memory that was not offered to it.
-#[must_use]
+/// READ and WRITE: the command, without its identifier and its data pointer, or the answer at once. Its data is exactly the buffer
+/// of the request: a CDB whose block count says otherwise, or whose direction is not the buffer's, would let the device reach memory
+/// that was not offered to it.
 #[inline]
-pub fn access(access: Access, medium: &Medium, transfer: Transfer) -> Action {
-    match begin_access(access, medium, transfer) {
-        Ok(action) => action,
-        Err(sense) => Action::Done(Outcome::check_condition(sense)),
+pub fn access(access: Access, medium: &Medium, transfer: Transfer) -> Result<Command, Outcome> {
+    let Extent { lba, blocks } = access.extent;
+    let (opcode, offered) = match access.operation {
+        Operation::Read => (NvmOpcode::READ, transfer.data_in),
+        Operation::Write => (NvmOpcode::WRITE, transfer.data_out),
+    };
+    let end = lba.checked_add(u64::from(blocks));
+    let inside = end.is_some_and(|end| end <= medium.blocks.get());
+    let bytes = u64::from(blocks) << medium.block_size.shift();
+    let fits = blocks <= medium.maximum_transfer_blocks && bytes == u64::from(transfer.bytes);
+    if access.protection != 0 || !inside || !fits || !offered || blocks == 0 {
+        return Err(refused_access(access, medium));
     }
+    // At most 65,536 blocks, as the limit of the medium says.
+    let nlb_z = blocks.wrapping_sub(1) as u16;
+    let dword12 = ReadWriteCdw12::new().with_nlb_z(nlb_z).with_fua(access.fua);
+    Ok(Command {
+        cdw10: lba as u32,
+        cdw11: (lba >> 32) as u32,
+        cdw12: dword12.into_bits(),
+        ..command(opcode, medium.namespace_id)
+    })
 }
 
-#[inline]
-fn begin_access(access: Access, medium: &Medium, transfer: Transfer) -> Result<Action, Sense> {
+/// The answer to READ or WRITE that is not carried out.
+fn refused_access(access: Access, medium: &Medium) -> Outcome {
     if access.protection != 0 {
-        return Err(Sense::INVALID_FIELD_IN_CDB);
+        return Outcome::check_condition(Sense::INVALID_FIELD_IN_CDB);
     }
-    let Extent { lba, blocks } = within(access.extent, medium.blocks)?;
-    let Some(last) = blocks.checked_sub(1) else {
-        return Ok(Action::Done(Outcome::good(0)));
-    };
-    let nlb_z = u16::try_from(last).map_err(|_| Sense::INVALID_FIELD_IN_CDB)?;
-    let bytes = u64::from(blocks) << medium.block_size.shift();
-    let (opcode, direction, offered) = match access.operation {
-        Operation::Read => (NvmOpcode::READ, DataDirection::In, transfer.data_in),
-        Operation::Write => (NvmOpcode::WRITE, DataDirection::Out, transfer.data_out),
-    };
-    if blocks > medium.maximum_transfer_blocks || !offered || bytes != u64::from(transfer.bytes) {
-        return Err(Sense::INVALID_FIELD_IN_CDB);
+    match within(access.extent, medium.blocks) {
+        Err(sense) => Outcome::check_condition(sense),
+        Ok(Extent { blocks: 0, .. }) => Outcome::good(0),
+        Ok(_) => Outcome::check_condition(Sense::INVALID_FIELD_IN_CDB),
     }
-    let dword12 = ReadWriteCdw12::new().with_nlb_z(nlb_z).with_fua(access.fua);
-    Ok(Action::Submit {
-        command: Command {
-            cdw10: lba as u32,
-            cdw11: (lba >> 32) as u32,
-            cdw12: dword12.into_bits(),
-            ..command(opcode, medium.namespace_id)
-        },
-        direction,
-        bytes: transfer.bytes,
-        more_blocks: 0,
-    })
 }
 
 /// VERIFY without a comparison: the Verify command, as often as its limit makes necessary. Where there is none, success if the

@@ -121,7 +121,19 @@ pub fn translate(
     data: &mut [u8],
 ) -> Action {
     match Request::parse(cdb) {
-        Ok(Request::Access(request)) => access(request, &unit.medium(), transfer),
+        Ok(Request::Access(request)) => match access(request, &unit.medium(), transfer) {
+            Ok(command) => Action::Submit {
+                command,
+                direction: if command.cdw0.opcode() == 1 {
+                    DataDirection::Out
+                } else {
+                    DataDirection::In
+                },
+                bytes: transfer.bytes,
+                more_blocks: 0,
+            },
+            Err(outcome) => Action::Done(outcome),
+        },
         Ok(Request::Other(request)) => request.translate(unit, transfer, data),
         Err(sense) => Action::Done(Outcome::check_condition(sense)),
     }
