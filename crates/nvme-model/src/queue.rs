@@ -214,6 +214,8 @@ pub(crate) enum Stage {
     Execute(u64, Box<Command>),
     /// Its completion is posted at this time, or, without one, when its completion queue has room.
     Complete(Option<u64>, End),
+    /// It has ended, and its completion is posted together with others.
+    Gathered(End),
     /// An Asynchronous Event Request that waits for an event.
     Held,
     /// It was carried out, or not, and is never completed.
@@ -226,7 +228,7 @@ impl Stage {
         match self {
             Self::Execute(at, _) => Some(*at),
             Self::Complete(at, _) => *at,
-            Self::Held | Self::Lost => None,
+            Self::Gathered(_) | Self::Held | Self::Lost => None,
         }
     }
 }

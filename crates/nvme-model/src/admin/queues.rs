@@ -203,7 +203,7 @@ impl Controller {
         self.outstanding = kept;
         for command in gone {
             let end = match command.stage {
-                Stage::Complete(_, end) => end,
+                Stage::Complete(_, end) | Stage::Gathered(end) => end,
                 _ => aborted(Status::ABORTED_SQ_DELETION),
             };
             self.complete(&command, end, bus);

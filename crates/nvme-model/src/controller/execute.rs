@@ -109,7 +109,7 @@ impl Controller {
                 }
             }
             Stage::Complete(_, end) => self.complete(&command, end, bus),
-            Stage::Held | Stage::Lost => {}
+            Stage::Gathered(_) | Stage::Held | Stage::Lost => {}
         }
         self.resume_fetching(at_ns);
     }
@@ -134,7 +134,7 @@ impl Controller {
             }
             Ok(Outcome::Done(_)) | Err(_) => {
                 let end = self.end(request, verdict);
-                return self.complete(&command, end, bus);
+                return self.complete_in_group(command, end, bus);
             }
         };
         let held = matches!(command.stage, Stage::Held);
@@ -194,19 +194,35 @@ impl Controller {
         }
     }
 
-    /// Posts a completion, or keeps it until its queue has room.
+    /// Posts a completion and interrupts, or keeps it until its queue has room.
     pub(crate) fn complete(&mut self, command: &Outstanding, end: End, bus: &mut dyn Bus) {
-        let Some(submission) = self.queues.submission.get_mut(&command.queue) else {
-            return;
-        };
+        if let Some(vector) = self.post(command, end, bus) {
+            self.interrupt(vector, bus);
+        }
+        if command.injected.twice {
+            let command = Outstanding {
+                stage: Stage::Lost,
+                injected: command.injected.once(),
+                ..*command
+            };
+            self.complete(&command, end, bus);
+        }
+    }
+
+    /// Posts a completion, or keeps it until its queue has room; the vector to interrupt with.
+    pub(super) fn post(
+        &mut self,
+        command: &Outstanding,
+        end: End,
+        bus: &mut dyn Bus,
+    ) -> Option<u16> {
+        let submission = self.queues.submission.get_mut(&command.queue)?;
         let id = submission.completion_queue;
-        let Some(queue) = self.queues.completion.get_mut(&id) else {
-            return;
-        };
+        let queue = self.queues.completion.get_mut(&id)?;
         if queue.is_full() {
             let stage = Stage::Complete(None, end);
             self.outstanding.push(Outstanding { stage, ..*command });
-            return;
+            return None;
         }
         let (address, phase) = queue.produce();
         let vector = queue.vector;
@@ -222,19 +238,10 @@ impl Controller {
         let why = Access::CompletionEntry { queue: id };
         let entry = command.injected.damage(entry);
         if bus.write(address, entry.as_bytes(), why).is_err() {
-            return self.fail("a completion cannot be posted", bus);
+            self.fail("a completion cannot be posted", bus);
+            return None;
         }
-        if let Some(vector) = vector {
-            self.interrupt(vector, bus);
-        }
-        if command.injected.twice {
-            let command = Outstanding {
-                stage: Stage::Lost,
-                injected: command.injected.once(),
-                ..*command
-            };
-            self.complete(&command, end, bus);
-        }
+        vector
     }
 
     /// Queues whose entries were left because the controller was full are fetched again.

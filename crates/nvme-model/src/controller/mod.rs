@@ -4,6 +4,7 @@ mod death;
 mod doorbell;
 mod execute;
 mod fault;
+mod group;
 mod power;
 mod state;
 

@@ -80,6 +80,11 @@ pub(super) const KEYS: &[Key] = &[
         "largest I/O queue in entries, 1 (which is none) to 65536",
     ),
     key("queues", "16", "I/O queue pairs, 1 to 1024"),
+    key(
+        "group",
+        "1",
+        "I/O completions that are posted together, with one interrupt, 1 to 256; at once when no other command is at work",
+    ),
     key("messages", "17", "MSI-X messages, 0 to 2048; 0: none"),
     key(
         "msi",

@@ -157,6 +157,8 @@ pub struct Profile {
     pub verify: Verify,
     /// Largest I/O queue, in entries.
     pub queue_entries: u32,
+    /// So many I/O completions are posted together.
+    pub group: u16,
     /// I/O queue pairs.
     pub queues: u16,
     /// MSI-X messages, 0 for none.
@@ -227,6 +229,7 @@ impl Default for Profile {
             mdts_bytes: 512 * KIB,
             verify: Verify::default(),
             queue_entries: 1024,
+            group: 1,
             queues: 16,
             messages: 17,
             msi: 0,
@@ -313,6 +316,7 @@ impl Profile {
             "mdts" => self.mdts_bytes = power_of_two(value, 4 * KIB, GIB)?,
             "verify" => self.verify = verify(value)?,
             "mqes" => self.queue_entries = size(value, 1..=65536)? as u32,
+            "group" => self.group = size(value, 1..=256)? as u16,
             "queues" => self.queues = size(value, 1..=1024)? as u16,
             "messages" => self.messages = size(value, 0..=2048)? as u16,
             "msi" if value == "0" => self.msi = 0,

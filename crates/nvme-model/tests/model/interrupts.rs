@@ -206,3 +206,21 @@ fn a_machine_that_keeps_the_table_itself_masks_messages() {
     assert_eq!(host.machine.messages, [0, 0]);
     host.assert_clean();
 }
+
+#[test]
+fn completions_of_a_group_come_at_once_with_one_message() {
+    for (group, messages) in [("1", 6), ("2", 3), ("4", 2), ("6", 1), ("64", 1)] {
+        let mut host = Host::ready(&[("group", group)]);
+        enable_messages(&mut host);
+        let mut pair = host.io_queues(1, 16);
+        host.machine.messages.clear();
+        for _ in 0..6 {
+            host.write(&mut pair, nvm(NvmOpcode::FLUSH, 1));
+        }
+        host.commit(&pair);
+        host.settle();
+        assert_eq!(host.machine.messages.len(), messages, "groups of {group}");
+        let posted = (0..6).filter(|_| host.poll(&mut pair).is_some());
+        assert_eq!(posted.count(), 6, "groups of {group}");
+    }
+}

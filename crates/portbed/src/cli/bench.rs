@@ -24,37 +24,54 @@ pub struct BenchOptions {
     json: Option<PathBuf>,
 }
 
-/// A kind of requests: its name, and the options of `portbed io` that make it.
+/// A kind of requests: its name, the options of `portbed io` that make it, and what it needs of the controller.
 struct Workload {
     name: &'static str,
     options: &'static [&'static str],
+    profile: &'static str,
 }
 
 /// The kinds that are compared. Requests are alike, or the table would compare the mixtures.
-const WORKLOADS: [Workload; 6] = [
+const WORKLOADS: [Workload; 8] = [
     Workload {
         name: "4 KiB read, one at a time",
         options: &["--rw", "randread", "--bs", "4K"],
+        profile: "",
     },
     Workload {
         name: "4 KiB read, 32 at a time",
         options: &["--rw", "randread", "--bs", "4K", "--qd", "32"],
+        profile: "",
+    },
+    Workload {
+        name: "the same, completed by 8",
+        options: &["--rw", "randread", "--bs", "4K", "--qd", "32"],
+        profile: ",group=8",
+    },
+    Workload {
+        name: "the same, completed by 16",
+        options: &["--rw", "randread", "--bs", "4K", "--qd", "32"],
+        profile: ",group=16",
     },
     Workload {
         name: "4 KiB write, one at a time",
         options: &["--rw", "randwrite", "--bs", "4K"],
+        profile: "",
     },
     Workload {
         name: "4 KiB write, 32 at a time",
         options: &["--rw", "randwrite", "--bs", "4K", "--qd", "32"],
+        profile: "",
     },
     Workload {
         name: "128 KiB read, 32 pages apart",
         options: &["--rw", "randread", "--bs", "128K"],
+        profile: "",
     },
     Workload {
         name: "1 MiB read, 256 pages apart",
         options: &["--rw", "randread", "--bs", "1M"],
+        profile: "",
     },
 ];
 
@@ -101,7 +118,9 @@ fn measure(image: &Path, workload: &Workload, count: u64) -> Result<Option<Value
     let program = std::env::current_exe().map_err(|why| why.to_string())?;
     let count = count.to_string();
     let output = Command::new(program)
-        .args(["io", "--uniform", "--profile", PROFILE, "--driver"])
+        .args(["io", "--uniform", "--profile"])
+        .arg(format!("{PROFILE}{}", workload.profile))
+        .arg("--driver")
         .arg(image)
         .args(["--ios", &count, "--count", &count, "--report"])
         .arg(&report)
