@@ -39,13 +39,16 @@ pub(crate) fn build(adapter: &Adapter, port: Port, mut srb: Srb) -> bool {
 
 /// The logical unit that a request is for.
 fn lun(adapter: &Adapter, srb: &Srb) -> Result<u8, SrbStatus> {
-    match srb.address() {
-        Some((0, 0, lun)) if usize::from(lun) < adapter.units.get().count() => Ok(lun),
-        Some((0, 0, _)) => Err(SrbStatus::INVALID_LUN),
-        Some((0, _, _)) => Err(SrbStatus::INVALID_TARGET_ID),
-        Some(_) => Err(SrbStatus::INVALID_PATH_ID),
-        None => Err(SrbStatus::INVALID_REQUEST),
+    let unit = srb.unit();
+    if (unit as usize) < adapter.units.get().count() {
+        return Ok(unit as u8);
     }
+    Err(match srb.address() {
+        Some((0, 0, _)) => SrbStatus::INVALID_LUN,
+        Some((0, _, _)) => SrbStatus::INVALID_TARGET_ID,
+        Some(_) => SrbStatus::INVALID_PATH_ID,
+        None => SrbStatus::INVALID_REQUEST,
+    })
 }
 
 fn scsi(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {

@@ -87,6 +87,14 @@ pub(crate) struct Srb {
 // SAFETY: a request belongs to whoever holds this handle; the port driver does not bind it to a processor.
 unsafe impl Send for Srb {}
 
+/// No path, target and logical unit.
+const NO_ADDRESS: u32 = u32::MAX;
+
+/// Path, target and logical unit in one number.
+const fn packed(path: u8, target: u8, lun: u8) -> u32 {
+    u32::from_le_bytes([lun, target, path, 0])
+}
+
 /// Where the parts of a request are, in either kind: found once, when it comes to `HwStorBuildIo`.
 #[derive(Clone, Copy)]
 pub(super) struct Parts {
@@ -94,8 +102,8 @@ pub(super) struct Parts {
     block: NonNull<SCSI_REQUEST_BLOCK>,
     function: u32,
     flags: u32,
-    /// Path, target and logical unit, where it names them so.
-    address: Option<(u8, u8, u8)>,
+    /// Path, target and logical unit, one byte each from the third on; [`NO_ADDRESS`] where it does not name them so.
+    address: u32,
     /// How many bytes the data buffer has, in the end how many were transferred.
     length: *mut u32,
     buffer: *mut c_void,
@@ -175,15 +183,17 @@ impl Extended<'_> {
         })
     }
 
-    fn address(self) -> Option<(u8, u8, u8)> {
-        let address = self.part::<STOR_ADDR_BTL8>(self.block.AddressOffset)?;
+    fn address(self) -> u32 {
+        let Some(address) = self.part::<STOR_ADDR_BTL8>(self.block.AddressOffset) else {
+            return NO_ADDRESS;
+        };
         // SAFETY: the address lies inside the request.
         let address = unsafe { address.as_ref() };
-        (u32::from(address.Type) == wdk_sys::STOR_ADDRESS_TYPE_BTL8).then_some((
-            address.Path,
-            address.Target,
-            address.Lun,
-        ))
+        if u32::from(address.Type) == wdk_sys::STOR_ADDRESS_TYPE_BTL8 {
+            packed(address.Path, address.Target, address.Lun)
+        } else {
+            NO_ADDRESS
+        }
     }
 
     fn scsi(self) -> Option<ScsiPart> {
@@ -260,7 +270,7 @@ unsafe fn parts(block: NonNull<SCSI_REQUEST_BLOCK>) -> Parts {
         block,
         function,
         flags: header.SrbFlags,
-        address: Some((header.PathId, header.TargetId, header.Lun)),
+        address: packed(header.PathId, header.TargetId, header.Lun),
         // SAFETY: the offset is that of a field of the request.
         length: unsafe {
             block
@@ -330,9 +340,15 @@ impl Srb {
         SrbFunction(self.parts().function)
     }
 
+    /// The logical unit of target 0 on path 0; a larger number for another target or path, or none.
+    pub(crate) fn unit(&self) -> u32 {
+        self.parts().address
+    }
+
     /// Path, target and logical unit.
     pub(crate) fn address(&self) -> Option<(u8, u8, u8)> {
-        self.parts().address
+        let [lun, target, path, none] = self.parts().address.to_le_bytes();
+        (none == 0).then_some((path, target, lun))
     }
 
     /// The data buffer as SCSI sees it.

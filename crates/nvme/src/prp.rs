@@ -411,46 +411,55 @@ fn copy_pages<P>(
         // Most pieces are a page each: batches of a fixed size cost one comparison of the ends for all of them.
         while let Some((batch, others)) = rest.split_first_chunk::<BATCH>()
             && let Some(places) = left.first_chunk_mut::<BATCH>()
+            && copy_singles(places, batch, segment, bits) == BATCH
         {
-            let mut singles = 0_usize;
-            for (entry, piece) in places.iter_mut().zip(batch) {
-                let Segment { address, bytes } = segment(piece);
-                if bytes != PAGE_BYTES {
-                    break;
-                }
-                *bits |= address;
-                *entry = address;
-                singles = singles.wrapping_add(1);
-            }
-            if singles < BATCH {
-                break;
-            }
             left = mem::take(&mut left).get_mut(BATCH..).unwrap_or_default();
             rest = others;
         }
-        let pieces_before = rest.len();
-        for piece in rest.iter().take(BATCH) {
-            let Segment { address, bytes } = segment(piece);
-            let pages = (bytes >> PAGE_SHIFT) as usize;
-            if u64::from(bytes) & OFFSET_MASK != 0 || !(1..=left.len()).contains(&pages) {
-                break;
-            }
-            *bits |= address;
-            let (places, free) = mem::take(&mut left).split_at_mut(pages);
-            let mut page = address;
-            for entry in places {
-                *entry = page;
-                page = page.wrapping_add(u64::from(PAGE_BYTES));
-            }
-            left = free;
-            rest = rest.get(1..).unwrap_or_default();
-        }
-        if rest.len() == pieces_before {
+        let singles = copy_singles(left, rest, segment, bits);
+        left = mem::take(&mut left).get_mut(singles..).unwrap_or_default();
+        rest = rest.get(singles..).unwrap_or_default();
+        let Some((piece, others)) = rest.split_first() else {
+            break;
+        };
+        let Segment { address, bytes } = segment(piece);
+        let pages = (bytes >> PAGE_SHIFT) as usize;
+        if u64::from(bytes) & OFFSET_MASK != 0 || !(1..=left.len()).contains(&pages) {
             break;
         }
+        *bits |= address;
+        let (places, free) = mem::take(&mut left).split_at_mut(pages);
+        let mut page = address;
+        for entry in places {
+            *entry = page;
+            page = page.wrapping_add(u64::from(PAGE_BYTES));
+        }
+        left = free;
+        rest = others;
     }
     Taken {
         pieces: pieces.len().saturating_sub(rest.len()),
         pages: room.saturating_sub(left.len()),
     }
+}
+
+/// Writes entries for the first pieces that are a page each; how many those are. Adds the bits of the addresses to `bits`.
+#[inline]
+fn copy_singles<P>(
+    entries: &mut [u64],
+    pieces: &[P],
+    segment: impl Fn(&P) -> Segment + Copy,
+    bits: &mut u64,
+) -> usize {
+    let mut singles = 0_usize;
+    for (entry, piece) in entries.iter_mut().zip(pieces) {
+        let Segment { address, bytes } = segment(piece);
+        if bytes != PAGE_BYTES {
+            break;
+        }
+        *bits |= address;
+        *entry = address;
+        singles = singles.wrapping_add(1);
+    }
+    singles
 }

@@ -105,7 +105,7 @@ pub struct StreamOptions {
     /// Tell the N functions of the driver with the most of these instructions, by the map beside the image
     #[arg(long, value_name = "N", default_value_t = 0)]
     hottest: usize,
-    /// Requests all alike, as costs are compared by: READ(10) or WRITE(10) in a STORAGE_REQUEST_BLOCK, data that start a page,
+    /// Requests all alike, as costs are compared by: READ(10) or WRITE(10) in a `STORAGE_REQUEST_BLOCK`, data that start a page,
     /// no page of them next to another
     #[arg(long)]
     uniform: bool,

@@ -230,6 +230,7 @@ impl Stream {
 
 impl Throughput {
     /// What the requests have cost.
+    #[must_use]
     pub fn cost(&self) -> Cost {
         self.cost
     }
