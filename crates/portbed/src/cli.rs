@@ -1,4 +1,4 @@
-//! The command line: `portbed run | io | serve | rules | profiles`.
+//! The command line: `portbed run | io | bench | serve | rules | profiles`.
 //!
 //! Exit status 0: all held; 1: a rule was broken, data differed, or something leaked; 2: it could not run, and one line
 //! on standard error says why.

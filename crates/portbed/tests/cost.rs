@@ -42,3 +42,51 @@ fn what_was_not_counted_is_not_told() {
     assert_eq!(counted["instructions_per_io"], Value::Null);
     assert!(counted["mmio_writes_per_io"].as_f64().unwrap() > 1.0);
 }
+
+/// The rows of the table in docs/performance.md: a kind of requests and the numbers behind it.
+fn documented() -> Vec<(String, Vec<f64>)> {
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/performance.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    let rows = document.lines().filter_map(|line| {
+        let mut cells = line.trim().trim_matches('|').split('|').map(str::trim);
+        let name = cells.next()?.to_owned();
+        let numbers: Vec<f64> = cells.map_while(|cell| cell.parse().ok()).collect();
+        (numbers.len() == 8).then_some((name, numbers))
+    });
+    rows.collect()
+}
+
+/// Another compiler changes the count a little; a change of the driver that costs more than this belongs into the table.
+const MORE: f64 = 1.1;
+
+#[test]
+fn the_documented_costs_are_those_of_the_driver() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("table.json");
+    let output = Command::new(env!("CARGO_BIN_EXE_portbed"))
+        .args(["bench", "--count", "64", "--json", json.to_str().unwrap()])
+        .env("TMPDIR", folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let table: Vec<Value> = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    let documented = documented();
+    assert_eq!(documented.len(), table.len());
+    for (row, (name, numbers)) in table.iter().zip(&documented) {
+        assert_eq!(row["workload"], name.as_str());
+        let cost = &row["cost"];
+        for (key, documented) in [
+            ("instructions_per_io", numbers[4]),
+            ("mmio_writes_per_io", numbers[5]),
+            ("mmio_reads_per_io", numbers[6]),
+            ("port_calls_per_io", numbers[7]),
+        ] {
+            let counted = cost[key].as_f64().unwrap();
+            let most = documented * MORE + 0.01;
+            assert!(
+                counted <= most,
+                "{name}: {key} is {counted}, documented as {documented}"
+            );
+        }
+    }
+}
