@@ -61,7 +61,7 @@ rusty_fork_test! {
 
     #[test]
     fn minimum_above_the_preference_is_a_contradiction() {
-        let report = runs_without("hmb,hmpre=8M", 3);
+        let report = runs_without("hmb,hmpre=8M,hmmin=16M", 3);
         assert_eq!(report.granted_bytes, 0);
     }
 

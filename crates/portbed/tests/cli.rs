@@ -156,6 +156,10 @@ fn an_impossible_profile_is_refused() {
     refuses("capacity=1000", "whole number of blocks");
     refuses("capacity=1M", "8 MiB");
     refuses("namespaces=0", "one namespace");
+    refuses(
+        "hmpre=4M,hmmin=8M",
+        "hmmin=8388608 is more than hmpre=4194304",
+    );
     refuses("reg.HmbMaximumMegabytes=lots", "32 bits");
     refuses("", "''");
 }

@@ -113,7 +113,11 @@ pub(super) const KEYS: &[Key] = &[
         "64M",
         "preferred host memory in bytes; 0: none wanted",
     ),
-    key("hmmin", "16M", "least host memory in bytes"),
+    key(
+        "hmmin",
+        "16M",
+        "least host memory in bytes, at most hmpre; with a smaller hmpre the default is that",
+    ),
     key(
         "hmminds",
         "0",

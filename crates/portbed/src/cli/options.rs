@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use nvme_model::{Fault, FaultError, Profile};
 
-use super::profile::{QEMU_PREFIX, Selection, SelectionError, VFIO_PREFIX, disk_has_namespace};
+use super::profile::{QEMU_PREFIX, Selection, SelectionError, VFIO_PREFIX, goes_together};
 use crate::controller::PciAddress;
 use crate::disk::Form;
 use crate::machine::{Clock, Interrupts, PortOptions};
@@ -216,7 +216,7 @@ impl RunOptions {
         if self.qemu.is_some() && !matches!(self.controller, Kind::Qemu) {
             return Err(SelectionError::NoQemu);
         }
-        disk_has_namespace(self.disk.as_deref(), &device)?;
+        goes_together(self.disk.as_deref(), &device)?;
         let controller = match (self.controller, qemu) {
             (Kind::Vfio(_), _) if port.interrupts == Interrupts::Line => {
                 return Err(SelectionError::NoLine);

@@ -53,6 +53,17 @@ pub enum SelectionError {
     /// Only QEMU's device needs QEMU.
     #[error("--qemu is for --controller qemu")]
     NoQemu,
+    /// The sizes of the host memory that is wanted contradict each other.
+    #[error(
+        "--profile: hmmin={minimum} is more than hmpre={preferred}: no controller needs more host memory than it prefers \
+         (NVMe Base, Identify Controller, HMPRE)"
+    )]
+    Minimum {
+        /// HMMIN in bytes.
+        minimum: u64,
+        /// HMPRE in bytes.
+        preferred: u64,
+    },
     /// A disk is behind the first namespace.
     #[error("--disk: the controller of this profile has no namespace for it")]
     NoNamespace,
@@ -136,6 +147,11 @@ impl Selection {
                     None => return Err(unknown(item)),
                 },
             }
+        }
+        let given = |key| text.split(',').any(|item| item.trim().starts_with(key));
+        if given("hmpre=") && !given("hmmin=") {
+            let device = &mut selection.device;
+            device.hmmin_bytes = device.hmmin_bytes.min(device.hmpre_bytes);
         }
         if selection.port.interrupts == Interrupts::Msi && selection.device.msi == 0 {
             selection.device.msi = 1;
@@ -233,11 +249,14 @@ fn once(items: &str) -> Result<(), SelectionError> {
     Ok(())
 }
 
-/// A disk needs a namespace that it is behind.
-pub(super) fn disk_has_namespace(
-    disk: Option<&Path>,
-    device: &Profile,
-) -> Result<(), SelectionError> {
+/// What is chosen by itself goes together: the sizes of host memory, and a disk with a namespace that it is behind.
+pub(super) fn goes_together(disk: Option<&Path>, device: &Profile) -> Result<(), SelectionError> {
+    if device.hmmin_bytes > device.hmpre_bytes {
+        return Err(SelectionError::Minimum {
+            minimum: device.hmmin_bytes,
+            preferred: device.hmpre_bytes,
+        });
+    }
     if disk.is_some() && device.namespaces == 0 {
         return Err(SelectionError::NoNamespace);
     }

@@ -6,7 +6,7 @@ use clap::Args;
 use nvme_model::Fault;
 
 use super::options::fault;
-use super::profile::{Selection, SelectionError, disk_has_namespace};
+use super::profile::{Selection, SelectionError, goes_together};
 use crate::machine::PortOptions;
 use crate::report::Verdict;
 use crate::serve::{Setup, serve};
@@ -61,7 +61,7 @@ impl ServeOptions {
             });
         }
         device.faults.clone_from(&self.faults);
-        disk_has_namespace(self.disk.as_deref(), &device)?;
+        goes_together(self.disk.as_deref(), &device)?;
         Ok(Setup {
             socket: self.socket.clone(),
             device,

@@ -65,7 +65,10 @@ impl QemuProfile {
         let property = (key.to_owned(), value.to_owned());
         match key {
             "capacity" | "namespaces" => return self.geometry.set(key, value),
-            "logical_block_size" => self.geometry.set("block", value)?,
+            "logical_block_size" => {
+                let set = self.geometry.set("block", value);
+                set.map_err(|error| named("logical_block_size", error))?;
+            }
             "mdts" => {
                 let bytes = match value.parse::<u32>() {
                     Ok(0) => 0,
@@ -139,6 +142,18 @@ impl QemuProfile {
     }
 }
 
+/// The error of a key of the model's, with the name of the property that the user knows.
+fn named(property: &'static str, error: ProfileError) -> ProfileError {
+    match error {
+        ProfileError::BadValue { value, meaning, .. } => ProfileError::BadValue {
+            key: property,
+            value,
+            meaning,
+        },
+        other => other,
+    }
+}
+
 fn with(device: &str, properties: &[(String, String)]) -> String {
     let parts = properties
         .iter()
@@ -203,7 +218,8 @@ mod tests {
     #[test]
     fn what_portbed_needs_to_know_is_checked() {
         let mut profile = QemuProfile::default();
-        assert!(profile.set("logical_block_size", "many").is_err());
+        let refused = profile.set("logical_block_size", "3").unwrap_err();
+        assert!(refused.to_string().contains("'logical_block_size'"));
         assert!(profile.set("capacity", "-1").is_err());
         assert!(profile.set("mdts", "99").is_err());
         assert_eq!(profile, QemuProfile::default());
