@@ -127,6 +127,9 @@ pub enum Error {
     /// cargo failed on the driver; it has said why.
     #[error("cargo {0} of the driver failed; its messages are above")]
     Cargo(&'static str),
+    /// A tool failed on the miniport in C; it has said why.
+    #[error("{0} failed on the miniport in C; its messages are above")]
+    Tool(&'static str),
 }
 
 impl Error {

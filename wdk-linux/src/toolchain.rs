@@ -54,7 +54,7 @@ impl Toolchain {
             (root, Compiler::Unpacked)
         };
         Ok(Self {
-            llvm: llvm(&root)?,
+            llvm: llvm(&root, "lld-link")?,
             root,
             compiler,
         })
@@ -124,15 +124,16 @@ impl Toolchain {
     }
 }
 
-/// The folder of the LLVM whose linker is there, `usr/lib/llvm-22`. A compiler may have brought the libraries of another.
-fn llvm(root: &Path) -> Result<PathBuf, Error> {
+/// The folder of the LLVM that has this program, `usr/lib/llvm-22`. A compiler may have brought the libraries of another.
+pub(crate) fn llvm(root: &Path, program: &str) -> Result<PathBuf, Error> {
     let folder = root.join("usr/lib");
     let entries = std::fs::read_dir(&folder).map_err(Error::file("list", &folder))?;
     let mut found = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let linker = |folder: &PathBuf| folder.join("bin/lld-link").exists();
-    found.find(linker).ok_or_else(|| {
+    let place = Path::new("bin").join(program);
+    let has_it = |folder: &PathBuf| folder.join(&place).exists();
+    found.find(has_it).ok_or_else(|| {
         let absent = std::io::ErrorKind::NotFound.into();
-        Error::file("find bin/lld-link below", &folder)(absent)
+        Error::file("find an LLVM with its programs below", &folder)(absent)
     })
 }
 

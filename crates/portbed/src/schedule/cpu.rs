@@ -279,6 +279,7 @@ impl Cpu {
 
     /// Serves interrupts and dispatch work that the IRQL lets through.
     pub(crate) fn serve(&self) {
+        let mut served = 0;
         loop {
             let service = {
                 let mut state = self.state();
@@ -299,6 +300,8 @@ impl Cpu {
             };
             let Some(service) = service else { return };
             let cpu = self.of(service.adapter());
+            served += 1;
+            cpu.judge_flood(served);
             match service {
                 Service::Message(_, message) => cpu.serve_message(message),
                 Service::Line(_) => cpu.serve_line(),

@@ -11,6 +11,9 @@ use crate::rules::port as rules;
 /// How often the line may stay asserted after its interrupt was served before the machine gives up.
 const LINE_PATIENCE: u32 = 1000;
 
+/// How many interrupts and DPCs in a row may keep driver code below them from its next instruction.
+const FLOOD_PATIENCE: u32 = 100_000;
+
 /// What the device has sent and no processor has taken yet.
 #[derive(Debug, Default)]
 pub(crate) struct Interrupts {
@@ -97,6 +100,24 @@ impl Cpu {
             format!("message {message} was not claimed")
         });
         self.release(lock);
+    }
+
+    /// Judges that interrupts and DPCs, of which so many were served in a row, leave the driver code below them time. A line
+    /// that the interrupt routine masks and the DPC unmasks, with nobody serving what it is about, does not.
+    pub(super) fn judge_flood(&self, served: u32) {
+        if served < FLOOD_PATIENCE || self.callback().is_none() {
+            return;
+        }
+        let below = super::core::place(self.callback());
+        let (rule, source) = if self.state().port.adapter.messages == 0 {
+            (&rules::INTERRUPT_QUIET, "the device's line interrupt")
+        } else {
+            (&rules::CALLBACK_PROGRESS, "a row of interrupts and DPCs")
+        };
+        self.end(
+            rule,
+            format!("{source} never ends, and {below} does not go on"),
+        );
     }
 
     /// Runs the interrupt routine for the line.

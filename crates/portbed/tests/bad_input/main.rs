@@ -99,7 +99,8 @@ fn an_image_in_which_something_was_changed_is_refused_or_runs_to_a_verdict() {
     let share = share();
     let driver = wdk_linux::image().expect("the image builds").sys;
     let breaker = wdk_linux::breaker().expect("the image builds");
-    let images = [driver, breaker].map(|path| fs::read(path).unwrap());
+    let in_c = wdk_linux::smallest().expect("the image builds");
+    let images = [driver, breaker, in_c].map(|path| fs::read(path).unwrap());
     let wrong = each(share.first, share.images, |seed| {
         let Mutated { what, bytes } = mutation::of(&images, seed);
         let file = tempfile::NamedTempFile::new().unwrap();

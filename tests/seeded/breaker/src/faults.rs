@@ -60,6 +60,7 @@ faults! {
     StartIoFalse => "start-io-result";
     InterruptUnclaimed => "interrupt-claimed";
     InterruptUnquiet => "interrupt-quiet", on "interrupts=line";
+    LineUnmaskedEarly => "interrupt-quiet", on "interrupts=line";
     ResetFails => "reset-bus";
     ControlListOverrun => "adapter-control-list";
     NoRestart => "adapter-control-required";

@@ -14,7 +14,7 @@ pub extern "C" fn initialize(extension: u64) -> u8 {
     let arguments = [0, at(&mut information)];
     let messages = extended(extension, function::MESSAGE_INFORMATION, &arguments) == 0;
     adapter.line.set(!messages);
-    if !messages {
+    if !messages && !adapter.wants(Fault::LineUnmaskedEarly) {
         // Until the queues are there the line is not needed.
         adapter.set_register(register::INTMS, 1);
     }
