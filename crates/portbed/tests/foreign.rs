@@ -273,6 +273,23 @@ fn a_rule_that_is_broken_is_named() {
     names(Fault::IrqlKept, "callback-irql");
 }
 
+/// DMA that was not allowed is told either way. Without an IOMMU it reaches the memory, and nothing follows from it.
+#[test]
+fn dma_that_was_not_allowed_is_carried_out_where_there_is_no_iommu() {
+    let image = wdk_linux::breaker().expect("the image builds");
+    let rules = |iommu: &str| -> Vec<String> {
+        let fault = Fault::IdentifyIntoPool as u32;
+        let run = run(&image, &format!(",iommu={iommu},reg.Fault={fault}"));
+        let report = run.report.expect("a report");
+        let violations = report["rules"]["violations"].as_array().unwrap();
+        let rule = |violation: &Value| violation["rule"].as_str().unwrap().to_owned();
+        violations.iter().map(rule).collect()
+    };
+    assert_eq!(rules("off"), ["physical-address", "dma-target"]);
+    let kept_out = ["physical-address", "dma-target", "initialize-result"];
+    assert_eq!(rules("on"), kept_out);
+}
+
 #[test]
 fn a_miniport_that_touches_what_is_not_its_own_is_stopped_and_the_rule_named() {
     names(Fault::NullRead, "memory-access");

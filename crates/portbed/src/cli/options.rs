@@ -221,6 +221,7 @@ impl RunOptions {
             (Kind::Vfio(_), _) if port.interrupts == Interrupts::Line => {
                 return Err(SelectionError::NoLine);
             }
+            (Kind::Vfio(_), _) if !port.iommu => return Err(SelectionError::NoIommu),
             (Kind::Vfio(address), _) => ControllerKind::Vfio { address, writable },
             (_, Some(profile)) => ControllerKind::Qemu {
                 profile: Box::new(profile),

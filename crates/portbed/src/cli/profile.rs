@@ -109,6 +109,11 @@ pub enum SelectionError {
         "--profile: interrupts=line is not possible with a real controller, take messages or message"
     )]
     NoLine,
+    /// What a real controller does with memory is for the system's IOMMU to say.
+    #[error(
+        "--profile: iommu=off is not possible with a real controller: its DMA is held to the memory that the driver was given"
+    )]
+    NoIommu,
     /// A value of the device.
     #[error("--profile: {0}")]
     Device(ProfileError),

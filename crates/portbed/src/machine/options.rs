@@ -130,6 +130,8 @@ pub struct PortOptions {
     pub interrupts: Interrupts,
     /// Whether `StorPortGetCurrentIrql` is implemented.
     pub irql_query: bool,
+    /// Whether DMA is kept from memory that was not given for it; otherwise it is told and carried out.
+    pub iommu: bool,
 }
 
 impl Default for PortOptions {
@@ -143,6 +145,7 @@ impl Default for PortOptions {
             removal: Removal::default(),
             interrupts: Interrupts::default(),
             irql_query: true,
+            iommu: true,
         }
     }
 }
@@ -176,7 +179,7 @@ pub enum PortOptionError {
     },
 }
 
-const KEYS: [PortKey; 8] = [
+const KEYS: [PortKey; 9] = [
     PortKey {
         name: "grant",
         meaning: "host memory that is granted: preferred, minimum, half, refuse, later:N (refused N times first), notimplemented, invalid, ranges:N",
@@ -217,6 +220,11 @@ const KEYS: [PortKey; 8] = [
         meaning: "StorPortGetCurrentIrql is implemented: on, off",
         default: "on",
     },
+    PortKey {
+        name: "iommu",
+        meaning: "DMA to memory that was not given for it, which is told: on (kept from it), off (carried out, so that a run goes on as without an IOMMU)",
+        default: "on",
+    },
 ];
 
 impl PortOptions {
@@ -244,6 +252,7 @@ impl PortOptions {
             "pnp" => self.pnp = switch(value).ok_or_else(bad)?,
             "removal" => self.removal = removal(value).ok_or_else(bad)?,
             "interrupts" => self.interrupts = interrupts(value).ok_or_else(bad)?,
+            "iommu" => self.iommu = switch(value).ok_or_else(bad)?,
             _ => self.irql_query = switch(value).ok_or_else(bad)?,
         }
         Ok(())

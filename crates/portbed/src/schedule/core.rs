@@ -88,6 +88,7 @@ impl Core {
         let slots = slots.map(|(adapter, controller)| {
             let mut port = Port::new(adapter, controller.bar_bytes(), options.interrupts);
             port.dma.enforce_by(controller.iommu());
+            port.dma.keep_out(options.iommu);
             Slot::new(controller, port)
         });
         let slots = slots.collect();

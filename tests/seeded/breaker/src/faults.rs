@@ -104,6 +104,7 @@ faults! {
     DmaWindowEmpty => "dma-memory-arguments";
     DmaFreedShorter => "dma-memory-free";
     DataElsewhere => "dma-target";
+    IdentifyIntoPool => "physical-address" "dma-target", on "iommu=off";
     QueueMemoryFreed => "queue-memory";
     PhysicalOfStack => "physical-address";
     ListWithoutData => "scatter-gather-list";

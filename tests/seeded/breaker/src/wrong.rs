@@ -1,6 +1,6 @@
 //! What is wrong in each callback, beside what is wrong in the course of its own work.
 
-use crate::adapter::{Adapter, Page};
+use crate::adapter::{Adapter, PAGE, Page};
 use crate::faults::Fault;
 use crate::nvme::{command, register};
 use crate::port::{
@@ -29,6 +29,28 @@ pub fn in_passive(adapter: &Adapter) {
     locks_and_dpcs(adapter);
     registers(adapter);
     commands(adapter);
+}
+
+/// Has the device write into pool; whether it did. Without an IOMMU this works.
+pub fn identify_into_pool(adapter: &Adapter) -> bool {
+    if !adapter.wants(Fault::IdentifyIntoPool) {
+        return true;
+    }
+    let extension = adapter.extension.get();
+    let mut place = 0_u64;
+    extended(
+        extension,
+        function::ALLOCATE_POOL,
+        &[2 * PAGE, TAG, at(&mut place)],
+    );
+    let pool: u64 = read(at(&mut place));
+    let page = (pool + PAGE - 1) & !(PAGE - 1);
+    write(page + 1, 0_u8);
+    let mut identify = command(0x06, 0, physical_address(extension, 0, page));
+    identify[10] = 1;
+    let done = adapter.admin(identify) && read::<u8>(page + 1) != 0;
+    extended(extension, function::FREE_POOL, &[pool]);
+    done
 }
 
 fn pool(adapter: &Adapter) {
