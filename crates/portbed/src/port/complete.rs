@@ -8,7 +8,7 @@ use crate::abi::srb::status;
 use crate::machine::{Completed, Data};
 use crate::memory::Access;
 use crate::rules::port as rules;
-use crate::schedule::{Cpu, Dispatch, Due};
+use crate::schedule::{Cpu, Dispatch, Due, State};
 use crate::thunk::Arguments;
 
 /// How many request blocks that came back stay inaccessible before their memory is used again.
@@ -49,6 +49,9 @@ pub(super) fn give_up(cpu: &Cpu, block: u64) {
 }
 
 fn finish(cpu: &Cpu, mut outstanding: Outstanding, given_up: Option<u8>) {
+    if given_up.is_none() && waits_for_another_try(cpu, &outstanding) {
+        return wait(cpu, outstanding);
+    }
     let completed = if let Some(srb_status) = given_up {
         Completed {
             srb_status,
@@ -63,28 +66,69 @@ fn finish(cpu: &Cpu, mut outstanding: Outstanding, given_up: Option<u8>) {
     let core = cpu.core();
     let mut state = cpu.state();
     state.port.queues.finished(outstanding.spec.unit);
-    // The memory of the block may become that of another request, whose time is its own.
+    call_off(&mut state, &mut outstanding);
+    state.note_completion(cpu.index());
+    if outstanding.spec.token != u64::MAX {
+        state
+            .port
+            .queues
+            .results
+            .push_back((outstanding.spec.token, completed));
+    }
+    pump(core, &mut state);
+}
+
+/// Whether a request that came back was busy and is to be sent again.
+fn waits_for_another_try(cpu: &Cpu, outstanding: &Outstanding) -> bool {
+    let busy = srb::read(outstanding).srb_status & status::MASK == status::BUSY;
+    let phase = cpu.state().port.adapter.phase;
+    busy && matches!(phase, Phase::Started | Phase::Stopping)
+        && outstanding.spec.retries < BUSY_RETRIES
+}
+
+/// Keeps a busy request: the same block is sent again after a pause. Until then it belongs to the port driver.
+fn wait(cpu: &Cpu, mut outstanding: Outstanding) {
+    let answer = srb::read(&outstanding);
+    judge(cpu, &outstanding, &answer);
+    let asked = outstanding.data_bytes();
+    cpu.check(
+        &rules::SRB_BUSY,
+        answer.transferred as usize == asked,
+        || format!("DataTransferLength is {} of {asked}", answer.transferred),
+    );
+    let core = cpu.core();
+    if watches(cpu) {
+        for start in outstanding.own_memory() {
+            let _ = core.memory.protect(start, Access::None);
+        }
+    }
+    let mut state = cpu.state();
+    for start in outstanding.physical.drain(..) {
+        state.port.dma.forbid(start);
+    }
+    state.port.queues.finished(outstanding.spec.unit);
+    call_off(&mut state, &mut outstanding);
+    outstanding.spec.retries += 1;
+    (outstanding.started, outstanding.recovery) = (false, 0);
+    state.port.queues.put_back(outstanding);
+    state.schedule(BUSY_PAUSE_NS, Due::Resume);
+    pump(core, &mut state);
+}
+
+/// The time of a request is over no more. The memory of the block may become that of another request, whose time is its own.
+fn call_off(state: &mut State, outstanding: &mut Outstanding) {
     if let Some(deadline) = outstanding.deadline.take()
         && !state.call_off(deadline)
     {
         state.cancel_dispatch(Dispatch::TimedOut(outstanding.block));
     }
-    let running = matches!(state.port.adapter.phase, Phase::Started | Phase::Stopping);
-    if completed.srb_status == status::BUSY && running && outstanding.spec.retries < BUSY_RETRIES {
-        outstanding.spec.retries += 1;
-        state.port.queues.put_back(outstanding.spec);
-        state.schedule(BUSY_PAUSE_NS, Due::Resume);
-    } else {
-        state.note_completion(cpu.index());
-        if outstanding.spec.token != u64::MAX {
-            state
-                .port
-                .queues
-                .results
-                .push_back((outstanding.spec.token, completed));
-        }
-    }
-    pump(core, &mut state);
+}
+
+/// Whether memory that came back is made inaccessible: each protection interrupts every processor that runs, so under the
+/// threaded clock it is a sample.
+fn watches(cpu: &Cpu) -> bool {
+    let mut state = cpu.state();
+    !state.real_time || state.random.u32(..WATCHED_ONE_IN) == 0
 }
 
 fn judge(cpu: &Cpu, outstanding: &Outstanding, answer: &Answer) {
@@ -161,12 +205,7 @@ fn collect(cpu: &Cpu, outstanding: &Outstanding, answer: &Answer) -> Completed {
 fn retire(cpu: &Cpu, outstanding: &mut Outstanding) {
     let memory = &cpu.core().memory;
     let allocations: Vec<u64> = outstanding.allocations().collect();
-    // Each protection interrupts every processor that runs, so under the threaded clock it is a sample.
-    let watched = {
-        let mut state = cpu.state();
-        !state.real_time || state.random.u32(..WATCHED_ONE_IN) == 0
-    };
-    if watched {
+    if watches(cpu) {
         for &start in &allocations {
             let _ = memory.protect(start, Access::None);
         }

@@ -8,6 +8,7 @@ use super::{Phase, complete};
 use crate::abi::srb::{function, status};
 use crate::journal::Who;
 use crate::machine::{Completed, Data, SrbKind, UnitAddress};
+use crate::memory::Access;
 use crate::rules::port as rules;
 use crate::schedule::{Callback, Core, Cpu, Dispatch, Due, LockId, State};
 
@@ -48,9 +49,17 @@ pub(super) struct Returned {
     pub(super) data: Option<Buffer>,
 }
 
+/// A request that waits for its turn.
+enum Waiting {
+    /// It has no request block yet.
+    New(Box<Spec>),
+    /// It came back as busy, and is sent again as it is.
+    Again(Box<Outstanding>),
+}
+
 /// The queue of a logical unit.
 struct Unit {
-    waiting: VecDeque<Spec>,
+    waiting: VecDeque<Waiting>,
     outstanding: usize,
     depth: usize,
     paused: bool,
@@ -64,6 +73,7 @@ impl Queues {
         let others = self.outstanding.values();
         let taken: BTreeSet<u32> = others
             .filter(|other| other.spec.unit == unit)
+            .chain(self.units.get(&unit).into_iter().flat_map(Unit::again))
             .map(|other| other.tag)
             .collect();
         let free = |tag: &u32| *tag & 0xFF != UNTAGGED && !taken.contains(tag);
@@ -145,7 +155,9 @@ impl Queues {
 
     /// Whether a request block came back lately.
     pub(super) fn was_returned(&self, block: u64) -> bool {
+        let mut again = self.units.values().flat_map(Unit::again);
         self.returned.iter().any(|returned| returned.block == block)
+            || again.any(|waiting| waiting.block == block)
     }
 
     /// Pauses or resumes the whole adapter.
@@ -195,9 +207,10 @@ impl Queues {
     }
 
     /// Puts a busy request back in front.
-    pub(super) fn put_back(&mut self, spec: Spec) {
-        if let Some(unit) = self.units.get_mut(&spec.unit) {
-            unit.waiting.push_front(spec);
+    pub(super) fn put_back(&mut self, outstanding: Outstanding) {
+        if let Some(unit) = self.units.get_mut(&outstanding.spec.unit) {
+            unit.waiting
+                .push_front(Waiting::Again(Box::new(outstanding)));
             unit.paused = true;
             self.waiting += 1;
         }
@@ -213,6 +226,14 @@ impl Unit {
             paused: false,
             busy_until: None,
         }
+    }
+
+    /// Requests that are sent again.
+    fn again(&self) -> impl Iterator<Item = &Outstanding> {
+        self.waiting.iter().filter_map(|waiting| match waiting {
+            Waiting::Again(outstanding) => Some(outstanding.as_ref()),
+            Waiting::New(_) => None,
+        })
     }
 
     fn may_send(&mut self) -> bool {
@@ -239,7 +260,7 @@ pub(crate) fn submit(core: &Core, state: &mut State, spec: Spec) {
         .units
         .entry(spec.unit)
         .or_insert_with(|| Unit::new(depth));
-    unit.waiting.push_back(spec);
+    unit.waiting.push_back(Waiting::New(Box::new(spec)));
     pump(core, state);
 }
 
@@ -263,11 +284,15 @@ pub(crate) fn pump(core: &Core, state: &mut State) {
             if outstanding >= most || queues.busy_until.is_some() || !unit.may_send() {
                 break;
             }
-            let Some(spec) = unit.waiting.pop_front() else {
+            let Some(waiting) = unit.waiting.pop_front() else {
                 break;
             };
             queues.waiting -= 1;
-            if !send(core, state, spec) {
+            let sent = match waiting {
+                Waiting::New(spec) => send(core, state, *spec),
+                Waiting::Again(outstanding) => send_again(core, state, *outstanding),
+            };
+            if !sent {
                 return;
             }
         }
@@ -276,7 +301,6 @@ pub(crate) fn pump(core: &Core, state: &mut State) {
 
 /// Makes the request block and has a processor start it; whether there was memory for it.
 pub(super) fn send(core: &Core, state: &mut State, spec: Spec) -> bool {
-    let unit = spec.unit;
     let token = spec.token;
     let Some(outstanding) = srb::build(&core.memory, state, spec) else {
         let completed = Completed {
@@ -286,13 +310,29 @@ pub(super) fn send(core: &Core, state: &mut State, spec: Spec) -> bool {
         state.port.queues.results.push_back((token, completed));
         return false;
     };
-    let block = outstanding.block;
+    hand_over(state, outstanding);
+    true
+}
+
+/// Sends a request block again, in the same memory; whether the adapter could be given that memory.
+fn send_again(core: &Core, state: &mut State, mut outstanding: Outstanding) -> bool {
+    for start in outstanding.own_memory() {
+        let _ = core.memory.protect(start, Access::ReadWrite);
+    }
+    srb::forget_answer(&outstanding);
+    let admitted = srb::admit(&core.memory, state, &mut outstanding).is_some();
+    hand_over(state, outstanding);
+    admitted
+}
+
+/// Has a processor start a request.
+fn hand_over(state: &mut State, outstanding: Outstanding) {
+    let (block, unit) = (outstanding.block, outstanding.spec.unit);
     state.port.queues.outstanding.insert(block, outstanding);
     if let Some(unit) = state.port.queues.units.get_mut(&unit) {
         unit.outstanding += 1;
     }
     state.dispatch_anywhere(Dispatch::Start(block));
-    true
 }
 
 /// Hands a request to the miniport.

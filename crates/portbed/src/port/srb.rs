@@ -113,6 +113,13 @@ impl Outstanding {
             || within(self.sense, u64::from(SENSE_BYTES))
     }
 
+    /// The request block, its extension and its sense buffer.
+    pub(super) fn own_memory(&self) -> impl Iterator<Item = u64> {
+        [Some(self.block), self.extension, Some(self.sense)]
+            .into_iter()
+            .flatten()
+    }
+
     /// Every virtual allocation that only this request uses.
     pub(super) fn allocations(&self) -> impl Iterator<Item = u64> {
         let data = self.data.and_then(|data| data.own());
@@ -206,8 +213,21 @@ fn block_bytes(kind: SrbKind, what: &Function) -> u64 {
     }
 }
 
-/// Lets the adapter use the data and the extension, and makes the scatter/gather list of the data.
+/// Makes the scatter/gather list of the data, and lets the adapter use them and the extension.
 fn permit(memory: &PhysicalMemory, state: &mut State, outstanding: &mut Outstanding) -> Option<()> {
+    if let Some(data) = outstanding.data {
+        let parts = fragments(memory, data.at, outstanding.data_bytes() as u64)?;
+        outstanding.list = Some(list_of(memory, &parts)?);
+    }
+    admit(memory, state, outstanding)
+}
+
+/// Lets the adapter use the data and the extension.
+pub(super) fn admit(
+    memory: &PhysicalMemory,
+    state: &mut State,
+    outstanding: &mut Outstanding,
+) -> Option<()> {
     if let Some(extension) = outstanding.extension {
         for (pa, bytes) in fragments(memory, extension, outstanding.extension_bytes)? {
             state.port.dma.allow(pa, bytes, DmaUse::Adapter);
@@ -222,7 +242,15 @@ fn permit(memory: &PhysicalMemory, state: &mut State, outstanding: &mut Outstand
     } else {
         DmaUse::Read
     };
-    let parts = fragments(memory, data.at, outstanding.data_bytes() as u64)?;
+    for (pa, bytes) in fragments(memory, data.at, outstanding.data_bytes() as u64)? {
+        state.port.dma.allow(pa, bytes, use_);
+        outstanding.physical.push(pa);
+    }
+    Some(())
+}
+
+/// A scatter/gather list of some physical pieces.
+fn list_of(memory: &PhysicalMemory, parts: &[(u64, u64)]) -> Option<u64> {
     let header = size_of::<ScatterGatherList>() as u64;
     let element = size_of::<ScatterGatherElement>() as u64;
     let list_bytes = header + element * parts.len() as u64;
@@ -237,7 +265,7 @@ fn permit(memory: &PhysicalMemory, state: &mut State, outstanding: &mut Outstand
             reserved: 0,
         },
     );
-    for (index, (pa, bytes)) in (0_u64..).zip(parts) {
+    for (index, &(pa, bytes)) in (0_u64..).zip(parts) {
         let entry = ScatterGatherElement {
             physical_address: pa,
             length: bytes as u32,
@@ -245,11 +273,8 @@ fn permit(memory: &PhysicalMemory, state: &mut State, outstanding: &mut Outstand
             reserved: 0,
         };
         callback::write(list + header + index * element, entry);
-        state.port.dma.allow(pa, bytes, use_);
-        outstanding.physical.push(pa);
     }
-    outstanding.list = Some(list);
-    Some(())
+    Some(list)
 }
 
 /// The physical pieces of a virtual range.
@@ -418,6 +443,19 @@ pub(super) fn read(it: &Outstanding) -> Answer {
             }
             answer
         }
+    }
+}
+
+/// Takes the status out of a request block that is sent again. All else is as it came back.
+pub(super) fn forget_answer(it: &Outstanding) {
+    callback::write(it.block + 3, 0_u8);
+    let scsi_status = match (it.kind, &it.spec.what) {
+        (SrbKind::Scsi, _) => Some(4),
+        (SrbKind::Storage, Function::Execute(_)) => Some(EXTENDED_OFFSET + 8),
+        (SrbKind::Storage, _) => None,
+    };
+    if let Some(offset) = scsi_status {
+        callback::write(it.block + offset, 0_u8);
     }
 }
 

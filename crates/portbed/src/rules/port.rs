@@ -292,6 +292,9 @@ rules! {
     SRB_LENGTH: "srb-length",
         "DataTransferLength is what was transferred: never more than was asked for, and all of it where blocks were read or written",
         "SCSI_REQUEST_BLOCK";
+    SRB_BUSY: "srb-busy",
+        "a request that is completed as busy keeps its DataTransferLength: the same block is sent again",
+        "SRB_STATUS_BUSY, SCSI_REQUEST_BLOCK";
     SRB_SENSE: "srb-sense",
         "AUTOSENSE_VALID comes with CHECK CONDITION, a sense buffer and sense data in a known format",
         "SCSI_REQUEST_BLOCK";

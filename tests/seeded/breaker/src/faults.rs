@@ -124,6 +124,7 @@ faults! {
     CompletedPending => "srb-status";
     TransferTooLong => "srb-length";
     TransferTooShort => "srb-length";
+    BusyWithoutLength => "srb-busy" "srb-length";
     SenseWithoutCheck => "srb-sense";
     SuccessWithCheck => "srb-scsi-status";
     RequestChanged => "srb-kept";

@@ -18,6 +18,7 @@ pub mod status {
     pub const PENDING: u8 = 0;
     pub const SUCCESS: u8 = 1;
     pub const ERROR: u8 = 4;
+    pub const BUSY: u8 = 5;
     pub const NO_DEVICE: u8 = 8;
     pub const BUS_RESET: u8 = 0x0E;
     pub const AUTOSENSE_VALID: u8 = 0x80;
@@ -125,6 +126,10 @@ impl Request {
         }
         if adapter.once(Fault::TransferTooShort) {
             write(self.length_at, 512_u32);
+        }
+        if adapter.once(Fault::BusyWithoutLength) {
+            write(self.length_at, 0_u32);
+            return self.finish(adapter, status::BUSY);
         }
         if adapter.once(Fault::SuccessWithCheck) {
             write(self.scsi_status_at, 2_u8);

@@ -102,7 +102,8 @@ struct Adapter {
     lost: Vec<u64>,
     hmb: Vec<AccessRange>,
     ended: u32,
-    was_busy: bool,
+    /// The request block that was answered as busy.
+    busy: Option<u64>,
     done: bool,
     pnp: Option<u64>,
     /// The request that a timer routine completes.
@@ -360,10 +361,14 @@ fn execute(extension: u64, srb: &Srb) {
         0x28 => transfer(extension, srb),
         LOSE_UNTIL_RESET => with(extension, |adapter| adapter.lost.push(srb.at)),
         BUSY_ONCE => {
-            let busy = with(extension, |adapter| {
-                !std::mem::replace(&mut adapter.was_busy, true)
-            });
-            srb.finish(extension, if busy { status::BUSY } else { status::SUCCESS });
+            // It has to come again in the same memory.
+            let before = with(extension, |adapter| adapter.busy.replace(srb.at));
+            let status = match before {
+                None => status::BUSY,
+                Some(block) if block == srb.at => status::SUCCESS,
+                Some(_) => status::ERROR,
+            };
+            srb.finish(extension, status);
         }
         _ => srb.refuse(extension),
     }
