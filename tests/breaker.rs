@@ -7,6 +7,8 @@
 mod document;
 #[path = "seeded/breaker/src/faults.rs"]
 mod faults;
+#[path = "seeded/sdv.rs"]
+mod sdv;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use portbed::rules::{Rule, catalog};
 
 use crate::faults::FAULTS;
+use crate::sdv::SDV;
 
 /// The environment variable with which the document is written instead of compared.
 const WRITE: &str = "WRITE_DOCS";
@@ -19,6 +20,16 @@ The last column names the faults of `tests/seeded/breaker`, a small miniport tha
 in `tests/breaker.rs`. The rules without one are listed there with the reason why no miniport can break them.
 ";
 
+const SDV_HEAD: &str = "
+## Rules of Static Driver Verifier
+
+SDV looks at the source of a driver; its last version came with a WDK that is no longer current. These are its rules for Storport, and
+what holds a miniport to them here, when it runs: a path that no run takes is not judged.
+
+| rule of SDV | here | |
+|---|---|---|
+";
+
 fn document() -> String {
     let (controller, port): (Vec<&Rule>, Vec<&Rule>) = catalog()
         .into_iter()
@@ -26,6 +37,13 @@ fn document() -> String {
     let mut text = HEAD.to_owned();
     table(&mut text, "What the port driver judges", &port);
     table(&mut text, "What the controller judges", &controller);
+    text += SDV_HEAD;
+    for rule in SDV {
+        let ours: Vec<String> = rule.covered_by.iter().map(|id| format!("`{id}`")).collect();
+        let ours = ours.join(", ");
+        writeln!(text, "| {} | {ours} | {} |", rule.name, rule.note)
+            .expect("a string takes everything");
+    }
     text
 }
 
@@ -46,6 +64,36 @@ fn table(text: &mut String, title: &str, rules: &[&Rule]) {
         let faults = faults.join(", ");
         writeln!(text, "| `{id}` | {meaning} | {source} | {faults} |")
             .expect("a string takes everything");
+    }
+}
+
+#[test]
+fn every_rule_of_sdv_is_covered_or_concerns_others() {
+    let known: Vec<&str> = catalog().iter().map(|rule| rule.id).collect();
+    for (rule, next) in SDV.iter().zip(SDV.iter().skip(1)) {
+        assert!(rule.name < next.name, "{} is out of order", next.name);
+    }
+    assert_eq!(SDV.len(), 44, "the documented rules");
+    for rule in SDV {
+        let name = rule.name;
+        assert!(
+            !rule.covered_by.is_empty() || !rule.note.is_empty(),
+            "{name}"
+        );
+        for id in rule.covered_by {
+            assert!(known.contains(id), "{name}: there is no rule {id}");
+        }
+    }
+    // A rule here that names one of SDV as its source covers it.
+    for rule in catalog() {
+        let Some((_, named)) = rule.source.split_once("SDV rule") else {
+            continue;
+        };
+        for name in named.trim_start_matches('s').split(',').map(str::trim) {
+            let listed = SDV.iter().find(|sdv| sdv.name == name);
+            let covers = listed.is_some_and(|sdv| sdv.covered_by.contains(&rule.id));
+            assert!(covers, "{} names {name}", rule.id);
+        }
     }
 }
 

@@ -7,8 +7,8 @@ mod options;
 mod request;
 
 pub use options::{
-    Clock, Grant, Interrupts, MachineOptions, PortKey, PortOptionError, PortOptions, Power,
-    Removal, Stop,
+    Clock, Grant, Interrupts, Isolation, MachineOptions, PortKey, PortOptionError, PortOptions,
+    Power, Removal, Stop,
 };
 pub use request::{
     Completed, Cost, Data, HmbReport, Instructions, LogicalUnit, PowerAction, Rebalance, Request,

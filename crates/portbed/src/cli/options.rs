@@ -9,7 +9,7 @@ use nvme_model::{Fault, FaultError, Profile};
 use super::profile::{QEMU_PREFIX, Selection, SelectionError, VFIO_PREFIX, goes_together};
 use crate::controller::PciAddress;
 use crate::disk::Form;
-use crate::machine::{Clock, Interrupts, PortOptions};
+use crate::machine::{Clock, Interrupts, Isolation, PortOptions};
 use crate::run::{ControllerKind, Setup, Work};
 use crate::workload::{Pattern, Stream};
 
@@ -221,7 +221,9 @@ impl RunOptions {
             (Kind::Vfio(_), _) if port.interrupts == Interrupts::Line => {
                 return Err(SelectionError::NoLine);
             }
-            (Kind::Vfio(_), _) if !port.iommu => return Err(SelectionError::NoIommu),
+            (Kind::Vfio(_), _) if port.iommu == Isolation::Off => {
+                return Err(SelectionError::NoIommu);
+            }
             (Kind::Vfio(address), _) => ControllerKind::Vfio { address, writable },
             (_, Some(profile)) => ControllerKind::Qemu {
                 profile: Box::new(profile),

@@ -110,6 +110,16 @@ pub enum Interrupts {
     Line,
 }
 
+/// What becomes of DMA to memory that was not given for it, which is told in any case.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Isolation {
+    /// It is kept from the memory.
+    #[default]
+    On,
+    /// It is carried out.
+    Off,
+}
+
 /// How the port driver behaves where documentation leaves it a choice.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PortOptions {
@@ -130,8 +140,8 @@ pub struct PortOptions {
     pub interrupts: Interrupts,
     /// Whether `StorPortGetCurrentIrql` is implemented.
     pub irql_query: bool,
-    /// Whether DMA is kept from memory that was not given for it; otherwise it is told and carried out.
-    pub iommu: bool,
+    /// See [`Isolation`].
+    pub iommu: Isolation,
 }
 
 impl Default for PortOptions {
@@ -145,7 +155,7 @@ impl Default for PortOptions {
             removal: Removal::default(),
             interrupts: Interrupts::default(),
             irql_query: true,
-            iommu: true,
+            iommu: Isolation::default(),
         }
     }
 }
@@ -252,7 +262,7 @@ impl PortOptions {
             "pnp" => self.pnp = switch(value).ok_or_else(bad)?,
             "removal" => self.removal = removal(value).ok_or_else(bad)?,
             "interrupts" => self.interrupts = interrupts(value).ok_or_else(bad)?,
-            "iommu" => self.iommu = switch(value).ok_or_else(bad)?,
+            "iommu" => self.iommu = isolation(value).ok_or_else(bad)?,
             _ => self.irql_query = switch(value).ok_or_else(bad)?,
         }
         Ok(())
@@ -263,6 +273,14 @@ fn switch(value: &str) -> Option<bool> {
     match value {
         "on" => Some(true),
         "off" => Some(false),
+        _ => None,
+    }
+}
+
+fn isolation(value: &str) -> Option<Isolation> {
+    match value {
+        "on" => Some(Isolation::On),
+        "off" => Some(Isolation::Off),
         _ => None,
     }
 }

@@ -101,7 +101,7 @@ rules! {
         "HwStorInitialize; HwStorPassiveInitializeRoutine";
     PASSIVE_SITE: "passive-initialization-site",
         "StorPortEnablePassiveInitialization is called in HwInitialize, with a routine",
-        "StorPortEnablePassiveInitialization; SDV rule StorPortEnablePassive";
+        "StorPortEnablePassiveInitialization; SDV rules StorPortEnablePassive, StorPortPassiveFromHwInit";
     PERF_SITE: "performance-options-site",
         "StorPortInitializePerfOpts is called in HwInitialize or the passive initialisation routine",
         "StorPortInitializePerfOpts";
@@ -120,7 +120,7 @@ rules! {
         "SDV rule SpChangeIrql";
     CALLBACK_LOCKS: "callback-locks",
         "a callback has released every lock that it acquired when it returns",
-        "SDV rules SpinLock, QueuedSpinLockRelease";
+        "SDV rules SpinLock, QueuedSpinLock";
     CALLBACK_PROGRESS: "no-progress",
         "a callback comes to an end",
         "Guidelines for Writing DPC Routines; HwStorInterrupt";
@@ -182,7 +182,7 @@ rules! {
     // Locks.
     LOCK_ORDER: "lock-order",
         "locks are acquired in their order: DPC or StartIo, then Interrupt",
-        "StorPortAcquireSpinLock";
+        "StorPortAcquireSpinLock; SDV rule StorPortSpinLock3";
     LOCK_RECURSION: "lock-recursion",
         "a lock is not acquired by a processor that holds it",
         "StorPortAcquireSpinLock; SDV rule StorPortSpinLock";
@@ -194,7 +194,7 @@ rules! {
         "StorPortAcquireSpinLock";
     LOCK_RELEASE: "lock-release",
         "a lock is released by its holder, with the handle it was acquired with, the last one first",
-        "StorPortReleaseSpinLock; SDV rules StorPortSpinLock3, StorPortSpinLock4";
+        "StorPortReleaseSpinLock; SDV rule StorPortSpinLock4";
     LOCK_MESSAGE: "lock-message",
         "message locks are used if and only if each message has a lock of its own",
         "StorPortAcquireMSISpinLock; SDV rule StorPortMSILock";

@@ -16,7 +16,7 @@ use super::threads::Threads;
 use super::turns::Turns;
 use crate::controller::{Controller, Wiring};
 use crate::journal::{Journal, Who};
-use crate::machine::{Clock, PortOptions};
+use crate::machine::{Clock, Isolation, PortOptions};
 use crate::memory::PhysicalMemory;
 use crate::port::Port;
 use crate::rules::{Judge, Rule, port as rules};
@@ -88,7 +88,7 @@ impl Core {
         let slots = slots.map(|(adapter, controller)| {
             let mut port = Port::new(adapter, controller.bar_bytes(), options.interrupts);
             port.dma.enforce_by(controller.iommu());
-            port.dma.keep_out(options.iommu);
+            port.dma.keep_out(options.iommu == Isolation::On);
             Slot::new(controller, port)
         });
         let slots = slots.collect();

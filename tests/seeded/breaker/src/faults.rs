@@ -49,6 +49,7 @@ faults! {
     // Initialising it.
     InitializeFails => "initialize-result";
     PassiveFromPassive => "passive-initialization-site";
+    PassiveFromRestart => "passive-initialization-site";
     PerformanceLate => "performance-options-site";
     PerformanceVersion => "performance-options-data";
     PerformanceFlagAlone => "performance-options-flags";

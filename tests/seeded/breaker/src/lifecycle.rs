@@ -4,6 +4,7 @@ use crate::adapter::{Adapter, Page};
 use crate::faults::Fault;
 use crate::nvme::{command, register};
 use crate::port::{read, write};
+use crate::start::enable_passive;
 
 /// `SCSI_ADAPTER_CONTROL_TYPE`.
 mod control {
@@ -109,6 +110,10 @@ pub extern "C" fn adapter_control(extension: u64, kind: u32, parameters: u64) ->
                 adapter.put_to_sleep();
             } else {
                 adapter.wake();
+                if adapter.once(Fault::PassiveFromRestart) {
+                    // As where HwInitialize serves for a start after a stop, too.
+                    enable_passive(extension);
+                }
             }
         }
         control::STOP => {

@@ -24,6 +24,13 @@ pub extern "C" fn initialize(extension: u64) -> u8 {
         notification::INITIALIZE_DPC,
         &[adapter.dpc(), routine],
     );
+    enable_passive(extension);
+    stall(adapter.pick(Fault::LongStall, 2000, 20));
+    adapter.pick(Fault::InitializeFails, 0, 1)
+}
+
+/// Asks for the second step.
+pub fn enable_passive(extension: u64) {
     let mut accepted = 0_u32;
     let arguments = [passive as *const () as u64, at(&mut accepted)];
     notify(
@@ -31,8 +38,6 @@ pub extern "C" fn initialize(extension: u64) -> u8 {
         notification::ENABLE_PASSIVE_INITIALIZATION,
         &arguments,
     );
-    stall(adapter.pick(Fault::LongStall, 2000, 20));
-    adapter.pick(Fault::InitializeFails, 0, 1)
 }
 
 /// `HwStorPassiveInitializeRoutine`. `PASSIVE_LEVEL`.
