@@ -16,6 +16,7 @@
 mod arithmetic;
 mod emulate;
 mod registers;
+mod rseq;
 mod signal;
 pub(crate) mod stack;
 pub(crate) mod step;

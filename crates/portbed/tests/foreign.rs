@@ -253,6 +253,31 @@ fn memory_of_the_test_bed_that_a_driver_overwrites_ends_with_a_verdict() {
     assert!(run.said.contains("replay "), "{}", run.said);
 }
 
+/// The system reads what the C library registers for each thread in its memory, and kills the process if it is no good.
+#[test]
+fn restartable_sequences_of_the_thread_that_a_driver_overwrites_do_no_harm() {
+    // SAFETY: the name ends in a zero byte.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__rseq_offset".as_ptr()) };
+    // SAFETY: the pointer is null or that of a constant.
+    let Some(&offset) = (unsafe { found.cast::<isize>().as_ref() }) else {
+        return;
+    };
+    // mov rax, fs:[0]; mov qword [rax + offset of rseq_cs], 0x41424344
+    let mut code = vec![0x64, 0x48, 0x8B, 0x04, 0x25, 0, 0, 0, 0, 0x48, 0xC7, 0x80];
+    code.extend((i32::try_from(offset).unwrap() + 8).to_le_bytes());
+    code.extend(0x4142_4344_i32.to_le_bytes());
+    // mov ecx, 1 << 30; dec ecx; jnz: until the system has interrupted it; xor eax, eax; ret
+    code.extend([
+        0xB9, 0, 0, 0, 0x40, 0xFF, 0xC9, 0x75, 0xFC, 0x31, 0xC0, 0xC3,
+    ]);
+    let folder = TempDir::new().unwrap();
+    let driver = folder.path().join("sequences.sys");
+    fs::write(&driver, pe::driver_with(&code)).unwrap();
+    let run = run(&driver, "");
+    assert_eq!(run.status, Some(1), "{}{}", run.said, run.complaint);
+    assert!(run.said.contains("entry-status"), "{}", run.said);
+}
+
 #[test]
 fn a_command_that_a_miniport_does_not_know_is_no_broken_rule_but_a_failed_request() {
     // The breaker knows WRITE (10) only.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use libc::{c_int, pthread_t};
 
-use super::stack;
+use super::{rseq, stack};
 
 /// The signal that interrupts code that runs on. By default it is ignored.
 pub(super) const INTERRUPT: c_int = libc::SIGURG;
@@ -90,6 +90,7 @@ pub(crate) fn enter_thread(hook: Hook) -> Thread {
     };
     THREAD.with(|current| current.set((entered.clone(), hook)).ok());
     stack::enter_thread();
+    rseq::leave();
     entered
 }
 
