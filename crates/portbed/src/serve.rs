@@ -24,7 +24,9 @@ use std::time::{Duration, Instant};
 
 use nvme_model::{Controller, FileMedia, Media, Profile, ProfileError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::Mode;
 use rustix::io::Errno;
+use rustix::process::umask;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use thiserror::Error;
 
@@ -156,7 +158,11 @@ struct Listener<'a> {
 
 impl<'a> Listener<'a> {
     fn bind(path: &'a Path) -> Result<Self, CannotServe> {
-        let socket = UnixListener::bind(path).map_err(|why| match why.kind() {
+        // From the moment that it is there, the socket is for its owner alone.
+        let before = umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
+        let bound = UnixListener::bind(path);
+        umask(before);
+        let socket = bound.map_err(|why| match why.kind() {
             io::ErrorKind::AddrInUse => CannotServe::Exists(path.into()),
             _ => CannotServe::Socket {
                 path: path.into(),

@@ -1,5 +1,7 @@
 //! The model as a PCI device: regions, interrupts, memory, and the rules that it is judged by.
 
+use std::time::{Duration, Instant};
+
 use nvme_model::{Access, Bus, BusFault, Controller, FiredFault, HmbCounters, Power, Rule, Width};
 use rustix::io::Errno;
 
@@ -21,6 +23,9 @@ const READ_AND_WRITE: u32 = 3;
 /// In the capabilities of the function: MSI-X is switched on, and a reset is asked for.
 const MSIX_ENABLE: u32 = 1 << 15;
 const FUNCTION_RESET: u32 = 1 << 15;
+
+/// How long the device works before who waits is looked at again: its client, and whoever asks it to end.
+const SLICE: Duration = Duration::from_millis(20);
 
 /// The device, and what it is connected to.
 pub struct Device {
@@ -99,10 +104,19 @@ impl Device {
         })
     }
 
-    /// Time has come to this.
+    /// Time has come to this, or, where there is much to do, to what is done in [`SLICE`]: one doorbell can be for more
+    /// than seconds of work.
     pub fn run(&mut self, now_ns: u64) {
-        self.machine.now_ns = now_ns;
-        self.controller.run(now_ns, &mut self.machine);
+        let began = Instant::now();
+        while began.elapsed() < SLICE {
+            let next = self.controller.next_event_ns();
+            let next = next.map_or(now_ns, |at_ns| at_ns.min(now_ns));
+            self.machine.now_ns = next.max(self.machine.now_ns);
+            self.controller.run(self.machine.now_ns, &mut self.machine);
+            if self.machine.now_ns >= now_ns {
+                break;
+            }
+        }
         if std::mem::take(&mut self.machine.hmb_changed) {
             let HmbCounters {
                 lent_bytes, ranges, ..

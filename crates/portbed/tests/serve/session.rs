@@ -1,10 +1,12 @@
 //! The device, used as it is meant to be.
 
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::{Duration, Instant};
 
 use nvme_spec::command::{AdminOpcode, Command, NvmOpcode};
 use nvme_spec::registers;
 use nvme_spec::status::Status;
+use zerocopy::IntoBytes;
 
 use crate::host::{BAR, BASE, BYTES, CONFIG, Host, LINE, MSIX, Target, UNMASK, admin, nvm};
 use crate::served::Served;
@@ -242,6 +244,54 @@ fn a_device_that_nobody_uses_ends_when_it_is_asked_to() {
     let served = Served::new("plain", &["--once"]);
     served.terminate();
     served.end().held(&["clients     0", "PASS"]);
+}
+
+#[test]
+fn the_socket_is_for_its_owner_alone() {
+    let served = Served::new("plain", &["--once"]);
+    let mode = std::fs::metadata(served.socket()).unwrap().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    served.terminate();
+    served.end().held(&["PASS"]);
+}
+
+/// Every entry of a queue of 65536 reads half of the disk: together seconds of work, for one doorbell.
+#[test]
+fn one_doorbell_does_not_keep_the_device_from_ending() {
+    const ENTRIES: u32 = 65536;
+    const READ_BYTES: u64 = 512 << 10;
+    let served = Served::new("plain,mqes=65536,mdts=512K", &["--once"]);
+    let mut host = Host::ready(&served.socket());
+    let mut number = admin(AdminOpcode::SET_FEATURES);
+    number.cdw10 = 7;
+    host.admin_ok(number);
+    let [completion, submission] = [16, 64].map(|bytes| host.alloc(u64::from(ENTRIES) * bytes));
+    let mut create = admin(AdminOpcode::CREATE_COMPLETION_QUEUE);
+    (create.prp1, create.cdw10, create.cdw11) = (completion, (ENTRIES - 1) << 16 | 1, 1);
+    host.admin_ok(create);
+    let mut create = admin(AdminOpcode::CREATE_SUBMISSION_QUEUE);
+    (create.prp1, create.cdw10, create.cdw11) = (submission, (ENTRIES - 1) << 16 | 1, 1 << 16 | 1);
+    host.admin_ok(create);
+    let (list, data) = (host.alloc(4096), host.alloc(READ_BYTES));
+    for page in 1..READ_BYTES / 4096 {
+        host.put(list + 8 * (page - 1), &(data + 4096 * page).to_le_bytes());
+    }
+    let mut read = nvm(NvmOpcode::READ);
+    (read.prp1, read.prp2, read.cdw12) = (data, list, (READ_BYTES / 512) as u32 - 1);
+    for entry in 0..ENTRIES - 1 {
+        read.cdw0.set_cid(entry as u16);
+        host.put(submission + 64 * u64::from(entry), read.as_bytes());
+    }
+    host.set(registers::submission_tail_doorbell(1, 0), ENTRIES - 1);
+    std::thread::sleep(Duration::from_millis(200));
+    let began = Instant::now();
+    served.terminate();
+    served.end();
+    assert!(
+        began.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[test]
