@@ -3,7 +3,7 @@
 
 # Debian's kernel and busybox, unpacked and not installed.
 fetch_guest() {
-    packages=$(cargo run --quiet --locked --package wdk-linux --example packages -- linux-guest linux-image-cloud-amd64 busybox-static) ||
+    packages=$(cargo run --quiet --locked --example packages -- linux-guest linux-image-cloud-amd64 busybox-static) ||
         return
     busybox=$packages/bin/busybox
     kernel=$(echo "$packages"/boot/vmlinuz-*)
