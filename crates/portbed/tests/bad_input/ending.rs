@@ -48,8 +48,16 @@ pub fn of(arguments: &[OsString]) -> Ending {
     Ending {
         status,
         said: text(&mut said),
-        complaint: text(&mut complaint),
+        complaint: without_progress(&text(&mut complaint)),
     }
+}
+
+/// Runs at the same time build the driver one after the other, and say so.
+fn without_progress(complaint: &str) -> String {
+    let lines = complaint.split_inclusive('\n');
+    lines
+        .filter(|line| line.trim_end() != "waiting for another process that builds the driver")
+        .collect()
 }
 
 fn text(file: &mut File) -> String {
