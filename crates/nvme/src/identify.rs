@@ -242,6 +242,12 @@ impl NamespaceInfo {
         }
     }
 
+    /// Whether the controller has said what it is; else it only lists it.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        self.blocks != 0
+    }
+
     /// Adds what the Namespace Identification Descriptor list at the start of `data` tells. A descriptor that is cut off
     /// or has the wrong length ends the list.
     pub fn read_descriptors(&mut self, data: &impl DmaMemory) {

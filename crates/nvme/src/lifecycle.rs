@@ -38,7 +38,7 @@ use crate::{DmaMemory, Instant, PAGE_BYTES, Registers};
 use absence::Absence;
 use admin::AdminTask;
 use enable::ResetProof;
-use events::{EventLogs, Events};
+use events::{EventLogs, Events, Told};
 use lending::Lending;
 use namespaces::Listed;
 use optional::Unanswered;
@@ -111,6 +111,7 @@ pub struct Controller<D> {
     requests_wanted: u8,
     events: Events,
     event_logs: EventLogs,
+    told: Told,
     lending: Lending,
     /// Shutdown processing did not complete in time.
     shutdown_missed: bool,
@@ -157,6 +158,7 @@ impl<D: DmaMemory> Controller<D> {
             requests_wanted: 0,
             events: Events::default(),
             event_logs: EventLogs::default(),
+            told: Told::default(),
             lending: Lending::default(),
             shutdown_missed: false,
         })
@@ -172,6 +174,13 @@ impl<D: DmaMemory> Controller<D> {
                 }
                 self.pairs_wanted = pairs;
                 Task::Admin(AdminTask::RequestQueues)
+            }
+            Goal::FindNamespaces => {
+                if !self.is_idle() || self.info.is_none() {
+                    return Err(NotNow);
+                }
+                self.told.namespaces_changed = false;
+                Task::Admin(AdminTask::ListNamespaces)
             }
             Goal::DisableHmb => {
                 if !self.live || !self.uses_admin_queue() {
@@ -250,6 +259,16 @@ impl<D: DmaMemory> Controller<D> {
         self.events.take()
     }
 
+    /// Whether an event has said that namespaces have changed since [`Goal::FindNamespaces`] was begun last.
+    pub const fn namespaces_changed(&self) -> bool {
+        self.told.namespaces_changed
+    }
+
+    /// Whether the media are read-only, as SMART / Health Information said at the last [`Goal::Start`] or after an event.
+    pub const fn is_read_only(&self) -> bool {
+        self.told.read_only
+    }
+
     /// How many events were lost because nobody took them in time.
     pub const fn events_lost(&self) -> u32 {
         self.events.lost()
@@ -300,7 +319,7 @@ impl<D: DmaMemory> Controller<D> {
         self.completions().is_some_and(CompletionQueue::is_pending)
     }
 
-    /// When a step is to be taken for a log page that an event named and that has to wait.
+    /// When a step is to be taken for a log page that an event named: it has to wait, or to be answered.
     pub fn deferred(&mut self) -> Option<Instant> {
         self.live.then(|| self.event_logs.deferred()).flatten()
     }

@@ -55,14 +55,15 @@ fn hostility() -> impl Strategy<Value = Hostility> {
 }
 
 fn goal(choice: u8) -> Goal {
-    match choice % 6 {
+    match choice % 7 {
         0 => Goal::Identify,
         1 => Goal::Reset,
         2 => Goal::Start {
-            pairs: u16::from(choice / 6),
+            pairs: u16::from(choice / 7),
         },
         3 => Goal::DisableHmb,
         4 => Goal::Disable,
+        5 => Goal::FindNamespaces,
         _ => Goal::Shutdown(if choice > 127 {
             Shutdown::Abrupt
         } else {

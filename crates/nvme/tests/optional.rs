@@ -9,11 +9,12 @@ use nvme_spec::command::{AdminOpcode, Command};
 use nvme_spec::status::Status;
 
 /// The optional commands: opcode, and the low byte of dword 10.
-const OPTIONAL: [(AdminOpcode, u8); 5] = [
+const OPTIONAL: [(AdminOpcode, u8); 6] = [
     (AdminOpcode::IDENTIFY, 2),
     (AdminOpcode::IDENTIFY, 3),
     (AdminOpcode::SET_FEATURES, 7),
     (AdminOpcode::GET_FEATURES, 6),
+    (AdminOpcode::GET_LOG_PAGE, 2),
     (AdminOpcode::SET_FEATURES, 11),
 ];
 

@@ -26,6 +26,7 @@ fn queue_pairs_are_created_completion_queue_first() {
         AdminOpcode::CREATE_COMPLETION_QUEUE,
         AdminOpcode::CREATE_SUBMISSION_QUEUE,
         AdminOpcode::GET_FEATURES,
+        AdminOpcode::GET_LOG_PAGE,
         AdminOpcode::SET_FEATURES,
         AdminOpcode::ASYNC_EVENT_REQUEST,
         AdminOpcode::ASYNC_EVENT_REQUEST,
@@ -153,6 +154,9 @@ fn events_are_taken_and_their_requests_renewed() {
     };
     assert_eq!(event.event(), AsyncEvent::NAMESPACE_CHANGED);
     assert_eq!(host.controller.take_event(), None);
+    // Its log page is read before the next one can be reported.
+    assert_eq!(requests(&host), 4);
+    assert_eq!(host.step(), Progress::Done);
     assert_eq!(requests(&host), 5);
     // One that is refused is not renewed.
     let request = last(&host.device, AdminOpcode::ASYNC_EVENT_REQUEST);
@@ -183,9 +187,16 @@ fn logs_read(host: &Host) -> Vec<(u32, u32)> {
         .collect()
 }
 
-/// Completes an event request with an event of type `kind` that names `page`.
-fn report(host: &mut Host, kind: u32, page: u32) {
-    let request = last(&host.device, AdminOpcode::ASYNC_EVENT_REQUEST);
+/// Completes the event request that was sent `back` before the last one with an event of type `kind` that names `page`.
+fn report(host: &mut Host, back: usize, kind: u32, page: u32) {
+    let request = {
+        let commands = host.device.commands.borrow();
+        let mut requests = commands
+            .iter()
+            .rev()
+            .filter(|command| command.cdw0.opcode() == AdminOpcode::ASYNC_EVENT_REQUEST.0);
+        *requests.nth(back).expect("a request")
+    };
     let event = page << 16 | kind;
     host.device
         .complete(request.cdw0.cid(), event, Status::SUCCESS);
@@ -200,12 +211,17 @@ fn the_log_page_of_an_event_is_read_so_that_the_next_one_can_come() {
             AdminOpcode::GET_LOG_PAGE => Answer::Never,
             _ => well_behaved(command),
         });
-    report(&mut host, 1, 2);
+    // At the start the health is read.
+    host.device
+        .commands
+        .borrow_mut()
+        .retain(|command| command.cdw0.opcode() != 2);
+    report(&mut host, 3, 1, 2);
     assert_eq!(logs_read(&host), [(2, 128)]);
     // One page is read at a time, and each once.
-    report(&mut host, 0, 1);
-    report(&mut host, 0, 1);
-    report(&mut host, 2, 4);
+    report(&mut host, 2, 0, 1);
+    report(&mut host, 1, 0, 1);
+    report(&mut host, 0, 2, 4);
     assert_eq!(logs_read(&host), [(2, 128)]);
     let mut answer = |status| {
         let read = last(&host.device, AdminOpcode::GET_LOG_PAGE);
@@ -217,7 +233,7 @@ fn the_log_page_of_an_event_is_read_so_that_the_next_one_can_come() {
     assert_eq!(answer(Status::INVALID_FIELD).last(), Some(&(4, 1024)));
     assert_eq!(answer(Status::SUCCESS).len(), 3);
     // An event that names no page.
-    report(&mut host, 7, 0);
+    report(&mut host, 0, 7, 0);
     assert_eq!(logs_read(&host).len(), 3);
     let events = std::iter::from_fn(|| host.controller.take_event());
     assert!(
@@ -226,19 +242,109 @@ fn the_log_page_of_an_event_is_read_so_that_the_next_one_can_come() {
             .eq([true; 5])
     );
     // A page that was read a moment ago waits.
-    report(&mut host, 1, 2);
+    report(&mut host, 0, 1, 2);
     assert_eq!(logs_read(&host).len(), 3);
     let due = host.controller.deferred().expect("a page waits");
     assert!(due.us_since(host.device.now()) > 500_000);
     host.device.now_us.set(host.device.now_us.get() + 1_000_000);
     assert_eq!(host.step(), Progress::Done);
-    assert_eq!(host.controller.deferred(), None);
+    // Now it has to be answered.
+    let due = host.controller.deferred().expect("a deadline");
+    assert_eq!(due.us_since(host.device.now()), 10_000_000);
     // What was being read is forgotten with the reset.
     assert_eq!(logs_read(&host).len(), 4);
+    host.device.answer(well_behaved);
     assert_eq!(host.reach(Goal::Reset), Progress::Done);
     assert_eq!(host.reach(Goal::Start { pairs: 1 }), Progress::Done);
-    report(&mut host, 1, 2);
-    assert_eq!(logs_read(&host).len(), 5);
+    report(&mut host, 0, 0, 1);
+    assert_eq!(logs_read(&host).last(), Some(&(1, 16)));
+}
+
+#[test]
+fn a_log_page_that_is_never_given_costs_a_reset_and_is_not_asked_for_again() {
+    let mut host = Host::started();
+    host.device
+        .answer(|command| match AdminOpcode(command.cdw0.opcode()) {
+            AdminOpcode::GET_LOG_PAGE if command.cdw10 as u8 == 4 => Answer::Never,
+            _ => well_behaved(command),
+        });
+    report(&mut host, 0, 2, 4);
+    let due = host.controller.deferred().expect("a deadline");
+    host.device.now_us.set(due.us_since(device::at_us(0)));
+    let timed_out = Failure::TimedOut(AdminOpcode::GET_LOG_PAGE);
+    assert_eq!(failed(host.step()), timed_out);
+    assert!(!host.controller.namespaces_changed());
+    assert_eq!(host.reach(Goal::Reset), Progress::Done);
+    assert_eq!(host.reach(Goal::Start { pairs: 1 }), Progress::Done);
+    let read = logs_read(&host).len();
+    // The event is acted on all the same.
+    report(&mut host, 0, 2, 4);
+    assert_eq!(logs_read(&host).len(), read);
+    assert!(host.controller.namespaces_changed());
+}
+
+/// Reports the same event with every request that the controller holds, for ten minutes: how many there were.
+fn events_in_ten_minutes(kind: u32, page: u32) -> usize {
+    let mut host = Host::started();
+    let mut answered = 0;
+    for _ in 0..6000 {
+        for _ in 0..100 {
+            let requests: Vec<_> = {
+                let commands = host.device.commands.borrow();
+                let all = commands.iter();
+                all.filter(|command| command.cdw0.opcode() == AdminOpcode::ASYNC_EVENT_REQUEST.0)
+                    .map(|command| command.cdw0.cid())
+                    .collect()
+            };
+            for cid in &requests[answered..] {
+                host.device
+                    .complete(*cid, page << 16 | kind, Status::SUCCESS);
+            }
+            answered = requests.len();
+            assert_eq!(host.step(), Progress::Done);
+        }
+        host.device
+            .now_us
+            .set(host.device.now_us.get() + SECOND_US / 10);
+    }
+    answered
+}
+
+#[test]
+fn events_that_come_without_end_are_taken_ever_more_seldom() {
+    // With and without a log page; the second controller does not care whether its page is read.
+    for page in [0, 2] {
+        let events = events_in_ten_minutes(1, page);
+        assert!((20..=80).contains(&events), "{events} events, page {page}");
+    }
+}
+
+#[test]
+fn media_that_became_read_only_are_known_at_the_start_and_by_the_event() {
+    let health = |read_only: bool| {
+        move |command: &nvme_spec::command::Command| match AdminOpcode(command.cdw0.opcode()) {
+            AdminOpcode::GET_LOG_PAGE => Answer::Data(vec![u8::from(read_only) << 3, 0, 0, 0]),
+            _ => well_behaved(command),
+        }
+    };
+    let mut host = Host::new(Device::new());
+    host.device.answer(health(true));
+    assert_eq!(host.reach(Goal::Identify), Progress::Done);
+    assert!(!host.controller.is_read_only());
+    assert_eq!(host.reach(Goal::Start { pairs: 1 }), Progress::Done);
+    assert!(host.controller.is_read_only());
+    let mut host = Host::started();
+    assert!(!host.controller.is_read_only());
+    host.device.answer(health(true));
+    report(&mut host, 0, 1, 2);
+    assert_eq!(host.step(), Progress::Done);
+    assert!(host.controller.is_read_only());
+    // Another log page is not mistaken for it.
+    let mut host = Host::started();
+    host.device.answer(health(true));
+    report(&mut host, 0, 0, 1);
+    assert_eq!(host.step(), Progress::Done);
+    assert!(!host.controller.is_read_only());
 }
 
 #[test]
@@ -247,6 +353,10 @@ fn events_that_nobody_takes_are_counted() {
     for _ in 0..11 {
         let request = last(&host.device, AdminOpcode::ASYNC_EVENT_REQUEST);
         host.device.complete(request.cdw0.cid(), 0, Status::SUCCESS);
+        assert_eq!(host.step(), Progress::Done);
+        host.device
+            .now_us
+            .set(host.device.now_us.get() + 200 * SECOND_US);
         assert_eq!(host.step(), Progress::Done);
     }
     assert_eq!(

@@ -1,9 +1,12 @@
 //! The tasks that are admin commands: what is sent, and what follows from the answer.
 
+use core::mem::offset_of;
+
 use nvme_spec::async_event::AsyncEventDw0;
 use nvme_spec::command::{AdminOpcode, Command, CommandDword0};
 use nvme_spec::completion::Completion;
 use nvme_spec::feature::{NumberOfQueues, VolatileWriteCache};
+use nvme_spec::log::{CriticalWarning, LogPageId, SmartHealthInformation};
 use nvme_spec::status::Status;
 
 use super::namespaces::Scan;
@@ -28,6 +31,7 @@ pub(super) enum AdminTask {
     CreateCompletionQueue(u16),
     CreateSubmissionQueue(u16),
     ReadWriteCache,
+    ReadHealth,
     ConfigureEvents,
     EnableHmb,
     /// Its success ends the lending with this number; see [`super::lending::Lending::to_end`].
@@ -48,11 +52,20 @@ impl AdminTask {
                 AdminOpcode::SET_FEATURES
             }
             Self::ReadWriteCache => AdminOpcode::GET_FEATURES,
+            Self::ReadHealth => AdminOpcode::GET_LOG_PAGE,
             Self::CreateCompletionQueue(_) => AdminOpcode::CREATE_COMPLETION_QUEUE,
             Self::CreateSubmissionQueue(_) => AdminOpcode::CREATE_SUBMISSION_QUEUE,
             Self::DeleteSubmissionQueue(_) => AdminOpcode::DELETE_SUBMISSION_QUEUE,
             Self::DeleteCompletionQueue(_) => AdminOpcode::DELETE_COMPLETION_QUEUE,
         }
+    }
+
+    /// Whether its answer comes into the data page.
+    const fn uses_data(self) -> bool {
+        matches!(
+            self.opcode(),
+            AdminOpcode::IDENTIFY | AdminOpcode::GET_LOG_PAGE
+        )
     }
 }
 
@@ -74,7 +87,7 @@ impl<D: DmaMemory> Controller<D> {
         inventory: &mut Inventory,
         now: Instant,
     ) -> Result<Progress, Failure> {
-        if self.pending.is_none() && self.unanswered.contains(task) {
+        if self.pending.is_none() && self.leaves_out(task) {
             return self.answered(task, &left_out(), registers, inventory, now);
         }
         if let Some(answer) = self.answer.take() {
@@ -112,6 +125,10 @@ impl<D: DmaMemory> Controller<D> {
     ) -> Result<(), Failure> {
         let command = self.command(task, inventory)?;
         if command.prp1 == self.data.address() {
+            if self.event_logs.is_reading() {
+                // The page is in use.
+                return Ok(());
+            }
             self.clear_data();
         }
         if task == AdminTask::EnableHmb {
@@ -145,8 +162,8 @@ impl<D: DmaMemory> Controller<D> {
             self.accept(&completion)?;
         }
         self.completion.commit(registers);
-        self.request_events()?;
         self.read_event_log(now)?;
+        self.request_events()?;
         self.submission.commit(registers);
         Ok(())
     }
@@ -179,8 +196,11 @@ impl<D: DmaMemory> Controller<D> {
         let status = Status::from(completion.status);
         match self.commands.retire(completion.cid) {
             Ok(Purpose::AsyncEvent) => self.accept_event(completion, status),
-            // Whether it could be read or not: there is nothing more to do for this event.
-            Ok(Purpose::EventLog) => self.event_logs.read(),
+            Ok(Purpose::EventLog) => {
+                if let Some(page) = self.event_logs.read() {
+                    self.event_log_read(page, status);
+                }
+            }
             Ok(Purpose::Task(task)) => self.accept_task(task, completion, status),
             Err(_) => return Err(Failure::Impossible(Impossible::CommandId)),
         }
@@ -213,7 +233,8 @@ impl<D: DmaMemory> Controller<D> {
     }
 
     fn request_events(&mut self) -> Result<(), Failure> {
-        while self.requests < self.requests_wanted {
+        let held = self.event_logs.held_requests();
+        while self.requests.saturating_add(held) < self.requests_wanted {
             self.send(Purpose::AsyncEvent, Command::default())?;
             self.requests = self.requests.saturating_add(1);
         }
@@ -221,12 +242,52 @@ impl<D: DmaMemory> Controller<D> {
     }
 
     /// Reads the next log page that an event named, which lets the controller report events of that type again. It takes no
-    /// part in a goal: what it returns is not looked at, and nothing else uses the data page while requests are held.
+    /// part in a goal, and waits where a command of a goal uses the data page.
     fn read_event_log(&mut self, now: Instant) -> Result<(), Failure> {
-        if let Some(page) = self.event_logs.next(now) {
+        if let Some(page) = self.event_logs.overdue(now) {
+            self.unanswered.add_page(page);
+            return Err(Failure::TimedOut(AdminOpcode::GET_LOG_PAGE));
+        }
+        if matches!(self.task, Task::Admin(task) if task.uses_data()) {
+            return Ok(());
+        }
+        let deadline = now.after_us(self.settings.command_us);
+        while let Some(page) = self.event_logs.next(now, deadline) {
+            if self.unanswered.contains_page(page) {
+                self.event_logs.read();
+                self.event_log_read(page, Status::INVALID_LOG_PAGE);
+                continue;
+            }
+            self.clear_data();
             self.send(Purpose::EventLog, self.get_log_page(page))?;
         }
         Ok(())
+    }
+
+    /// A log page that an event named was read, or could not be. The list of changed namespaces is not looked at: it may be cut
+    /// short, so that all of them are identified again.
+    fn event_log_read(&mut self, page: LogPageId, status: Status) {
+        match page {
+            LogPageId::CHANGED_NAMESPACES => self.told.namespaces_changed = true,
+            LogPageId::SMART_HEALTH if status.is_success() => self.read_health(),
+            _ => {}
+        }
+    }
+
+    /// Takes what SMART / Health Information at the start of the data page says of the media.
+    fn read_health(&mut self) {
+        let mut warning = [0];
+        self.data.read(
+            offset_of!(SmartHealthInformation, critical_warning),
+            &mut warning,
+        );
+        let [warning] = warning;
+        self.told.read_only = CriticalWarning::from(warning).read_only();
+    }
+
+    /// Whether a command is not sent: the controller does not answer it, or does not have it.
+    fn leaves_out(&self, task: AdminTask) -> bool {
+        self.unanswered.contains(task) || task == AdminTask::ListNamespaces && !self.has_list()
     }
 
     /// Takes the answer to a task's command and goes on with what follows.
@@ -250,15 +311,14 @@ impl<D: DmaMemory> Controller<D> {
                 let limit = self.settings.max_transfer_bytes;
                 let info = ControllerInfo::read(&self.data, limit);
                 self.info = Some(info.map_err(|_| Failure::Unsupported(Unsupported::EntrySizes))?);
-                inventory.namespaces.clear();
-                self.first_after_controller(inventory)
+                Some(self.first_after_controller())
             }
             AdminTask::IdentifyNvm => {
                 // Without an answer there is no limit, as before version 2.0.
                 if let (Ok(()), Some(info)) = (refused, &mut self.info) {
                     info.read_nvm(&self.data);
                 }
-                self.first_of_search(inventory)
+                Some(AdminTask::ListNamespaces)
             }
             AdminTask::ListNamespaces => self.listed(refused.is_ok(), inventory),
             AdminTask::IdentifyNamespace(scan) => {
@@ -296,6 +356,12 @@ impl<D: DmaMemory> Controller<D> {
                     Ok(()) if !cache.wce() => WriteCache::Disabled,
                     _ => WriteCache::Enabled,
                 };
+                Some(AdminTask::ReadHealth)
+            }
+            AdminTask::ReadHealth => {
+                if refused.is_ok() {
+                    self.read_health();
+                }
                 Some(AdminTask::ConfigureEvents)
             }
             AdminTask::ConfigureEvents => {
@@ -340,7 +406,7 @@ impl<D: DmaMemory> Controller<D> {
         if cached {
             AdminTask::ReadWriteCache
         } else {
-            AdminTask::ConfigureEvents
+            AdminTask::ReadHealth
         }
     }
 

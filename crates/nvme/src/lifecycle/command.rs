@@ -43,6 +43,7 @@ impl<D: DmaMemory> Controller<D> {
             AdminTask::CreateSubmissionQueue(id) => {
                 create_submission_queue(id, &self.queue(id, inventory)?)
             }
+            AdminTask::ReadHealth => self.get_log_page(LogPageId::SMART_HEALTH),
             AdminTask::ReadWriteCache => feature(FeatureId::VOLATILE_WRITE_CACHE, 0),
             AdminTask::ConfigureEvents => {
                 let events = self.reported_events();

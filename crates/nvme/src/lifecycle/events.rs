@@ -41,10 +41,19 @@ impl Events {
     }
 }
 
+/// What events and log pages have told.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Namespaces have changed since they were identified.
+    pub(super) namespaces_changed: bool,
+    /// The media are read-only, as the controller's health says.
+    pub(super) read_only: bool,
+}
+
 /// The shortest and the longest pause before a log page is read again because of an event, in microseconds.
 const PAUSES_US: (u64, u64) = (1_000_000, 64_000_000);
 
-/// When a log page was read last because of an event, and how long it is not read again.
+/// When a log page was read last because of an event, and for how long it is not read again.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pace {
     page: LogPageId,
@@ -71,62 +80,100 @@ impl Pace {
     }
 }
 
+/// The log page of an event that names none.
+const NO_PAGE: LogPageId = LogPageId(0);
+
+/// A log page that events have named, and how many event requests they have answered.
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    page: LogPageId,
+    requests: u8,
+}
+
 /// Log pages that are to be read because an event named them: until its page was read, a controller reports no event of
-/// that type again (Base 5.2). One that has something to report at once would be read without end: each page has its pauses.
+/// that type again (Base 5.2). One that has something to report at once would be read without end: each page has its pauses,
+/// and so have events that name no page. The requests that events answered are sent again when the page was read, not before:
+/// a controller that reports the same without end has nothing to answer meanwhile.
 #[derive(Debug, Default)]
 pub(super) struct EventLogs {
     /// One for each request that the controller can hold.
-    wanted: [Option<LogPageId>; MAX_EVENT_REQUESTS as usize],
-    /// One is being read.
-    reading: bool,
+    wanted: [Option<Named>; MAX_EVENT_REQUESTS as usize],
+    /// The page that is being read, and when it has to be answered.
+    reading: Option<(Named, Instant)>,
     paces: [Pace; MAX_EVENT_REQUESTS as usize],
 }
 
 impl EventLogs {
-    /// An event named this page; 0 is none.
+    /// An event named this page.
     pub(super) fn want(&mut self, page: LogPageId) {
-        if page == LogPageId(0) || self.wanted.contains(&Some(page)) {
-            return;
-        }
-        if let Some(free) = self.wanted.iter_mut().find(|page| page.is_none()) {
-            *free = Some(page);
+        let mut wanted = self.wanted.iter_mut().flatten();
+        if let Some(known) = wanted.find(|named| named.page == page) {
+            known.requests = known.requests.saturating_add(1);
+        } else if let Some(free) = self.wanted.iter_mut().find(|named| named.is_none()) {
+            *free = Some(Named { page, requests: 1 });
         }
     }
 
-    /// The page to read now, one at a time.
-    pub(super) fn next(&mut self, now: Instant) -> Option<LogPageId> {
-        if self.reading {
-            return None;
-        }
+    /// The page to read now, one at a time, to be answered by `deadline`.
+    pub(super) fn next(&mut self, now: Instant, deadline: Instant) -> Option<LogPageId> {
         for wanted in &mut self.wanted {
-            let Some(page) = *wanted else { continue };
-            if let Some(pace) = pace_of(&mut self.paces, page)
+            let Some(named) = *wanted else { continue };
+            if named.page != NO_PAGE && self.reading.is_some() {
+                continue;
+            }
+            if let Some(pace) = pace_of(&mut self.paces, named.page)
                 && now >= pace.due()
             {
-                pace.read(page, now);
+                pace.read(named.page, now);
                 *wanted = None;
-                self.reading = true;
-                return Some(page);
+                if named.page != NO_PAGE {
+                    self.reading = Some((named, deadline));
+                    return Some(named.page);
+                }
             }
         }
         None
     }
 
-    /// When the first page is to be read that has to wait.
+    /// When something is to be done next: a page that has to wait is to be read, or one has to be answered.
     pub(super) fn deferred(&mut self) -> Option<Instant> {
-        if self.reading {
-            return None;
-        }
-        let Self { wanted, paces, .. } = self;
-        let pages = wanted.iter().flatten();
-        pages
-            .filter_map(|page| Some(pace_of(paces, *page)?.due()))
+        let Self {
+            wanted,
+            reading,
+            paces,
+        } = self;
+        let deadline = reading.map(|(_, deadline)| deadline);
+        let waiting = wanted
+            .iter()
+            .flatten()
+            .filter(|named| deadline.is_none() || named.page == NO_PAGE);
+        waiting
+            .filter_map(|named| Some(pace_of(paces, named.page)?.due()))
+            .chain(deadline)
             .min()
     }
 
-    /// The page was read.
-    pub(super) const fn read(&mut self) {
-        self.reading = false;
+    /// The page was read, or is not going to be: which one.
+    pub(super) fn read(&mut self) -> Option<LogPageId> {
+        self.reading.take().map(|(named, _)| named.page)
+    }
+
+    /// Whether a page is being read.
+    pub(super) const fn is_reading(&self) -> bool {
+        self.reading.is_some()
+    }
+
+    /// The page that was not answered in time.
+    pub(super) fn overdue(&self, now: Instant) -> Option<LogPageId> {
+        let (named, deadline) = self.reading?;
+        (now >= deadline).then_some(named.page)
+    }
+
+    /// How many event requests are not to be sent again yet.
+    pub(super) fn held_requests(&self) -> u8 {
+        let reading = self.reading.map(|(named, _)| named);
+        let named = self.wanted.iter().flatten().chain(&reading);
+        named.fold(0, |sum, named| sum.saturating_add(named.requests))
     }
 }
 

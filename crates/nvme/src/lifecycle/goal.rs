@@ -12,13 +12,16 @@ pub enum Goal {
     Identify,
     /// Reset and enable the controller, with the identity known from before. No I/O queues, no event requests.
     Reset,
-    /// Create up to so many I/O queue pairs of [`Inventory::queues`](super::Inventory::queues), read the write cache's state, hold event requests.
+    /// Create up to so many I/O queue pairs of [`Inventory::queues`](super::Inventory::queues), read the write cache's state and the controller's health, hold event requests.
     /// The controller has to be enabled, identified and idle, and to have no I/O queues; the driver's side of them has to be
     /// empty.
     Start {
         /// Queue pairs wanted, 1 to [`MAX_QUEUE_PAIRS`](super::MAX_QUEUE_PAIRS).
         pairs: u16,
     },
+    /// Identify the namespaces again. Everything else stays as it is: requests are served meanwhile. The controller has to be
+    /// enabled, identified and idle. When this fails, [`Inventory::namespaces`](super::Inventory::namespaces) is a part.
+    FindNamespaces,
     /// Take the Host Memory Buffer back by command. The controller has to be enabled. When an enabling command was not
     /// answered there is no proof afterwards: it may have been executed last.
     DisableHmb,

@@ -65,31 +65,25 @@ impl Listed {
 
 impl<D: DmaMemory> Controller<D> {
     /// What follows Identify Controller.
-    pub(super) fn first_after_controller(
-        &mut self,
-        inventory: &mut Inventory,
-    ) -> Option<AdminTask> {
+    pub(super) fn first_after_controller(&self) -> AdminTask {
         let verifies = self.info.as_ref().is_some_and(|info| info.oncs.verify());
         if verifies && self.version >= VERSION_2_0 {
-            Some(AdminTask::IdentifyNvm)
+            AdminTask::IdentifyNvm
         } else {
-            self.first_of_search(inventory)
+            AdminTask::ListNamespaces
         }
     }
 
-    /// How the search begins: with the list, which every controller has from version 1.1 on.
-    pub(super) fn first_of_search(&mut self, inventory: &mut Inventory) -> Option<AdminTask> {
-        self.listed.count = 0;
-        if self.version >= VERSION_1_1 && self.settings.namespace_list {
-            Some(AdminTask::ListNamespaces)
-        } else {
-            self.search(Scan::default(), inventory)
-        }
+    /// Whether there is a list of active namespaces: every controller has it from version 1.1 on.
+    pub(super) fn has_list(&self) -> bool {
+        self.version >= VERSION_1_1 && self.settings.namespace_list
     }
 
-    /// Takes the list of active namespaces from the lowest identifier on, if the controller gave one. A list has room for more
-    /// than are looked at, so there is no need for the next.
+    /// Begins the search: takes the list of active namespaces from the lowest identifier on, if the controller gave one. A list
+    /// has room for more than are looked at, so there is no need for the next.
     pub(super) fn listed(&mut self, known: bool, inventory: &mut Inventory) -> Option<AdminTask> {
+        inventory.namespaces.clear();
+        self.listed.count = 0;
         if known {
             self.listed.read(&self.data);
         }

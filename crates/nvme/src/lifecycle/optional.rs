@@ -2,6 +2,7 @@
 //! that is never answered costs a reset, and is left out from then on.
 
 use nvme_spec::completion::Completion;
+use nvme_spec::log::LogPageId;
 use nvme_spec::status::Status;
 
 use super::admin::AdminTask;
@@ -14,6 +15,8 @@ pub(super) struct Unanswered {
     /// A namespace that it did not identify once, and one that it does not identify.
     doubtful: Option<u32>,
     namespace: Option<u32>,
+    /// Log pages that it did not give when an event named them.
+    pages: [Option<LogPageId>; 4],
 }
 
 impl Unanswered {
@@ -27,6 +30,18 @@ impl Unanswered {
             }
             self.doubtful = nsid;
         }
+    }
+
+    /// The log page was not given in time: it is not asked for again.
+    pub(super) fn add_page(&mut self, page: LogPageId) {
+        if let Some(free) = self.pages.iter_mut().find(|known| known.is_none()) {
+            *free = Some(page);
+        }
+    }
+
+    /// Whether the log page is left out.
+    pub(super) fn contains_page(&self, page: LogPageId) -> bool {
+        self.pages.contains(&Some(page))
     }
 
     /// Whether the command is left out.
@@ -47,6 +62,7 @@ const fn bit(task: AdminTask) -> u8 {
         AdminTask::ReadWriteCache => 1 << 3,
         AdminTask::ConfigureEvents => 1 << 4,
         AdminTask::IdentifyNvm => 1 << 5,
+        AdminTask::ReadHealth => 1 << 6,
         _ => 0,
     }
 }

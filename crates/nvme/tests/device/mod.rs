@@ -39,6 +39,11 @@ pub enum Answer {
     Never,
 }
 
+/// A moment, by virtual time.
+pub fn at_us(us: u64) -> Instant {
+    Instant::from_ns(us * 1000)
+}
+
 type Script = Box<dyn FnMut(&Command) -> Answer>;
 
 /// The controller.
