@@ -113,14 +113,18 @@ pub(crate) fn find(
     let identity = Identity::of(info, namespaces);
     let naming = name(call, &identity, quirks, configuration.place());
     let units = adapter.units.get_mut(finding);
-    units.set(info, namespaces, naming, |namespace| {
-        report::unusable(call, namespace);
-    });
+    units.set(info, naming);
+    // The port driver looks for units once the adapter is started.
+    let _changed = units.renew(
+        &state.inventory.namespaces,
+        |namespace| report::unusable(call, namespace),
+        |nsid, change| report::namespace_changed(call, nsid, change),
+    );
     let limits = Limits {
         transfer_bytes: units.max_transfer_bytes(),
         physical_breaks: prp::max_entries(units.max_transfer_bytes()).max(LEAST_BREAKS),
         requests: u32::from(state.io.depth()).max(1),
-        units: units.count().clamp(1, u8::MAX.into()) as u8,
+        units: UPPER_BOUNDS.units,
     };
     *adapter.registers.get_mut(finding) = Some(registers);
     configuration.set(&limits, messages);

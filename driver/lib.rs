@@ -32,6 +32,7 @@ mod find;
 mod hmb;
 mod io;
 mod mask;
+mod namespaces;
 mod naming;
 mod plug_and_play;
 mod policy;

@@ -8,6 +8,7 @@ use nvme::quirks::Quirks;
 use crate::call::Call;
 use crate::naming::Why;
 use crate::storport::{Event, Level, Parameters, text};
+use crate::units::Change;
 
 /// Event numbers, as documented.
 mod event_id {
@@ -20,6 +21,7 @@ mod event_id {
     pub(super) const UNUSABLE: u32 = 116;
     pub(super) const RENAMED: u32 = 117;
     pub(super) const QUIRKS: u32 = 118;
+    pub(super) const NAMESPACE_CHANGED: u32 = 119;
 }
 
 /// The controller failed: it is reset, or given up.
@@ -102,6 +104,23 @@ pub(crate) fn unusable(call: Call<'_>, namespace: &NamespaceInfo) {
         parameters: Parameters::Two(&[
             (text!("Namespace"), u64::from(namespace.nsid)),
             (text!("Why"), why),
+        ]),
+    });
+}
+
+/// A namespace came, went or changed.
+pub(crate) fn namespace_changed(call: Call<'_>, nsid: u32, change: Change) {
+    call.log(&Event {
+        id: event_id::NAMESPACE_CHANGED,
+        level: if change == Change::NoNumber {
+            Level::Warning
+        } else {
+            Level::Information
+        },
+        text: text!("Namespace changed"),
+        parameters: Parameters::Two(&[
+            (text!("Namespace"), u64::from(nsid)),
+            (text!("Change"), change as u64),
         ]),
     });
 }

@@ -39,9 +39,10 @@ pub(crate) fn build(adapter: &Adapter, port: Port, mut srb: Srb) -> bool {
 
 /// The logical unit that a request is for.
 fn lun(adapter: &Adapter, srb: &Srb) -> Result<u8, SrbStatus> {
-    let unit = srb.unit();
-    if (unit as usize) < adapter.units.get().count() {
-        return Ok(unit as u8);
+    if let Ok(lun) = u8::try_from(srb.unit())
+        && adapter.units.get().is_given(lun)
+    {
+        return Ok(lun);
     }
     Err(match srb.address() {
         Some((0, 0, _)) => SrbStatus::INVALID_LUN,
@@ -56,20 +57,26 @@ fn scsi(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
         Ok(lun) => lun,
         Err(status) => return Built::Done(status),
     };
-    match Request::parse(srb.cdb()) {
-        Ok(Request::Access(access)) => read_or_write(adapter, port, srb, lun, access),
-        Ok(Request::Other(request)) => other(adapter, port, srb, lun, request),
-        Err(sense) => Built::Done(end_scsi(srb, Outcome::check_condition(sense))),
+    let request = match Request::parse(srb.cdb()) {
+        Ok(request) => request,
+        Err(sense) => return Built::Done(end_scsi(srb, Outcome::check_condition(sense))),
+    };
+    if let Some(sense) = adapter.units.get().attention(lun, &request) {
+        return Built::Done(end_scsi(srb, Outcome::check_condition(sense)));
+    }
+    match request {
+        Request::Access(access) => read_or_write(adapter, port, srb, lun, access),
+        Request::Other(request) => other(adapter, port, srb, lun, request),
     }
 }
 
 /// READ and WRITE, which go straight to their command.
 fn read_or_write(adapter: &Adapter, port: Port, srb: &mut Srb, lun: u8, access: Access) -> Built {
     let Some(medium) = adapter.units.get().medium(lun) else {
-        return Built::Done(SrbStatus::NO_DEVICE);
+        return Built::Done(end_scsi(srb, scsi::gone()));
     };
     let transfer = srb.transfer();
-    match scsi::access(access, medium, transfer) {
+    match scsi::access(access, &medium, transfer) {
         Ok(command) => prepare(port, srb, &command, transfer.bytes, 0),
         Err(outcome) => Built::Done(end_scsi(srb, outcome)),
     }
@@ -85,15 +92,18 @@ fn other(adapter: &Adapter, port: Port, srb: &mut Srb, lun: u8, request: Other) 
         &mut []
     };
     let units = adapter.units.get();
-    match units.with(lun, |unit| request.translate(unit, transfer, data)) {
-        None => Built::Done(SrbStatus::NO_DEVICE),
-        Some(Action::Done(outcome)) => Built::Done(end_scsi(srb, outcome)),
-        Some(Action::Submit {
+    let action = units.with(lun, |unit| match unit {
+        Ok(unit) => request.translate(unit, transfer, data),
+        Err(controller) => request.translate_gone(controller, transfer, data),
+    });
+    match action {
+        Action::Done(outcome) => Built::Done(end_scsi(srb, outcome)),
+        Action::Submit {
             command,
             direction,
             bytes,
             more_blocks,
-        }) => {
+        } => {
             let bytes = if direction == DataDirection::None {
                 0
             } else {
@@ -115,13 +125,14 @@ fn flush(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
         Err(status) => return Built::Done(status),
     };
     let none = scsi::Transfer::NONE;
-    let action = adapter
-        .units
-        .get()
-        .with(lun, |unit| Other::FLUSH.translate(unit, none, &mut []));
+    let action = adapter.units.get().with(lun, |unit| match unit {
+        Ok(unit) => Other::FLUSH.translate(unit, none, &mut []),
+        Err(_) => Action::Done(scsi::gone()),
+    });
     match action {
-        Some(Action::Submit { command, .. }) => prepare(port, srb, &command, 0, 0),
-        _ => Built::Done(SrbStatus::SUCCESS),
+        Action::Submit { command, .. } => prepare(port, srb, &command, 0, 0),
+        Action::Done(outcome) if outcome.sense.is_none() => Built::Done(SrbStatus::SUCCESS),
+        Action::Done(_) => Built::Done(SrbStatus::NO_DEVICE),
     }
 }
 

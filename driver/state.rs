@@ -8,6 +8,7 @@ use crate::call::Call;
 use crate::completion::visit;
 use crate::hmb::Hmb;
 use crate::io::{self, IoPair};
+use crate::namespaces::still_there;
 use crate::naming;
 use crate::recovery::MissedInterrupts;
 use crate::report;
@@ -37,6 +38,8 @@ pub(crate) enum Stage {
     Idle,
     /// Reset, on the way to running.
     Resetting,
+    /// Namespaces are being identified again: after a reset, or because they have changed.
+    Identifying,
     /// I/O queues are being created.
     Starting,
     /// The Host Memory Buffer is being enabled.
@@ -115,7 +118,7 @@ impl State {
             }
             _ => {
                 let idle = self.io.outstanding() == 0;
-                self.submit(srb, done);
+                self.submit(call.adapter, srb, done);
                 if idle && let Some(after_us) = self.poll_after_us() {
                     call.port.tick_after(after_us);
                 }
@@ -126,9 +129,15 @@ impl State {
         visit(self, call, done);
     }
 
-    fn submit(&mut self, srb: Srb, done: &mut SrbList) {
+    fn submit(&mut self, adapter: &Adapter, srb: Srb, done: &mut SrbList) {
         match self.life {
+            Life::Running if self.stage == Stage::Identifying => {
+                self.waiting.push(srb, SrbStatus::SUCCESS);
+            }
             Life::Running => {
+                let Some(srb) = still_there(adapter, srb, done) else {
+                    return;
+                };
                 let Some(registers) = &self.registers else {
                     done.push(srb, SrbStatus::NO_HBA);
                     return;
@@ -144,12 +153,12 @@ impl State {
     }
 
     /// Gives waiting requests to the controller, as far as there is room.
-    fn submit_waiting(&mut self, done: &mut SrbList) {
+    fn submit_waiting(&mut self, adapter: &Adapter, done: &mut SrbList) {
         for _ in 0..self.io.room() {
             let Some((srb, _)) = self.waiting.pop() else {
                 return;
             };
-            self.submit(srb, done);
+            self.submit(adapter, srb, done);
         }
     }
 
@@ -173,7 +182,7 @@ impl State {
         let mut again = SrbList::new();
         let drained = io::drain(&mut self.io, registers, done, &mut again);
         while let Some((srb, _)) = again.pop() {
-            self.submit(srb, done);
+            self.submit(call.adapter, srb, done);
         }
         self.turn_lookouts(call.adapter);
         let Ok(drained) = drained else {
@@ -184,7 +193,9 @@ impl State {
         if drained.ended > 0 {
             self.hmb.answered(call.port);
         }
-        self.submit_waiting(done);
+        if self.stage != Stage::Identifying {
+            self.submit_waiting(call.adapter, done);
+        }
         drained.more
     }
 
@@ -276,7 +287,11 @@ impl State {
 
     /// Whether interrupts are served. A controller at rest, or on the way through a reset, stays masked until its next start.
     pub(crate) fn takes_interrupts(&self) -> bool {
-        matches!(self.life, Life::Running | Life::Waking) && self.stage != Stage::Resetting
+        match self.life {
+            Life::Running => true,
+            Life::Waking => !matches!(self.stage, Stage::Resetting | Stage::Identifying),
+            _ => false,
+        }
     }
 
     /// Whether the controller is being taken somewhere.
@@ -314,7 +329,10 @@ impl State {
                 Progress::Again { after_us } => return Some(after_us),
                 Progress::Done if self.stage == Stage::Idle => {
                     self.tell_events(call);
-                    return None;
+                    self.show_health(call);
+                    if !self.find_changed_namespaces(call) {
+                        return None;
+                    }
                 }
                 Progress::Done => self.reached(call, done),
                 Progress::Failed(failure) => self.missed(call, failure, done),
@@ -345,7 +363,18 @@ impl State {
             Stage::Idle => {}
             Stage::Resetting => {
                 self.return_outstanding(done, SrbStatus::BUS_RESET);
-                self.start_queues(call);
+                if !self.find_namespaces(call) {
+                    self.start_queues(call);
+                }
+            }
+            Stage::Identifying => {
+                self.show_units(call);
+                if self.life == Life::Running {
+                    self.stage = Stage::Idle;
+                    self.submit_waiting(call.adapter, done);
+                } else {
+                    self.start_queues(call);
+                }
             }
             Stage::Starting => {
                 self.stage = Stage::Lending;
@@ -367,7 +396,9 @@ impl State {
     /// The controller did not get where the stage was to take it.
     fn missed(&mut self, call: Call<'_>, failure: Failure, done: &mut SrbList) {
         match self.stage {
-            Stage::Idle | Stage::Resetting | Stage::Starting => self.failed(call, failure, done),
+            Stage::Idle | Stage::Resetting | Stage::Identifying | Stage::Starting => {
+                self.failed(call, failure, done);
+            }
             Stage::Lending => {
                 // Refused: the memory is back and the controller runs on. No answer: only a reset gets it back.
                 let refused = matches!(failure, Failure::Refused(..)) && !self.hmb.is_lent();
@@ -428,7 +459,8 @@ impl State {
         self.resets = 0;
         self.hmb.release(call, self.life);
         self.then_complete.move_to(done);
-        self.submit_waiting(done);
+        self.show_health(call);
+        self.submit_waiting(call.adapter, done);
     }
 
     /// The controller has come to rest, or cannot be brought to it.

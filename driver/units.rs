@@ -1,22 +1,63 @@
-//! The logical units: namespaces in the order of their identifiers, as `HwFindAdapter` found them.
+//! The logical units: which namespace each stands for, and how large it is now.
+//!
+//! `HwBuildIo` reads them on any processor without a lock, while a callback that has the adapter's state writes them. A logical
+//! unit number stands for one namespace in one format as long as the adapter lives: NSID, block size and identifiers are
+//! written before the unit is shown for the first time, and never again. What changes is its size, one atomic number, 0 where
+//! the namespace is gone. Whoever loads a size other than 0 (acquire) sees what was written before it was stored (release),
+//! on any processor: the number of blocks and all that goes with it are of one namespace. A request that is under way when its
+//! namespace goes is caught when it is submitted, see [`Units::has`]; one that is under way when the namespace shrinks, by the
+//! controller.
 
 use core::num::NonZeroU64;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize};
 
-use nvme::identify::{ControllerInfo, MAX_NAMESPACES, NamespaceInfo, Usability};
-use scsi::{BlockSize, Controller, LogicalUnit, Medium, Naming};
+use nvme::identify::{
+    ControllerInfo, Identifiers, MAX_NAMESPACES, NamespaceInfo, Namespaces, Usability,
+};
+use scsi::{BlockSize, Controller, LogicalUnit, Medium, Naming, Request, Sense};
 
-/// A namespace that Windows can use as a disk.
-#[derive(Clone, Copy)]
+/// A logical unit number that was given, and its namespace.
 struct Unit {
-    medium: Medium,
-    nguid: [u8; 16],
-    eui64: [u8; 8],
-    uuid: [u8; 16],
-    write_protected: bool,
-    optimal_io_boundary_blocks: u16,
+    namespace_id: AtomicU32,
+    /// LBADS.
+    block_shift: AtomicU8,
+    /// NGUID, EUI-64, UUID.
+    identifiers: [AtomicU64; IDENTIFIER_WORDS],
+    /// Its identifiers are those of another unit: serial number and NSID take their place.
+    named_by_serial: AtomicBool,
+    /// The size, 0 where there is no such namespace (any more).
+    blocks: AtomicU64,
+    optimal_io_boundary_blocks: AtomicU16,
+    write_protected: AtomicBool,
+    /// Unit attention conditions that were not reported yet.
+    attention: AtomicU8,
 }
 
-/// What translation has to know: written by `HwFindAdapter`, read by every `HwBuildIo`.
+/// The words of [`Identifiers`].
+const IDENTIFIER_WORDS: usize = size_of::<Identifiers>() / 8;
+
+/// What a unit attention condition is about, as a bit.
+mod attention {
+    pub(super) const CAPACITY: u8 = 1;
+    pub(super) const LUNS: u8 = 1 << 1;
+    pub(super) const MODE: u8 = 1 << 2;
+}
+
+/// What became of a namespace.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Change {
+    /// It is there, as a logical unit.
+    Added = 1,
+    /// It is gone, or another one.
+    Removed = 2,
+    /// It has another size.
+    Resized = 3,
+    /// There is no logical unit number left for it.
+    NoNumber = 4,
+}
+
+/// What translation has to know: the controller is written by `HwFindAdapter`, the units whenever namespaces were identified.
 pub(crate) struct Units {
     model: [u8; 40],
     serial: [u8; 20],
@@ -26,23 +67,129 @@ pub(crate) struct Units {
     max_transfer_bytes: u32,
     verify_bytes: Option<NonZeroU64>,
     naming: Naming,
-    entries: [Option<Unit>; MAX_NAMESPACES],
-    count: usize,
+    /// The media are read-only.
+    read_only: AtomicBool,
+    entries: [Unit; MAX_NAMESPACES],
+    /// Logical unit numbers that were given: they count up from 0.
+    given: AtomicUsize,
 }
 
-/// Logical unit numbers: they count up from 0.
-const LUNS: [u8; MAX_NAMESPACES] = {
-    let mut luns = [0; MAX_NAMESPACES];
-    let mut lun = 0;
-    #[expect(clippy::indexing_slicing, reason = "runs at compile time only")]
-    while lun < MAX_NAMESPACES {
-        luns[lun] = lun as u8;
-        lun += 1;
+impl Unit {
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "what the table is made of, never used in place"
+    )]
+    const NONE: Self = Self {
+        namespace_id: AtomicU32::new(0),
+        block_shift: AtomicU8::new(0),
+        identifiers: [const { AtomicU64::new(0) }; IDENTIFIER_WORDS],
+        named_by_serial: AtomicBool::new(false),
+        blocks: AtomicU64::new(0),
+        optimal_io_boundary_blocks: AtomicU16::new(0),
+        write_protected: AtomicBool::new(false),
+        attention: AtomicU8::new(0),
+    };
+
+    /// The size now; `None` where the namespace is not there.
+    fn blocks(&self) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.blocks.load(Acquire))
     }
-    luns
-};
+
+    fn block_size(&self) -> Option<BlockSize> {
+        BlockSize::from_lba_data_size(self.block_shift.load(Relaxed))
+    }
+
+    fn identifiers(&self) -> Identifiers {
+        let mut words = [0; IDENTIFIER_WORDS];
+        for (word, kept) in words.iter_mut().zip(&self.identifiers) {
+            *word = kept.load(Relaxed);
+        }
+        Identifiers::from_words(words)
+    }
+
+    /// Says what the unit is, before it is shown for the first time.
+    fn define(&self, namespace: &NamespaceInfo, named_by_serial: bool) {
+        self.namespace_id.store(namespace.nsid, Relaxed);
+        let shift = namespace.block_bytes.trailing_zeros();
+        self.block_shift.store(shift as u8, Relaxed);
+        let words = namespace.identifiers().to_words();
+        for (kept, word) in self.identifiers.iter().zip(words) {
+            kept.store(word, Relaxed);
+        }
+        self.named_by_serial.store(named_by_serial, Relaxed);
+    }
+
+    /// Shows the unit as its namespace is now. True when it was there and has another size.
+    fn show(&self, namespace: &NamespaceInfo) -> bool {
+        let boundary = namespace.optimal_boundary_blocks;
+        self.optimal_io_boundary_blocks.store(boundary, Relaxed);
+        let protected = namespace.write_protected;
+        let unprotected = self.write_protected.swap(protected, Relaxed) != protected;
+        let before = self.blocks.load(Relaxed);
+        self.blocks.store(namespace.blocks, Release);
+        let resized = before != 0 && before != namespace.blocks;
+        if resized {
+            self.attend(attention::CAPACITY);
+        }
+        if before != 0 && unprotected {
+            self.attend(attention::MODE);
+        }
+        resized
+    }
+
+    /// The namespace is gone.
+    fn hide(&self) {
+        self.blocks.store(0, Release);
+        self.attention.store(0, Release);
+    }
+
+    /// The next command is to hear of what has changed, which was written before.
+    fn attend(&self, what: u8) {
+        self.attention.fetch_or(what, Release);
+    }
+
+    /// Whether the unit stands for this namespace in its present format. Where neither has identifiers that are believed, only a
+    /// namespace that was there all the time, with the same size, is the same.
+    fn stands_for(&self, namespace: &NamespaceInfo, naming: Naming) -> bool {
+        if self.namespace_id.load(Relaxed) != namespace.nsid
+            || self.block_size() != block_size(namespace)
+        {
+            return false;
+        }
+        let known = self.identifiers().believed(naming);
+        let found = namespace.identifiers().believed(naming);
+        let same = known.same(&found);
+        same.unwrap_or_else(|| self.blocks.load(Relaxed) == namespace.blocks)
+    }
+}
+
+/// The identifiers that are believed where units are named so.
+trait Believed {
+    fn believed(self, naming: Naming) -> Self;
+}
+
+impl Believed for Identifiers {
+    fn believed(self, naming: Naming) -> Self {
+        match naming {
+            Naming::Reported => self,
+            Naming::Uuid => self.uuid_only(),
+            Naming::Serial | Naming::Place(_) => Self::default(),
+        }
+    }
+}
+
+/// The size of a block; `None` for a namespace that Windows cannot use.
+fn block_size(namespace: &NamespaceInfo) -> Option<BlockSize> {
+    let usable = namespace.usability == Usability::Usable && namespace.is_known();
+    let shift = namespace.block_bytes.trailing_zeros();
+    BlockSize::from_lba_data_size(shift as u8).filter(|_| usable)
+}
 
 impl Units {
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "a value to copy from, never used in place"
+    )]
     pub(crate) const EMPTY: Self = Self {
         model: [b' '; 40],
         serial: [b' '; 20],
@@ -52,19 +199,21 @@ impl Units {
         max_transfer_bytes: 0,
         verify_bytes: None,
         naming: Naming::Reported,
-        entries: [None; MAX_NAMESPACES],
-        count: 0,
+        read_only: AtomicBool::new(false),
+        entries: [Unit::NONE; MAX_NAMESPACES],
+        given: AtomicUsize::new(0),
     };
 
-    /// Takes over what Identify said, and what the namespaces are named by; `unusable` hears of each namespace that cannot be a
-    /// disk.
-    pub(crate) fn set(
-        &mut self,
-        info: &ControllerInfo,
-        namespaces: &[NamespaceInfo],
-        naming: Naming,
-        unusable: impl Fn(&NamespaceInfo),
-    ) {
+    /// Takes over what Identify said of the controller, and what its namespaces are named by. The numbers that were given stay
+    /// with their namespaces; those of another controller are given to none of this one's.
+    pub(crate) fn set(&mut self, info: &ControllerInfo, naming: Naming) {
+        if self.model != info.model.0 || self.serial != info.serial.0 {
+            for unit in &self.entries {
+                unit.hide();
+                // No namespace has this identifier.
+                unit.namespace_id.store(0, Relaxed);
+            }
+        }
         self.naming = naming;
         self.model = info.model.0;
         self.serial = info.serial.0;
@@ -73,28 +222,118 @@ impl Units {
         self.volatile_write_cache = info.vwc.present();
         self.max_transfer_bytes = info.max_transfer_bytes;
         self.verify_bytes = info.verify_bytes;
-        self.count = 0;
-        let usable = namespaces.iter().filter_map(|namespace| {
-            let unit = unit(namespace, info.max_transfer_bytes);
-            if unit.is_none() {
-                unusable(namespace);
+    }
+
+    /// Shows the namespaces that were found, whole: what is gone is hidden before anything new is shown. One caller at a time,
+    /// which has the adapter's state. `unusable` hears of each namespace that cannot be a disk, `changed` of each change. True
+    /// when units came, went or were resized.
+    pub(crate) fn renew(
+        &self,
+        namespaces: &Namespaces,
+        unusable: impl Fn(&NamespaceInfo),
+        changed: impl Fn(u32, Change),
+    ) -> bool {
+        let mut resized = false;
+        let mut came_or_went = false;
+        for unit in self.given().iter().filter(|unit| unit.blocks().is_some()) {
+            if !self.stays(unit, namespaces) {
+                unit.hide();
+                changed(unit.namespace_id.load(Relaxed), Change::Removed);
+                came_or_went = true;
             }
-            unit
-        });
-        for (place, unit) in self.entries.iter_mut().zip(usable) {
-            *place = Some(unit);
-            self.count = self.count.saturating_add(1);
+        }
+        let mut new = [false; MAX_NAMESPACES];
+        for namespace in namespaces.as_slice() {
+            if block_size(namespace).is_none() {
+                if namespace.is_known() || !self.knows(namespace.nsid) {
+                    unusable(namespace);
+                }
+                continue;
+            }
+            let Some(lun) = self.number_for(namespace) else {
+                changed(namespace.nsid, Change::NoNumber);
+                continue;
+            };
+            let (Some(unit), Some(new)) = (self.entries.get(lun), new.get_mut(lun)) else {
+                continue;
+            };
+            *new = unit.blocks().is_none();
+            if unit.show(namespace) {
+                changed(namespace.nsid, Change::Resized);
+                resized = true;
+            }
+            if *new {
+                changed(namespace.nsid, Change::Added);
+                came_or_went = true;
+            }
+        }
+        if came_or_went {
+            let present = self.entries.iter().zip(new);
+            for (unit, _) in present.filter(|(unit, new)| !new && unit.blocks().is_some()) {
+                unit.attend(attention::LUNS);
+            }
+        }
+        resized || came_or_went
+    }
+
+    /// Whether a unit that is there stays: its namespace was found, or the controller lists it and said nothing of it, or it was
+    /// not looked for because there are too many.
+    fn stays(&self, unit: &Unit, namespaces: &Namespaces) -> bool {
+        let nsid = unit.namespace_id.load(Relaxed);
+        let mut found = namespaces.as_slice().iter();
+        match found.find(|namespace| namespace.nsid == nsid) {
+            Some(namespace) if namespace.is_known() => unit.stands_for(namespace, self.naming),
+            Some(_) => true,
+            None => {
+                let last = namespaces.as_slice().last();
+                namespaces.more() && last.is_some_and(|last| last.nsid < nsid)
+            }
+        }
+    }
+
+    /// Whether the namespace is a unit now.
+    fn knows(&self, nsid: u32) -> bool {
+        let there = |unit: &Unit| unit.blocks().is_some();
+        let mut given = self.given().iter();
+        given.any(|unit| there(unit) && unit.namespace_id.load(Relaxed) == nsid)
+    }
+
+    /// The number of a namespace: the one that it had, or the next one.
+    fn number_for(&self, namespace: &NamespaceInfo) -> Option<usize> {
+        let mut given = self.given().iter();
+        let known = given.position(|unit| unit.stands_for(namespace, self.naming));
+        if known.is_some() {
+            return known;
+        }
+        let lun = self.given.load(Relaxed);
+        let identifiers = namespace.identifiers();
+        let mut there = self.given().iter().filter(|unit| unit.blocks().is_some());
+        let repeated = there.any(|unit| unit.identifiers().same(&identifiers) == Some(true));
+        self.entries.get(lun)?.define(namespace, repeated);
+        self.given.store(lun.saturating_add(1), Release);
+        Some(lun)
+    }
+
+    /// The units whose numbers were given.
+    fn given(&self) -> &[Unit] {
+        let given = self.given.load(Acquire);
+        self.entries.get(..given).unwrap_or_default()
+    }
+
+    /// The media became read-only, or are not any more.
+    pub(crate) fn set_read_only(&self, read_only: bool) {
+        if self.read_only.load(Relaxed) == read_only {
+            return;
+        }
+        self.read_only.store(read_only, Relaxed);
+        for unit in self.given().iter().filter(|unit| unit.blocks().is_some()) {
+            unit.attend(attention::MODE);
         }
     }
 
     /// The controller's firmware revision.
     pub(crate) const fn firmware(&self) -> [u8; 8] {
         self.firmware
-    }
-
-    /// How many there are.
-    pub(crate) const fn count(&self) -> usize {
-        self.count
     }
 
     /// The longest transfer in bytes.
@@ -107,19 +346,67 @@ impl Units {
         self.volatile_write_cache
     }
 
-    /// The blocks of logical unit `lun`; `None` when there is none.
-    pub(crate) fn medium(&self, lun: u8) -> Option<&Medium> {
-        let unit = self.entries.get(usize::from(lun))?;
-        unit.as_ref().map(|unit| &unit.medium)
+    /// Whether `lun` is the number of a unit, be it gone. Unit 0 is asked for the others, whether it is there or not.
+    pub(crate) fn is_given(&self, lun: u8) -> bool {
+        lun == 0 || usize::from(lun) < self.given.load(Acquire)
     }
 
-    /// Calls `work` with logical unit `lun`; `None` when there is none.
-    pub(crate) fn with<R>(&self, lun: u8, work: impl FnOnce(&LogicalUnit<'_>) -> R) -> Option<R> {
-        let luns = LUNS.get(..self.count)?;
-        let unit = self
-            .entries
-            .get(usize::from(*luns.get(usize::from(lun))?))?
-            .as_ref()?;
+    /// Whether logical unit `lun` is there. For a caller that has the adapter's state it stays so.
+    pub(crate) fn has(&self, lun: u8) -> bool {
+        let unit = self.entries.get(usize::from(lun));
+        unit.is_some_and(|unit| unit.blocks.load(Relaxed) != 0)
+    }
+
+    /// The unit attention condition that `request` reports, which is over then. INQUIRY and REPORT LUNS report none; the latter
+    /// ends those that are about its answer (SPC-4, 5.14 and 6.33).
+    pub(crate) fn attention(&self, lun: u8, request: &Request) -> Option<Sense> {
+        let unit = self.entries.get(usize::from(lun))?;
+        if unit.attention.load(Relaxed) == 0 {
+            return None;
+        }
+        self.report(unit, request)
+    }
+
+    #[cold]
+    fn report(&self, unit: &Unit, request: &Request) -> Option<Sense> {
+        if request.is_report_luns() {
+            for unit in self.given() {
+                unit.attention.fetch_and(!attention::LUNS, Acquire);
+            }
+        }
+        if !request.reports_unit_attention() {
+            return None;
+        }
+        let all = [
+            (attention::LUNS, Sense::REPORTED_LUNS_DATA_HAS_CHANGED),
+            (attention::CAPACITY, Sense::CAPACITY_DATA_HAS_CHANGED),
+            (attention::MODE, Sense::MODE_PARAMETERS_CHANGED),
+        ];
+        let mut all = all.into_iter();
+        all.find(|(bit, _)| unit.attention.fetch_and(!bit, Acquire) & bit != 0)
+            .map(|(_, sense)| sense)
+    }
+
+    /// The blocks of logical unit `lun`; `None` when it is not there.
+    pub(crate) fn medium(&self, lun: u8) -> Option<Medium> {
+        let unit = self.entries.get(usize::from(lun))?;
+        let blocks = unit.blocks()?;
+        let block_size = unit.block_size()?;
+        Some(Medium {
+            blocks,
+            namespace_id: unit.namespace_id.load(Relaxed),
+            maximum_transfer_blocks: block_size.maximum_transfer_blocks(self.max_transfer_bytes),
+            block_size,
+        })
+    }
+
+    /// Calls `work` with logical unit `lun`, or with the controller alone where that is not there.
+    pub(crate) fn with<R>(
+        &self,
+        lun: u8,
+        work: impl FnOnce(Result<&LogicalUnit<'_>, &Controller<'_>>) -> R,
+    ) -> R {
+        let mut luns = [0; MAX_NAMESPACES];
         let controller = Controller {
             model: &self.model,
             serial: &self.serial,
@@ -129,43 +416,40 @@ impl Units {
             write_cache_enabled: self.volatile_write_cache,
             maximum_transfer_bytes: self.max_transfer_bytes,
             verify_bytes: self.verify_bytes,
-            luns,
+            luns: self.present(&mut luns),
         };
-        Some(work(&LogicalUnit {
+        let (Some(medium), Some(unit)) = (self.medium(lun), self.entries.get(usize::from(lun)))
+        else {
+            return work(Err(&controller));
+        };
+        let identifiers = unit.identifiers();
+        work(Ok(&LogicalUnit {
             controller: &controller,
-            namespace_id: unit.medium.namespace_id,
-            blocks: unit.medium.blocks,
-            block_size: unit.medium.block_size,
-            nguid: &unit.nguid,
-            eui64: &unit.eui64,
-            uuid: &unit.uuid,
-            naming: self.naming,
-            write_protected: unit.write_protected,
-            optimal_io_boundary_blocks: unit.optimal_io_boundary_blocks,
+            namespace_id: medium.namespace_id,
+            blocks: medium.blocks,
+            block_size: medium.block_size,
+            nguid: &identifiers.nguid,
+            eui64: &identifiers.eui64,
+            uuid: &identifiers.uuid,
+            naming: if unit.named_by_serial.load(Relaxed) && self.naming == Naming::Reported {
+                Naming::Serial
+            } else {
+                self.naming
+            },
+            write_protected: unit.write_protected.load(Relaxed) || self.read_only.load(Relaxed),
+            optimal_io_boundary_blocks: unit.optimal_io_boundary_blocks.load(Relaxed),
         }))
     }
-}
 
-/// A namespace as a unit; `None` for one that Windows could not use.
-fn unit(namespace: &NamespaceInfo, max_transfer_bytes: u32) -> Option<Unit> {
-    let block_size = match namespace.block_bytes {
-        512 => BlockSize::Bytes512,
-        4096 => BlockSize::Bytes4096,
-        _ => return None,
-    };
-    let usable = namespace.usability == Usability::Usable;
-    let blocks = NonZeroU64::new(namespace.blocks).filter(|_| usable)?;
-    Some(Unit {
-        medium: Medium {
-            blocks,
-            namespace_id: namespace.nsid,
-            maximum_transfer_blocks: block_size.maximum_transfer_blocks(max_transfer_bytes),
-            block_size,
-        },
-        nguid: namespace.nguid,
-        eui64: namespace.eui64,
-        uuid: namespace.uuid,
-        write_protected: namespace.write_protected,
-        optimal_io_boundary_blocks: namespace.optimal_boundary_blocks,
-    })
+    /// The numbers of the units that are there, in ascending order.
+    fn present<'a>(&self, luns: &'a mut [u8; MAX_NAMESPACES]) -> &'a [u8] {
+        let given = (0u8..).zip(self.given());
+        let there = given.filter(|(_, unit)| unit.blocks().is_some());
+        let mut count = 0usize;
+        for (place, (lun, _)) in luns.iter_mut().zip(there) {
+            *place = lun;
+            count = count.saturating_add(1);
+        }
+        luns.get(..count).unwrap_or_default()
+    }
 }

@@ -7,6 +7,7 @@
 //! Callbacks come in through [`entry`], which turns the raw pointers of the port driver into the types below.
 
 mod abi;
+mod bus;
 mod configuration;
 mod dma;
 mod dpc;

@@ -20,7 +20,7 @@ const REVISION_BYTES: usize = 4;
 #[derive(IntoBytes, Immutable)]
 #[repr(C)]
 struct Head {
-    /// PERIPHERAL QUALIFIER 0, connected; PERIPHERAL DEVICE TYPE 0, direct access block device.
+    /// PERIPHERAL QUALIFIER and PERIPHERAL DEVICE TYPE.
     peripheral: u8,
     /// RMB 0: not removable.
     removable: u8,
@@ -41,6 +41,11 @@ struct Tail {
     version_descriptors: [U16; 8],
 }
 
+/// A direct access block device that is connected.
+const DISK: u8 = 0;
+/// PERIPHERAL QUALIFIER 3, no logical unit can be here; PERIPHERAL DEVICE TYPE 1Fh, none.
+const NOTHING: u8 = 0x7F;
+
 const STANDARD_BYTES: usize =
     size_of::<Head>() + PRODUCT_BYTES + REVISION_BYTES + size_of::<Tail>();
 const _: () = assert!(STANDARD_BYTES == 74);
@@ -56,11 +61,24 @@ pub(crate) fn inquiry(
     if request.page_code != 0 {
         return Err(Sense::INVALID_FIELD_IN_CDB);
     }
-    standard(unit, reply);
+    let controller = unit.controller;
+    standard(DISK, controller.model, *controller.firmware, reply);
     Ok(())
 }
 
-fn standard(unit: &LogicalUnit<'_>, reply: &mut Reply<'_>) {
+/// The answer where there is no logical unit.
+pub(crate) fn absent(request: Inquiry, reply: &mut Reply<'_>) -> Result<(), Sense> {
+    if request.vital_product_data {
+        return Err(Sense::LOGICAL_UNIT_NOT_SUPPORTED);
+    }
+    if request.page_code != 0 {
+        return Err(Sense::INVALID_FIELD_IN_CDB);
+    }
+    standard(NOTHING, &[b' '; 40], [b' '; 8], reply);
+    Ok(())
+}
+
+fn standard(peripheral: u8, model: &[u8; 40], firmware: [u8; 8], reply: &mut Reply<'_>) {
     const SPC_4: u8 = 6;
     const CMDQUE: u8 = 1 << 1;
     // Version descriptors that claim the standard and no revision of it (SPC-4, annex E).
@@ -75,9 +93,8 @@ fn standard(unit: &LogicalUnit<'_>, reply: &mut Reply<'_>) {
         place.set(standard);
     }
 
-    let controller = unit.controller;
     reply.push(&Head {
-        peripheral: 0,
+        peripheral,
         removable: 0,
         version: SPC_4,
         response_data_format: 2,
@@ -86,8 +103,8 @@ fn standard(unit: &LogicalUnit<'_>, reply: &mut Reply<'_>) {
         flags: [0, 0, CMDQUE],
         vendor: *VENDOR,
     });
-    reply.push_ascii(product(controller.model));
-    reply.push_ascii(&revision(*controller.firmware));
+    reply.push_ascii(product(model));
+    reply.push_ascii(&revision(firmware));
     reply.push(&Tail {
         version_descriptors,
         ..FromZeros::new_zeroed()

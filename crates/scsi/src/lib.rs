@@ -38,5 +38,5 @@ pub use block_io::{access, next_verify};
 pub use cdb::Access;
 pub use sense::{Sense, SenseKey};
 pub use status::{Outcome, ScsiStatus, completed};
-pub use translate::{Action, DataDirection, Other, Request, Transfer};
+pub use translate::{Action, DataDirection, Other, Request, Transfer, gone};
 pub use unit::{BlockSize, Controller, LogicalUnit, Medium, Naming};

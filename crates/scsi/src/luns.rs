@@ -5,7 +5,7 @@ use zerocopy::big_endian::U32;
 use crate::cdb::ReportLuns;
 use crate::reply::Reply;
 use crate::sense::Sense;
-use crate::unit::LogicalUnit;
+use crate::unit::Controller;
 
 /// The shortest allocation length that the standard allows.
 const MINIMUM_ALLOCATION: u32 = 16;
@@ -15,12 +15,12 @@ const LUN_BYTES: u32 = 8;
 /// The logical units of the target. There are no well-known logical units.
 pub(crate) fn report_luns(
     request: ReportLuns,
-    unit: &LogicalUnit<'_>,
+    controller: &Controller<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<(), Sense> {
     let luns = match request.select_report {
         // All but the well-known ones, and all.
-        0 | 2 => unit.controller.luns,
+        0 | 2 => controller.luns,
         // The well-known ones only.
         1 => &[],
         _ => return Err(Sense::INVALID_FIELD_IN_CDB),

@@ -12,6 +12,8 @@ pub enum SenseKey {
     HardwareError = 0x4,
     /// The CDB, its parameters or its addressee are wrong.
     IllegalRequest = 0x5,
+    /// Something that the initiator has to know of happened since its last command.
+    UnitAttention = 0x6,
     /// The blocks are protected against this access.
     DataProtect = 0x7,
     /// The device aborted the command; the initiator may try again.
@@ -40,6 +42,14 @@ impl Sense {
         Self::new(SenseKey::IllegalRequest, 0x21, 0x00);
     /// INVALID FIELD IN CDB.
     pub const INVALID_FIELD_IN_CDB: Self = Self::new(SenseKey::IllegalRequest, 0x24, 0x00);
+    /// LOGICAL UNIT NOT SUPPORTED.
+    pub const LOGICAL_UNIT_NOT_SUPPORTED: Self = Self::new(SenseKey::IllegalRequest, 0x25, 0x00);
+    /// MODE PARAMETERS CHANGED.
+    pub const MODE_PARAMETERS_CHANGED: Self = Self::new(SenseKey::UnitAttention, 0x2A, 0x01);
+    /// CAPACITY DATA HAS CHANGED.
+    pub const CAPACITY_DATA_HAS_CHANGED: Self = Self::new(SenseKey::UnitAttention, 0x2A, 0x09);
+    /// REPORTED LUNS DATA HAS CHANGED.
+    pub const REPORTED_LUNS_DATA_HAS_CHANGED: Self = Self::new(SenseKey::UnitAttention, 0x3F, 0x0E);
     /// SAVING PARAMETERS NOT SUPPORTED.
     pub const SAVING_PARAMETERS_NOT_SUPPORTED: Self =
         Self::new(SenseKey::IllegalRequest, 0x39, 0x00);

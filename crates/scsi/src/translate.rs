@@ -6,7 +6,7 @@ use crate::cdb::{Access, Cdb, Extent};
 use crate::reply::Reply;
 use crate::sense::Sense;
 use crate::status::Outcome;
-use crate::unit::LogicalUnit;
+use crate::unit::{Controller, LogicalUnit};
 use crate::{block_io, capacity, inquiry, luns, mode};
 
 /// The data buffer of a request, as whoever sent it describes it.
@@ -81,6 +81,21 @@ impl Request {
             None => Cdb::parse(cdb).map(|cdb| Self::Other(Other(cdb))),
         }
     }
+
+    /// Whether it is REPORT LUNS.
+    #[must_use]
+    pub const fn is_report_luns(&self) -> bool {
+        matches!(self, Self::Other(Other(Cdb::ReportLuns(_))))
+    }
+
+    /// Whether a unit attention condition is reported instead of carrying it out (SPC-4, 5.14).
+    #[must_use]
+    pub const fn reports_unit_attention(&self) -> bool {
+        !matches!(
+            self,
+            Self::Other(Other(Cdb::Inquiry(_) | Cdb::ReportLuns(_)))
+        )
+    }
 }
 
 impl Other {
@@ -100,6 +115,34 @@ impl Other {
         )
     }
 
+    /// Answers the request where there is no such logical unit (any more): INQUIRY says so, REPORT LUNS tells which there are
+    /// (SPC-4, 6.6.2 and 6.33), all else is refused.
+    #[must_use]
+    pub fn translate_gone(
+        self,
+        controller: &Controller<'_>,
+        transfer: Transfer,
+        data: &mut [u8],
+    ) -> Action {
+        let data = if transfer.data_in {
+            data
+        } else {
+            Default::default()
+        };
+        let answer = match self.0 {
+            Cdb::Inquiry(request) => {
+                let mut reply = Reply::new(data, request.allocation_length.into());
+                inquiry::absent(request, &mut reply).map(|()| reply.finish())
+            }
+            Cdb::ReportLuns(request) => {
+                let mut reply = Reply::new(data, request.allocation_length);
+                luns::report_luns(request, controller, &mut reply).map(|()| reply.finish())
+            }
+            _ => return Action::Done(gone()),
+        };
+        Action::Done(answer.unwrap_or_else(Outcome::check_condition))
+    }
+
     /// Translates the request.
     ///
     /// `transfer` describes its data buffer. `data` is that buffer as memory; it is written to by those commands only for which
@@ -109,6 +152,12 @@ impl Other {
         let action = carry_out(self.0, unit, transfer, data);
         action.unwrap_or_else(|sense| Action::Done(Outcome::check_condition(sense)))
     }
+}
+
+/// The end of a request to a logical unit that is not there (any more).
+#[must_use]
+pub const fn gone() -> Outcome {
+    Outcome::check_condition(Sense::LOGICAL_UNIT_NOT_SUPPORTED)
 }
 
 fn carry_out(
@@ -145,7 +194,7 @@ fn carry_out(
         }
         Cdb::ReportLuns(request) => {
             let mut reply = Reply::new(data, request.allocation_length);
-            luns::report_luns(request, unit, &mut reply)?;
+            luns::report_luns(request, unit.controller, &mut reply)?;
             reply.finish()
         }
         Cdb::ModeSense(request) => {
