@@ -117,6 +117,11 @@ impl Features {
         self.events().critical_warnings().temperature()
     }
 
+    /// A warning that the media are read-only is to be reported.
+    pub(crate) fn reports_read_only(&self) -> bool {
+        self.events().critical_warnings().read_only()
+    }
+
     /// A change of a namespace is to be reported.
     pub(crate) fn reports_namespaces(&self) -> bool {
         self.events().namespace_attribute()

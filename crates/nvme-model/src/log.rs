@@ -27,6 +27,8 @@ pub(crate) struct Logs {
     unsafe_shutdowns: u64,
     media_errors: u64,
     orderly: bool,
+    /// The media are read-only.
+    pub(crate) media_read_only: bool,
     /// Namespaces that changed since that was last read, in order.
     changed: BTreeSet<u32>,
 }
@@ -43,6 +45,7 @@ impl Logs {
             unsafe_shutdowns: 0,
             media_errors: 0,
             orderly: false,
+            media_read_only: false,
             changed: BTreeSet::new(),
         }
     }
@@ -123,7 +126,7 @@ impl Logs {
         let mut health = SmartHealthInformation::new_zeroed();
         let [read, written] = self.units.map(|units| u128::from(units.div_ceil(1000)));
         let [reads, writes] = self.commands.map(u128::from);
-        health.critical_warning = warning;
+        health.critical_warning = warning.with_read_only(self.media_read_only);
         health.composite_temperature = TEMPERATURE.into();
         health.temperature_sensors[0] = TEMPERATURE;
         health.available_spare_percent = 100;

@@ -17,7 +17,50 @@ pub(crate) struct Namespace {
     pub(crate) block_bytes: u32,
     /// It is attached to the controller.
     pub(crate) active: bool,
+    /// It cannot be written.
+    pub(crate) write_protected: bool,
+    /// It has changed in a way that the host cannot have known of.
+    pub(crate) surprise: Surprise,
+    /// How often another one took its place.
+    made: u8,
     media: Box<dyn Media>,
+}
+
+/// How long after the host has heard of a change commands may come that it had sent before.
+const UNDER_WAY_NS: u64 = 100_000_000;
+
+/// What the host knows of a change of a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Surprise {
+    /// There was none.
+    None,
+    /// Nothing yet.
+    Unknown,
+    /// It has looked at the namespace, or at the list, at this time.
+    KnownSince(u64),
+}
+
+impl Surprise {
+    /// The namespace changes by itself.
+    pub(crate) fn begin(&mut self) {
+        *self = Self::Unknown;
+    }
+
+    /// The host looks.
+    pub(crate) fn end(&mut self, now_ns: u64) {
+        if *self == Self::Unknown {
+            *self = Self::KnownSince(now_ns);
+        }
+    }
+
+    /// Whether the host cannot be blamed for a command that is wrong since the change.
+    pub(crate) fn excuses(self, now_ns: u64) -> bool {
+        match self {
+            Self::None => false,
+            Self::Unknown => true,
+            Self::KnownSince(since_ns) => now_ns < since_ns.saturating_add(UNDER_WAY_NS),
+        }
+    }
 }
 
 impl Namespace {
@@ -28,6 +71,9 @@ impl Namespace {
             blocks: media.len_bytes() / u64::from(block_bytes),
             block_bytes,
             active: true,
+            write_protected: false,
+            surprise: Surprise::None,
+            made: 0,
             media,
         }
     }
@@ -36,6 +82,28 @@ impl Namespace {
     pub(crate) fn resize(&mut self, bytes: u64) {
         let bytes = bytes.min(self.media.len_bytes());
         self.blocks = bytes / u64::from(self.block_bytes);
+    }
+
+    /// Another one takes its place: of this size, as far as the media go, and with nothing in it.
+    pub(crate) fn create(&mut self, bytes: u64) {
+        self.active = true;
+        self.write_protected = false;
+        self.made = self.made.wrapping_add(1);
+        self.clear();
+        self.resize(bytes);
+    }
+
+    /// It has blocks of this size from now on, and nothing in them.
+    pub(crate) fn format(&mut self, block_bytes: u32) {
+        let bytes = self.blocks * u64::from(self.block_bytes);
+        self.clear();
+        self.block_bytes = block_bytes;
+        self.resize(bytes);
+    }
+
+    fn clear(&mut self) {
+        let zeroed = self.media.zero(0, self.media.len_bytes());
+        zeroed.expect("the media can be written");
     }
 
     /// `blocks` blocks from `lba` on exist.
@@ -74,6 +142,7 @@ impl Namespace {
     pub(crate) fn eui64(&self) -> [u8; 8] {
         let mut eui64 = [0, 0, 0, 1, 0, 0, 0, 0];
         eui64[..3].copy_from_slice(&OUI);
+        eui64[3] += self.made;
         eui64[4..].copy_from_slice(&self.nsid.to_be_bytes());
         eui64
     }

@@ -66,10 +66,21 @@ impl Controller {
         bus: &mut dyn Bus,
     ) -> Result<&mut Namespace, Failure> {
         let nsid = request.command.nsid;
+        let now_ns = self.now_ns;
         let found = self
             .namespaces
             .iter_mut()
-            .find(|namespace| namespace.active && namespace.nsid == nsid);
+            .find(|namespace| namespace.nsid == nsid);
+        let excused = found
+            .as_ref()
+            .is_some_and(|namespace| namespace.surprise.excuses(now_ns));
+        let found = found.filter(|namespace| namespace.active);
+        if found.is_none() && excused {
+            return Err(Failure::field(
+                Status::INVALID_NAMESPACE_OR_FORMAT,
+                NSID_BYTE,
+            ));
+        }
         judge_namespace(nsid, found.is_some(), bus)?;
         found.ok_or_else(|| Status::INVALID_NAMESPACE_OR_FORMAT.into())
     }
@@ -80,9 +91,10 @@ impl Controller {
         request: Request<'_>,
         bus: &mut dyn Bus,
     ) -> Result<(Blocks, u64), Failure> {
+        let now_ns = self.now_ns;
         let namespace = self.namespace(request, bus)?;
         let blocks = Blocks::of(request);
-        check_range(namespace, blocks, bus)?;
+        check_range(namespace, blocks, now_ns, bus)?;
         Ok((blocks, blocks.count * u64::from(namespace.block_bytes)))
     }
 
@@ -127,6 +139,7 @@ impl Controller {
 
     fn write_blocks(&mut self, request: Request<'_>, bus: &mut dyn Bus) -> Verdict {
         let (blocks, bytes) = self.blocks(request, bus)?;
+        self.check_writable(request, bus)?;
         let segments = self.data(request, bytes, bus)?;
         let data = prp::gather(request, &segments, bus)?;
         let through = self.writes_through(request);
@@ -136,6 +149,16 @@ impl Controller {
         self.logs.commands[1] += 1;
         self.logs.units[1] += bytes.div_ceil(512);
         self.finish_write(request, through, blocks.lba, bus)
+    }
+
+    /// The namespace can be written.
+    fn check_writable(&mut self, request: Request<'_>, bus: &mut dyn Bus) -> Result<(), Failure> {
+        let read_only = self.logs.media_read_only;
+        let protected = self.namespace(request, bus)?.write_protected;
+        ensure(
+            !read_only && !protected,
+            Status::NAMESPACE_WRITE_PROTECTED.into(),
+        )
     }
 
     /// The command is durable when it completes: forced, or there is no cache in use.
@@ -200,6 +223,7 @@ impl Controller {
 
     fn write_zeroes(&mut self, request: Request<'_>, bus: &mut dyn Bus) -> Verdict {
         let (blocks, _) = self.blocks(request, bus)?;
+        self.check_writable(request, bus)?;
         let through = self.writes_through(request);
         self.namespace(request, bus)?
             .zero(blocks.lba, blocks.count)
@@ -231,6 +255,8 @@ impl Controller {
         if !DatasetManagementCdw11::from_bits(command.cdw11).ad() {
             return Ok(Outcome::Done(0));
         }
+        self.check_writable(request, bus)?;
+        let now_ns = self.now_ns;
         let namespace = self.namespace(request, bus)?;
         let ranges: Vec<_> = data
             .chunks_exact(size_of::<DatasetRange>())
@@ -241,7 +267,7 @@ impl Controller {
             })
             .collect();
         for range in &ranges {
-            check_range(namespace, *range, bus)?;
+            check_range(namespace, *range, now_ns, bus)?;
         }
         for range in &ranges {
             namespace
@@ -267,9 +293,15 @@ pub(crate) fn judge_namespace(nsid: u32, active: bool, bus: &mut dyn Bus) -> Res
     )
 }
 
-fn check_range(namespace: &Namespace, blocks: Blocks, bus: &mut dyn Bus) -> Result<(), Failure> {
+fn check_range(
+    namespace: &Namespace,
+    blocks: Blocks,
+    now_ns: u64,
+    bus: &mut dyn Bus,
+) -> Result<(), Failure> {
     let within = namespace.contains(blocks.lba, blocks.count);
-    bus.judge(Rule::BlockRange, within, &|| {
+    let excused = namespace.surprise.excuses(now_ns);
+    bus.judge(Rule::BlockRange, within || excused, &|| {
         let Blocks { lba, count } = blocks;
         format!(
             "{count} blocks at {lba}, namespace {} has {}",

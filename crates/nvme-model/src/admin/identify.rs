@@ -5,8 +5,8 @@ use nvme_spec::completion::COMPLETION_SHIFT;
 use nvme_spec::identify::{
     Cns, ControllerType, DeallocateFeatures, FirmwareUpdates, HOST_MEMORY_UNIT_BYTES,
     IDENTIFY_BYTES, IdentifyController, IdentifyControllerNvm, IdentifyNamespace, LbaFormat,
-    LogPageAttributes, MultiPathCapabilities, NamespaceIdDescriptorHeader, NamespaceIdType,
-    NamespaceList, NamespaceSharing, OptionalAsyncEvents, OptionalNvmCommands,
+    LogPageAttributes, MultiPathCapabilities, NamespaceAttributes, NamespaceIdDescriptorHeader,
+    NamespaceIdType, NamespaceList, NamespaceSharing, OptionalAsyncEvents, OptionalNvmCommands,
     PowerStateDescriptor, PowerStateFlags, QueueEntrySize, VolatileWriteCacheAttributes,
 };
 use nvme_spec::registers::Version;
@@ -56,30 +56,47 @@ impl Controller {
                 self.send(request, self.identify_nvm().as_bytes(), bus)
             }
             Cns::NAMESPACE_DESCRIPTORS => {
-                let namespace = self.active(nsid, bus)?;
-                let data = descriptors(namespace, self.profile.identifiers);
+                let identifiers = self.profile.identifiers;
+                let data = descriptors(self.active(nsid, bus)?, identifiers);
                 self.send(request, &data, bus)
             }
             _ => Err(Failure::field(Status::INVALID_FIELD, CDW10_BYTE)),
         }
     }
 
-    fn active(&self, nsid: u32, bus: &mut dyn Bus) -> Result<&Namespace, Failure> {
+    /// A namespace that the host looks at.
+    fn active(&mut self, nsid: u32, bus: &mut dyn Bus) -> Result<&Namespace, Failure> {
+        let now_ns = self.now_ns;
         let found = self
             .namespaces
-            .iter()
-            .find(|namespace| namespace.active && namespace.nsid == nsid);
-        judge_namespace(nsid, found.is_some(), bus)?;
-        found.ok_or_else(|| Status::INVALID_NAMESPACE_OR_FORMAT.into())
+            .iter_mut()
+            .find(|namespace| namespace.nsid == nsid);
+        let excused = found
+            .as_ref()
+            .is_some_and(|namespace| namespace.surprise.excuses(now_ns));
+        let active = found.as_ref().is_some_and(|namespace| namespace.active);
+        if active || !excused {
+            judge_namespace(nsid, active, bus)?;
+        }
+        let found = found.filter(|namespace| namespace.active);
+        found
+            .map(|namespace| {
+                namespace.surprise.end(now_ns);
+                &*namespace
+            })
+            .ok_or_else(|| Status::INVALID_NAMESPACE_OR_FORMAT.into())
     }
 
     /// Namespaces above this identifier, in order.
-    fn active_namespaces(&self, above: u32) -> Result<NamespaceList, Failure> {
+    fn active_namespaces(&mut self, above: u32) -> Result<NamespaceList, Failure> {
         if above >= NSID_ALL - 1 {
             return Err(Failure::field(
                 Status::INVALID_NAMESPACE_OR_FORMAT,
                 NSID_BYTE,
             ));
+        }
+        for namespace in &mut self.namespaces {
+            namespace.surprise.end(self.now_ns);
         }
         let mut list = NamespaceList::new_zeroed();
         let active = self.namespaces.iter().filter(|namespace| namespace.active);
@@ -91,21 +108,32 @@ impl Controller {
     }
 
     fn identify_namespace(
-        &self,
+        &mut self,
         nsid: u32,
         bus: &mut dyn Bus,
     ) -> Result<IdentifyNamespace, Failure> {
         let mut data = IdentifyNamespace::new_zeroed();
-        data.lbaf[0] = LbaFormat::new().with_lbads(self.profile.block_bytes.trailing_zeros() as u8);
         data.dlfeat = DeallocateFeatures::new()
             .with_read_behavior(1)
             .with_write_zeroes_deallocate(true);
+        let identifiers = self.profile.identifiers;
+        let shared = self.profile.path != 0;
+        // An identifier below NN that is of no namespace is none to blame anybody for (NVM 4.1.5.1).
+        let known = self
+            .namespaces
+            .iter()
+            .any(|namespace| namespace.nsid == nsid && !namespace.active);
+        if known {
+            return Ok(IdentifyNamespace::new_zeroed());
+        }
         let namespace = self.active(nsid, bus)?;
+        let shift = namespace.block_bytes.trailing_zeros();
+        data.lbaf[0] = LbaFormat::new().with_lbads(shift as u8);
+        data.nsattr = NamespaceAttributes::new().with_write_protected(namespace.write_protected);
         data.nsze = namespace.blocks;
         data.ncap = namespace.blocks;
         data.nuse = namespace.blocks;
-        data.nmic = NamespaceSharing::new().with_shared(self.profile.path != 0);
-        let identifiers = self.profile.identifiers;
+        data.nmic = NamespaceSharing::new().with_shared(shared);
         data.nguid = identifiers.nguid.unwrap_or_else(|| namespace.nguid());
         data.eui64 = identifiers.eui64.unwrap_or_else(|| namespace.eui64());
         Ok(data)

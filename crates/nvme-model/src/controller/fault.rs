@@ -5,7 +5,7 @@ use nvme_spec::log::LogPageId;
 
 use super::{Controller, Width};
 use crate::bus::Bus;
-use crate::fault::{Behaviour, FiredFault, Moment, Target};
+use crate::fault::{Behaviour, FiredFault, Moment, NamespaceChange, Target};
 
 impl Controller {
     /// Each fault of the profile, and how often it happened so far.
@@ -32,7 +32,10 @@ impl Controller {
             match happening {
                 (_, Behaviour::Die(death, panic)) => self.die(death, panic, bus),
                 (_, Behaviour::Stray) => self.interrupts.stray_all(&self.config, bus),
-                (Target::Namespace(nsid), change) => self.change_namespace(nsid, change, bus),
+                (Target::Namespace(nsid), Behaviour::Namespace(change)) => {
+                    self.change_namespace(nsid, change, bus);
+                }
+                (_, Behaviour::ReadOnly) => self.become_read_only(bus),
                 _ => {}
             }
         }
@@ -73,26 +76,50 @@ impl Controller {
         }
     }
 
-    fn change_namespace(&mut self, nsid: u32, change: Behaviour, bus: &mut dyn Bus) {
+    fn become_read_only(&mut self, bus: &mut dyn Bus) {
+        self.logs.media_read_only = true;
+        bus.note("the media are read-only".to_owned());
+        if self.features.reports_read_only() {
+            self.raise(
+                AsyncEvent::RELIABILITY,
+                LogPageId::SMART_HEALTH,
+                self.now_ns,
+            );
+        }
+    }
+
+    fn change_namespace(&mut self, nsid: u32, change: NamespaceChange, bus: &mut dyn Bus) {
         let mut all = self.namespaces.iter_mut();
         let Some(namespace) = all.find(|namespace| namespace.nsid == nsid) else {
             return;
         };
         let what = match change {
-            Behaviour::Add => {
+            NamespaceChange::Add => {
                 namespace.active = true;
                 "is there".to_owned()
             }
-            Behaviour::Delete => {
+            NamespaceChange::Delete => {
                 namespace.active = false;
                 "is gone".to_owned()
             }
-            Behaviour::Resize(bytes) => {
+            NamespaceChange::Resize(bytes) => {
                 namespace.resize(bytes);
                 format!("has {} blocks", namespace.blocks)
             }
-            _ => return,
+            NamespaceChange::Create(bytes) => {
+                namespace.create(bytes);
+                format!("is another one, of {} blocks", namespace.blocks)
+            }
+            NamespaceChange::Format(block_bytes) => {
+                namespace.format(block_bytes);
+                format!("has blocks of {block_bytes} bytes, and nothing in them")
+            }
+            NamespaceChange::Protect => {
+                namespace.write_protected = true;
+                "is write protected".to_owned()
+            }
         };
+        namespace.surprise.begin();
         bus.note(format!("namespace {nsid} {what}"));
         self.logs.namespace_changed(nsid);
         if self.features.reports_namespaces() {

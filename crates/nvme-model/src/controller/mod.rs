@@ -86,7 +86,7 @@ pub struct Controller {
     /// Number of Queues was asked for once, whatever came of it.
     pub(crate) asked_for_queues: bool,
     /// The time of what is done now.
-    now_ns: u64,
+    pub(crate) now_ns: u64,
     power: Power,
     present: bool,
 }

@@ -176,6 +176,26 @@ pub const GRAMMAR: &[GrammarEntry] = &[
         "of a namespace: it has this size, which takes K, M and G",
     ),
     behaviour(
+        "create=BYTES",
+        "namespace.1:create=4M:at=rest",
+        "of a namespace: another one takes its place, with this size, identifiers of its own and nothing in it",
+    ),
+    behaviour(
+        "format=512|4K",
+        "namespace.1:format=4K:at=rest",
+        "of a namespace: it has blocks of this size, and nothing in them",
+    ),
+    behaviour(
+        "protect",
+        "namespace.1:protect:at=rest",
+        "of a namespace: it is write protected",
+    ),
+    behaviour(
+        "read-only",
+        "any:read-only:at=rest",
+        "of any, at a moment: the media become read-only, which the health information says",
+    ),
+    behaviour(
         "die=fatal|silent|gone|panic",
         "any:die=gone:at=rest",
         "of anything: the controller dies, as the key death says",

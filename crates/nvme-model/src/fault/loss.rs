@@ -2,7 +2,7 @@
 
 use nvme_spec::command::{AdminOpcode, NvmOpcode};
 
-use super::{Behaviour, CommandMatch, EntryField, Fault, Field, Moment, Target};
+use super::{Behaviour, CommandMatch, EntryField, Fault, Field, Moment, NamespaceChange, Target};
 use crate::profile::Death;
 
 /// Registers may be silent for so long without a loss.
@@ -81,8 +81,11 @@ impl Fault {
             Behaviour::Never | Behaviour::Lost | Behaviour::Entry(..) => unanswered,
             Behaviour::Value(_) if !once => Losses::DISK,
             Behaviour::Absent(ns) if ns > SILENCE_NS => Losses::DISK,
-            Behaviour::Delete => Losses::DISK,
-            Behaviour::Resize(_) => Losses {
+            Behaviour::Namespace(
+                NamespaceChange::Delete | NamespaceChange::Create(_) | NamespaceChange::Format(_),
+            ) => Losses::DISK,
+            Behaviour::Namespace(NamespaceChange::Resize(_) | NamespaceChange::Protect)
+            | Behaviour::ReadOnly => Losses {
                 requests: true,
                 ..Losses::NONE
             },

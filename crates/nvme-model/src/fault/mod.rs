@@ -49,7 +49,7 @@ impl Fault {
     #[must_use]
     pub fn adds_namespace(&self) -> Option<u32> {
         self.namespace()
-            .filter(|_| self.behaviour == Behaviour::Add)
+            .filter(|_| self.behaviour == Behaviour::Namespace(NamespaceChange::Add))
     }
 
     /// Whether the fault is one of what registers read as, which [`RegisterFaults`] plays in front of any controller.
@@ -81,7 +81,7 @@ impl Fault {
     fn is_immediate(&self) -> bool {
         let moment = self.when.at.is_some() || self.when.after_ns.is_some();
         match self.behaviour {
-            Behaviour::Add | Behaviour::Delete | Behaviour::Resize(_) => true,
+            Behaviour::Namespace(_) | Behaviour::ReadOnly => true,
             Behaviour::Die(..) => self.target == Target::Any && moment,
             Behaviour::Stray => self.when.at.is_some() || self.when.only_after(),
             _ => false,
@@ -142,10 +142,25 @@ pub(crate) enum Behaviour {
     Drop,
     Stray,
     Held,
+    Namespace(NamespaceChange),
+    /// All media become read-only.
+    ReadOnly,
+    Die(Death, Panic),
+}
+
+/// What becomes of a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NamespaceChange {
     Add,
     Delete,
+    /// It has so many bytes.
     Resize(u64),
-    Die(Death, Panic),
+    /// It is another one, of so many bytes.
+    Create(u64),
+    /// It has blocks of so many bytes, and nothing in them.
+    Format(u32),
+    /// It is write protected.
+    Protect,
 }
 
 /// How a firmware that panicked looks, and for how long.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use nvme_spec::status::Status;
 
 use super::text::{duration, dword, entry_field, hexadecimal, moment, number, opcode, register};
-use super::{Behaviour, CommandMatch, Content, Fault, Field, Panic, Target, When};
+use super::{Behaviour, CommandMatch, Content, Fault, Field, NamespaceChange, Panic, Target, When};
 use crate::profile::{Death, death, size};
 
 /// Why a text is no fault. One line.
@@ -121,15 +121,16 @@ fn behaviour_of(text: &str) -> Parsed<Behaviour> {
         ("drop", None) => Some(Behaviour::Drop),
         ("stray", None) => Some(Behaviour::Stray),
         ("held", None) => Some(Behaviour::Held),
-        ("add", None) => Some(Behaviour::Add),
-        ("delete", None) => Some(Behaviour::Delete),
-        (_, None) => None,
+        ("read-only", None) => Some(Behaviour::ReadOnly),
+        (_, None) => namespace_change(name, None).map(Behaviour::Namespace),
         ("status", Some(value)) => status(value).map(Behaviour::Status),
         ("delay", Some(value)) => duration(value).map(Behaviour::Delay),
         ("data", Some(value)) => content(value).map(Behaviour::Data),
         ("value", Some(value)) => number(value).map(Behaviour::Value),
         ("absent", Some(value)) => duration(value).map(Behaviour::Absent),
-        ("resize", Some(value)) => size(value, 1..=1 << 50).map(Behaviour::Resize),
+        ("resize" | "create" | "format", value) => {
+            namespace_change(name, value).map(Behaviour::Namespace)
+        }
         ("die", Some(value)) => death(value).map(|death| Behaviour::Die(death, Panic::default())),
         ("panic", Some(value)) => panic(value).map(|panic| Behaviour::Die(Death::Panic, panic)),
         (_, Some(value)) => name.strip_prefix("entry.").and_then(|field| {
@@ -138,6 +139,20 @@ fn behaviour_of(text: &str) -> Parsed<Behaviour> {
         }),
     };
     found.ok_or_else(|| format!("'{text}' is no behaviour"))
+}
+
+fn namespace_change(name: &str, value: Option<&str>) -> Option<NamespaceChange> {
+    let bytes = |value| size(value, 1..=1 << 50);
+    Some(match (name, value) {
+        ("add", None) => NamespaceChange::Add,
+        ("delete", None) => NamespaceChange::Delete,
+        ("protect", None) => NamespaceChange::Protect,
+        ("resize", Some(value)) => NamespaceChange::Resize(bytes(value)?),
+        ("create", Some(value)) => NamespaceChange::Create(bytes(value)?),
+        ("format", Some("512")) => NamespaceChange::Format(512),
+        ("format", Some("4K" | "4096")) => NamespaceChange::Format(4096),
+        _ => return None,
+    })
 }
 
 fn status(text: &str) -> Option<Status> {
@@ -225,9 +240,8 @@ fn check(fault: &Fault, behaviour: &str) -> Parsed<()> {
         Behaviour::Drop | Behaviour::Stray | Behaviour::Held => {
             (fault.target == Target::Interrupt, "interrupts")
         }
-        Behaviour::Add | Behaviour::Delete | Behaviour::Resize(_) => {
-            (matches!(fault.target, Target::Namespace(_)), "namespaces")
-        }
+        Behaviour::Namespace(_) => (matches!(fault.target, Target::Namespace(_)), "namespaces"),
+        Behaviour::ReadOnly => (fault.target == Target::Any, "any"),
         Behaviour::Die(..) => (
             !matches!(fault.target, Target::Namespace(_)),
             "commands, registers and interrupts",
@@ -241,6 +255,9 @@ fn check(fault: &Fault, behaviour: &str) -> Parsed<()> {
     match fault.target {
         Target::Namespace(_) if !moment || nth.is_some() || every.is_some() => {
             Err("a namespace changes at a moment: at= or after=".to_owned())
+        }
+        Target::Any if fault.behaviour == Behaviour::ReadOnly && !moment => {
+            Err("media become read-only at a moment: at= or after=".to_owned())
         }
         _ => Ok(()),
     }

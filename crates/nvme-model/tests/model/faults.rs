@@ -1,9 +1,9 @@
 //! Faults: which command, register read, interrupt or namespace they happen to, when, and what they do.
 
-use nvme_model::{Controller, Fault, GRAMMAR, Moment, Power};
+use nvme_model::{Controller, Fault, GRAMMAR, Moment, Power, Rule};
 use nvme_spec::command::{AdminOpcode, Command, NvmOpcode};
 use nvme_spec::identify::{IdentifyNamespace, NamespaceList};
-use nvme_spec::log::ChangedNamespaces;
+use nvme_spec::log::{ChangedNamespaces, SmartHealthInformation};
 use nvme_spec::registers::{CAP, CC, CSTS};
 use nvme_spec::status::Status;
 
@@ -44,6 +44,14 @@ fn flushes(host: &mut Host, pair: &mut Pair, count: usize) -> Vec<Option<Status>
     (0..count)
         .map(|_| host.attempt(pair, flush()).as_ref().map(status))
         .collect()
+}
+
+/// Writes the first block, full of `byte`.
+fn write_block(host: &mut Host, pair: &mut Pair, byte: u8) -> Status {
+    let mut write = nvm(NvmOpcode::WRITE, 1);
+    write.prp1 = host.alloc(4096);
+    host.machine.put(write.prp1, &[byte; 4096]);
+    status(&host.execute(pair, write))
 }
 
 /// A read of the first block into a page that is full of 0x55: what the page holds then.
@@ -299,6 +307,76 @@ fn namespaces_come_and_go_and_change_their_size() {
     host.controller
         .moment(Moment::Stop, host.now_ns, &mut host.machine);
     assert_eq!(list(&mut host), [2]);
+}
+
+#[test]
+fn another_namespace_takes_the_place_of_one_with_nothing_in_it() {
+    for (fault, blocks, shift, renamed) in [
+        ("namespace.1:create=256K:at=start", 512, 9, true),
+        ("namespace.1:format=4K:at=start", 2048, 12, false),
+    ] {
+        let (mut host, mut pair) = ready(&[("capacity", "8388608")], &[fault]);
+        let mut identify = admin(AdminOpcode::IDENTIFY);
+        identify.nsid = 1;
+        let before: IdentifyNamespace = host.admin_data(identify);
+        let written = write_block(&mut host, &mut pair, 7);
+        assert_eq!(written, Status::SUCCESS);
+        host.controller
+            .moment(Moment::Start, host.now_ns, &mut host.machine);
+        let after: IdentifyNamespace = host.admin_data(identify);
+        assert_eq!((after.nsze, after.lbaf[0].lbads()), (blocks, shift));
+        assert_eq!(before.nguid != after.nguid, renamed);
+        assert_eq!(before.eui64 != after.eui64, renamed);
+        if shift == 9 {
+            assert!(
+                read_block(&mut host, &mut pair)
+                    .iter()
+                    .all(|byte| *byte == 0)
+            );
+        }
+    }
+}
+
+#[test]
+fn nobody_is_blamed_for_a_namespace_that_changed_a_moment_ago() {
+    let faults = ["namespace.1:delete:at=start"];
+    let (mut host, mut pair) = ready(&[], &faults);
+    host.controller
+        .moment(Moment::Start, host.now_ns, &mut host.machine);
+    let gone = Status::INVALID_NAMESPACE_OR_FORMAT;
+    assert_eq!(write_block(&mut host, &mut pair, 0), gone);
+    let mut identify = admin(AdminOpcode::IDENTIFY);
+    identify.cdw10 = 2;
+    let _: NamespaceList = host.admin_data(identify);
+    assert_eq!(write_block(&mut host, &mut pair, 0), gone);
+    host.assert_clean();
+    // By now it is known.
+    host.pass(200_000_000);
+    assert_eq!(write_block(&mut host, &mut pair, 0), gone);
+    assert_eq!(host.broken(), [Rule::NamespaceUsed]);
+}
+
+#[test]
+fn what_cannot_be_written_says_so_and_refuses_writes() {
+    for (fault, warning, protected) in [
+        ("any:read-only:at=start", 8, false),
+        ("namespace.1:protect:at=start", 0, true),
+    ] {
+        let (mut host, mut pair) = ready(&[], &[fault]);
+        assert_eq!(write_block(&mut host, &mut pair, 0), Status::SUCCESS);
+        host.controller
+            .moment(Moment::Start, host.now_ns, &mut host.machine);
+        let refused = Status::NAMESPACE_WRITE_PROTECTED;
+        assert_eq!(write_block(&mut host, &mut pair, 0), refused);
+        let mut health = admin(AdminOpcode::GET_LOG_PAGE);
+        (health.nsid, health.cdw10) = (u32::MAX, 127 << 16 | 2);
+        let health: SmartHealthInformation = host.admin_data(health);
+        assert_eq!(u8::from(health.critical_warning), warning);
+        let mut identify = admin(AdminOpcode::IDENTIFY);
+        identify.nsid = 1;
+        let namespace: IdentifyNamespace = host.admin_data(identify);
+        assert_eq!(namespace.nsattr.write_protected(), protected);
+    }
 }
 
 #[test]
