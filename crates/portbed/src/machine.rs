@@ -139,9 +139,16 @@ impl Machine {
 
     /// Finds the logical units as the port driver and a disk class driver do.
     pub fn enumerate(&mut self) -> Result<Vec<LogicalUnit>, MachineError> {
+        self.take_bus_change();
         let found = enumerate::units(self)?;
         self.units = found.iter().map(|unit| unit.address).collect();
         Ok(found)
+    }
+
+    /// Whether the miniport has said that logical units have changed, since they were found last or this was asked.
+    pub fn take_bus_change(&mut self) -> bool {
+        let mut state = self.core.state_of(self.adapter);
+        std::mem::take(&mut state.port.adapter.bus_changed)
     }
 
     /// Sends one request and waits for it.

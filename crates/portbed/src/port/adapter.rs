@@ -48,6 +48,8 @@ pub(crate) struct Adapter {
     pub(super) first_vector: u32,
     /// The miniport has logged an error since the adapter's start began.
     pub(super) told_error: bool,
+    /// The miniport has said that logical units have changed, and nobody has looked since.
+    pub(crate) bus_changed: bool,
     /// Interrupt messages that the adapter was given; 0 for the line.
     pub(crate) messages: u32,
     pub(crate) message_routine: u64,
@@ -85,6 +87,7 @@ impl Adapter {
             interrupts,
             first_vector: FIRST_VECTOR,
             told_error: false,
+            bus_changed: false,
             messages: 0,
             message_routine: 0,
             lock_per_message: false,

@@ -56,6 +56,10 @@ fn carry_out(call: &Call, kind: u32, arguments: &mut Arguments) {
             let _ = [(); 2].map(|()| arguments.next_u64());
             call.answer(arguments.next_u64(), status::SUCCESS);
         }
+        n::BUS_CHANGE_DETECTED => {
+            call.tell_once("bus change detected");
+            call.cpu().state().port.adapter.bus_changed = true;
+        }
         // The rest informs the port driver of what changes nothing here.
         _ => {}
     }
