@@ -22,6 +22,7 @@ use crate::storport::{
     Configuration, DmaBlock, Finding, Irql, Limits, MAX_TRANSFER_BYTES, MessageRoutine,
     PciFunction, Port, RegisterWindow, SrbStatus,
 };
+use crate::units::Change;
 
 /// Why there is no adapter.
 pub(crate) enum FindError {
@@ -118,7 +119,12 @@ pub(crate) fn find(
     let _changed = units.renew(
         &state.inventory.namespaces,
         |namespace| report::unusable(call, namespace),
-        |nsid, change| report::namespace_changed(call, nsid, change),
+        |nsid, change| {
+            // What comes with its adapter is no change.
+            if change != Change::Added {
+                report::namespace_changed(call, nsid, change);
+            }
+        },
     );
     let limits = Limits {
         transfer_bytes: units.max_transfer_bytes(),

@@ -169,12 +169,41 @@ impl<'s> Job<'s> {
             if namespace.has_failed() {
                 continue;
             }
+            self.look_after_change(units);
+            let namespace = &mut self.namespaces[index];
             let seed = namespace.next_seed();
             let mut unit = Unit::new(&mut self.machine, unit, seed);
             let found = step(namespace, &mut unit);
             namespace.retried(unit.retried());
             let found = found.unwrap_or_else(|error| namespace.failed(&error));
             self.take(index, found);
+        }
+    }
+
+    /// Finds the logical units again, where the driver has said that they have changed. The number of one that was found before is
+    /// not that of another: what was on its way to the first would reach the second.
+    fn look_after_change(&mut self, before: &[LogicalUnit]) {
+        if !self.machine.take_bus_change() {
+            return;
+        }
+        let now = match self.machine.enumerate() {
+            Ok(now) => now,
+            Err(error) => return self.note(format!("after the change: {error}")),
+        };
+        for unit in &now {
+            let LogicalUnit {
+                address, serial, ..
+            } = unit;
+            let size = Bytes(unit.blocks * u64::from(unit.block_bytes));
+            self.note(format!(
+                "after the change: logical unit {}, serial {serial}, {size}",
+                address.lun
+            ));
+            let mut known = before.iter().filter(|known| known.address == *address);
+            if known.any(|known| (&known.serial, known.block_bytes) != (serial, unit.block_bytes)) {
+                let what = format!("logical unit {} is another disk now", address.lun);
+                self.fail(Kind::Data, what);
+            }
         }
     }
 
