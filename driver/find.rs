@@ -81,8 +81,8 @@ pub(crate) fn find(
     let call = Call {
         adapter,
         port,
-        // Where the call is not implemented the system is older, and the IRQL is either: a stall suits both.
-        irql: port.current_irql().unwrap_or(Irql::Dispatch),
+        // Outside dump mode, a driver that supports ScsiRestartAdapter is only called here at PASSIVE_LEVEL.
+        irql: port.current_irql().unwrap_or(Irql::Passive),
     };
     let pci = function.as_ref().map_or((0, 0), PciFunction::identifier);
     let given = given_quirks(call);

@@ -5,7 +5,7 @@ use nvme::lifecycle::Contents;
 use crate::adapter::Adapter;
 use crate::call::Call;
 use crate::completion::visit;
-use crate::state::Life;
+use crate::state::{Life, Stage};
 use crate::storport::{Irql, Port, SrbList};
 
 /// What `HwStorAdapterControl` is asked to do.
@@ -28,21 +28,22 @@ pub(crate) enum AdapterControl {
 }
 
 /// How long a callback that must not sleep waits for the controller, in microseconds: for an orderly rest, and then for one
-/// by force.
-const DISPATCH_BUDGETS_US: [u32; 2] = [500_000, 500_000];
+/// by force. Together less than the half second after which Storport's verifier takes a callback for stuck.
+const DISPATCH_BUDGETS_US: [u32; 2] = [350_000, 100_000];
 /// As above, at DIRQL. With the wait for the state it stays under 10 ms; what is left is the DPC's.
 const DEVICE_BUDGETS_US: [u32; 2] = [6_000, 2_000];
 
 /// Does what is asked for. What may take longer than the IRQL allows goes on from the timer.
 pub(crate) fn control(adapter: &Adapter, port: Port, control: AdapterControl) {
-    let assumed = match control {
+    let irql = port.current_irql().unwrap_or_else(|_| match control {
+        // DIRQL by its page, under the interrupt lock: no other lock may be taken.
         AdapterControl::Stop | AdapterControl::Restart => Irql::Device,
-        _ => Irql::Dispatch,
-    };
+        _ => port.irql_by_lock(),
+    });
     let call = Call {
         adapter,
         port,
-        irql: port.current_irql().unwrap_or(assumed),
+        irql,
     };
     match control {
         AdapterControl::PowerDown { system } => {
@@ -85,7 +86,8 @@ pub(crate) fn control(adapter: &Adapter, port: Port, control: AdapterControl) {
     }
 }
 
-/// Waits until the controller is at rest, within what the IRQL allows; then it is stopped by force.
+/// Waits until the controller is at rest, within what the IRQL allows; then it is stopped by force. What takes longer than
+/// that too goes on from the timer.
 fn settle(call: Call<'_>) {
     let [orderly_us, forced_us] = match call.irql {
         Irql::Passive => return call.advance_to_end(),
@@ -93,10 +95,14 @@ fn settle(call: Call<'_>) {
         Irql::Device => DEVICE_BUDGETS_US,
     };
     if !call.advance_within(orderly_us) {
-        if let Some(mut state) = call.enter() {
+        if let Some(mut state) = call.enter()
+            && state.stage != Stage::Disabling
+        {
             state.disable(call);
         }
-        call.advance_within(forced_us);
+        if !call.advance_within(forced_us) {
+            call.port.tick_after(1);
+        }
     }
 }
 

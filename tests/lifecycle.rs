@@ -123,6 +123,15 @@ rusty_fork_test! {
     }
 
     #[test]
+    fn start_on_an_older_port_driver_sleeps_while_it_waits() {
+        let (bed, _) = Bed::started("hmb,ready=3000,timeout=3500,irqlquery=off");
+        let evaluated = bed.machine.rules().evaluated();
+        let stalls = evaluated.iter().find(|(id, _)| *id == "stall-length");
+        assert_eq!(stalls, None, "nothing is waited for in a loop");
+        bed.finish();
+    }
+
+    #[test]
     fn stop_at_dirql_without_a_dpc_leaves_safe_memory_to_the_port_driver() {
         let report = comes_and_goes("hmb,pnp=off,stop=dirql-nodpc");
         assert_eq!((report.freed, report.left_to_port_bytes), (0, 64 * MIB));

@@ -20,13 +20,24 @@ pub(crate) enum Irql {
     Device,
 }
 
+impl Irql {
+    /// What a level comes to.
+    pub(super) const fn from_code(irql: KIRQL) -> Self {
+        match irql {
+            0 => Self::Passive,
+            1..=2 => Self::Dispatch,
+            _ => Self::Device,
+        }
+    }
+}
+
 /// The longest single stall: the documentation of `StorPortStallExecution` asks for less than a millisecond.
 const LONGEST_STALL_US: u32 = 900;
 
 const NS_PER_SECOND: u64 = 1_000_000_000;
 
 impl Port {
-    /// `StorPortGetCurrentIrql`. Any IRQL. Not implemented before Windows Server 2022.
+    /// `StorPortGetCurrentIrql`. Any IRQL. Not implemented before Windows 11 and Windows Server 2022.
     pub(crate) fn current_irql(self) -> Result<Irql, PortError> {
         let mut irql: KIRQL = 0;
         // SAFETY: the argument list of storport.h: a pointer to a KIRQL, valid for the call.
@@ -34,11 +45,7 @@ impl Port {
             StorPortExtendedFunction(ExtFunctionGetCurrentIrql, self.extension(), &raw mut irql)
         };
         PortError::check(status)?;
-        Ok(match irql {
-            0 => Irql::Passive,
-            1..=2 => Irql::Dispatch,
-            _ => Irql::Device,
-        })
+        Ok(Irql::from_code(irql))
     }
 
     /// The performance counter as time, or the system's where there is none. Any IRQL.

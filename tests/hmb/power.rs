@@ -21,6 +21,25 @@ fn power_cycle(profile: &str, action: PowerAction) -> HmbReport {
     report
 }
 
+/// A controller whose shutdown and whose resets take three seconds.
+const SLOW: &str = "hmb,ready=3000,timeout=3500";
+
+/// Power down, up, and removal of a slow controller: how many of its shutdowns were not cut off.
+fn slow_shutdowns(profile: &str) -> usize {
+    let (mut bed, _) = Bed::started(&format!("{SLOW},{profile}"));
+    bed.machine
+        .power_down(PowerAction::Sleep)
+        .expect("the adapter powers down");
+    bed.machine.power_up().expect("the adapter powers up");
+    bed.machine.enumerate().expect("the disk answers again");
+    bed.machine.stop_and_remove().expect("the adapter stops");
+    let complete = bed.controller_said("shutdown complete");
+    let report = bed.unloaded();
+    assert_eq!((report.enabled, report.disabled, report.freed), (2, 2, 1));
+    assert_all_returned(&report);
+    complete
+}
+
 rusty_fork_test! {
     #![rusty_fork(timeout_ms = 120_000)]
 
@@ -93,5 +112,25 @@ rusty_fork_test! {
         assert_eq!((report.granted_bytes, report.freed), (64 * MIB, 1));
         assert_eq!((report.enabled, report.disabled, report.memory_returned), (2, 1, 0));
         assert_all_returned(&report);
+    }
+
+    #[test]
+    fn slow_shutdown_is_waited_for_at_passive_level() {
+        assert_eq!(slow_shutdowns("powerirql=passive"), 2);
+    }
+
+    #[test]
+    fn slow_shutdown_is_waited_for_on_an_older_port_driver() {
+        assert_eq!(slow_shutdowns("powerirql=passive,irqlquery=off"), 2);
+    }
+
+    #[test]
+    fn slow_shutdown_is_cut_off_at_dispatch_level() {
+        assert_eq!(slow_shutdowns("powerirql=dispatch"), 1);
+    }
+
+    #[test]
+    fn slow_shutdown_is_cut_off_at_dispatch_level_of_an_older_port_driver() {
+        assert_eq!(slow_shutdowns("powerirql=dispatch,irqlquery=off"), 1);
     }
 }

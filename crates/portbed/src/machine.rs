@@ -7,8 +7,8 @@ mod options;
 mod request;
 
 pub use options::{
-    Clock, Grant, Interrupts, Isolation, MachineOptions, PortKey, PortOptionError, PortOptions,
-    Power, Removal, Stop,
+    Clock, DispatchFree, DispatchGrant, Grant, Interrupts, Isolation, MachineOptions, PortKey,
+    PortOptionError, PortOptions, Power, PowerIrql, Removal, Stop,
 };
 pub use request::{
     Completed, Cost, Data, HmbReport, Instructions, LogicalUnit, PowerAction, Rebalance, Request,
@@ -255,6 +255,8 @@ impl Machine {
             memory_returned: view.memory_returned,
             freed: ledger.freed,
             freed_bytes: ledger.freed_bytes,
+            granted_at_dispatch: ledger.granted_at_dispatch,
+            freed_at_dispatch: ledger.freed_at_dispatch,
             retained_bytes: ledger.retained_bytes,
             left_to_port_bytes: ledger.left_to_port_bytes,
             outstanding_bytes: ledger.outstanding_bytes,

@@ -77,6 +77,10 @@ pub struct Hmb {
     pub memory_returned: u64,
     /// Successful free calls.
     pub freed: u64,
+    /// Calls at `DISPATCH_LEVEL` that were granted memory.
+    pub granted_at_dispatch: u64,
+    /// Free calls at `DISPATCH_LEVEL`.
+    pub freed_at_dispatch: u64,
     /// Never freed for want of proof that the controller is done with it.
     pub retained_bytes: u64,
     /// Made safe, but left to the port driver to free.
@@ -227,6 +231,8 @@ impl From<machine::HmbReport> for Hmb {
             disabled: hmb.disabled,
             memory_returned: hmb.memory_returned,
             freed: hmb.freed,
+            granted_at_dispatch: hmb.granted_at_dispatch,
+            freed_at_dispatch: hmb.freed_at_dispatch,
             retained_bytes: hmb.retained_bytes,
             left_to_port_bytes: hmb.left_to_port_bytes,
             outstanding_bytes: hmb.outstanding_bytes,
@@ -326,7 +332,7 @@ mod tests {
                 },
                 "hmb": {
                     "granted_bytes": 0, "ranges": 0, "enabled": 0, "disabled": 0, "memory_returned": 0, "freed": 0,
-                    "retained_bytes": 0, "left_to_port_bytes": 0, "outstanding_bytes": 0
+                    "granted_at_dispatch": 0, "freed_at_dispatch": 0, "retained_bytes": 0, "left_to_port_bytes": 0, "outstanding_bytes": 0
                 },
                 "io": {
                     "requests": 0, "read_bytes": 0, "written_bytes": 0, "verified_bytes": 0, "mismatched_bytes": 0,

@@ -59,6 +59,28 @@ pub enum Grant {
     Ranges(u32),
 }
 
+/// What host memory is granted at `DISPATCH_LEVEL`, where contiguous memory is scarcer than below.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum DispatchGrant {
+    /// What [`Grant`] says.
+    #[default]
+    Ok,
+    /// At most half of what the miniport prefers, in ranges of at most 128 KiB, as many as its array has room for.
+    Small,
+    /// Nothing: insufficient resources.
+    Refuse,
+}
+
+/// Whether host memory is taken back at `DISPATCH_LEVEL`: no page gives the IRQL of the free call.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum DispatchFree {
+    /// It is.
+    #[default]
+    Ok,
+    /// The call fails with `STOR_STATUS_UNSUCCESSFUL`, and the port driver keeps the memory.
+    Refuse,
+}
+
 /// At which IRQL, and with what afterwards, an adapter is stopped.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Stop {
@@ -79,6 +101,18 @@ pub enum Power {
     Control,
     /// By `ScsiStopAdapter`, as [`Stop`] says, and `ScsiRestartAdapter`: the port driver does not know the other way.
     Stop,
+}
+
+/// At which IRQL `ScsiAdapterPower` comes: its page allows any up to `DISPATCH_LEVEL`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum PowerIrql {
+    /// One of the others, as the seed decides.
+    #[default]
+    Any,
+    /// At `PASSIVE_LEVEL`.
+    Passive,
+    /// At `DISPATCH_LEVEL`.
+    Dispatch,
 }
 
 /// What a device is whose removal comes by surprise.
@@ -125,13 +159,19 @@ pub enum Isolation {
 pub struct PortOptions {
     /// See [`Grant`].
     pub grant: Grant,
+    /// See [`DispatchGrant`].
+    pub dispatch_grant: DispatchGrant,
     /// Whether host memory is taken back; otherwise each free call fails with `STOR_STATUS_UNSUCCESSFUL` and the port
     /// driver keeps the memory.
     pub takes_back: bool,
+    /// See [`DispatchFree`].
+    pub dispatch_free: DispatchFree,
     /// See [`Stop`].
     pub stop: Stop,
     /// See [`Power`].
     pub power: Power,
+    /// See [`PowerIrql`].
+    pub power_irql: PowerIrql,
     /// Whether stop and removal are announced by a plug-and-play SRB.
     pub pnp: bool,
     /// See [`Removal`].
@@ -148,9 +188,12 @@ impl Default for PortOptions {
     fn default() -> Self {
         Self {
             grant: Grant::default(),
+            dispatch_grant: DispatchGrant::default(),
             takes_back: true,
+            dispatch_free: DispatchFree::default(),
             stop: Stop::default(),
             power: Power::default(),
+            power_irql: PowerIrql::default(),
             pnp: true,
             removal: Removal::default(),
             interrupts: Interrupts::default(),
@@ -189,7 +232,7 @@ pub enum PortOptionError {
     },
 }
 
-const KEYS: [PortKey; 9] = [
+const KEYS: [PortKey; 12] = [
     PortKey {
         name: "grant",
         meaning: "host memory that is granted: preferred, minimum, half, refuse, later:N (refused N times first), notimplemented, invalid, ranges:N",
@@ -201,6 +244,16 @@ const KEYS: [PortKey; 9] = [
         default: "ok",
     },
     PortKey {
+        name: "hmb-dispatch",
+        meaning: "host memory that is granted at DISPATCH_LEVEL: ok (as grant says), small (half at most, in ranges of 128 KiB at most), refuse",
+        default: "ok",
+    },
+    PortKey {
+        name: "free-dispatch",
+        meaning: "what a free of host memory at DISPATCH_LEVEL is answered: ok (as free says), refuse",
+        default: "ok",
+    },
+    PortKey {
         name: "stop",
         meaning: "how the adapter is stopped: passive, dirql, dirql-nodpc",
         default: "passive",
@@ -209,6 +262,11 @@ const KEYS: [PortKey; 9] = [
         name: "power",
         meaning: "how the adapter is powered down and up: control (ScsiAdapterPower), stop (ScsiStopAdapter and ScsiRestartAdapter)",
         default: "control",
+    },
+    PortKey {
+        name: "powerirql",
+        meaning: "the IRQL of ScsiAdapterPower: any (as the seed decides), passive, dispatch",
+        default: "any",
     },
     PortKey {
         name: "pnp",
@@ -227,7 +285,7 @@ const KEYS: [PortKey; 9] = [
     },
     PortKey {
         name: "irqlquery",
-        meaning: "StorPortGetCurrentIrql is implemented: on, off",
+        meaning: "StorPortGetCurrentIrql is implemented: on, off (Windows 10 has no such call)",
         default: "on",
     },
     PortKey {
@@ -257,8 +315,11 @@ impl PortOptions {
         match known.name {
             "grant" => self.grant = grant(value).ok_or_else(bad)?,
             "free" => self.takes_back = free(value).ok_or_else(bad)?,
+            "hmb-dispatch" => self.dispatch_grant = dispatch_grant(value).ok_or_else(bad)?,
+            "free-dispatch" => self.dispatch_free = dispatch_free(value).ok_or_else(bad)?,
             "stop" => self.stop = stop(value).ok_or_else(bad)?,
             "power" => self.power = power(value).ok_or_else(bad)?,
+            "powerirql" => self.power_irql = power_irql(value).ok_or_else(bad)?,
             "pnp" => self.pnp = switch(value).ok_or_else(bad)?,
             "removal" => self.removal = removal(value).ok_or_else(bad)?,
             "interrupts" => self.interrupts = interrupts(value).ok_or_else(bad)?,
@@ -309,6 +370,23 @@ fn free(value: &str) -> Option<bool> {
     }
 }
 
+fn dispatch_grant(value: &str) -> Option<DispatchGrant> {
+    Some(match value {
+        "ok" => DispatchGrant::Ok,
+        "small" => DispatchGrant::Small,
+        "refuse" => DispatchGrant::Refuse,
+        _ => return None,
+    })
+}
+
+fn dispatch_free(value: &str) -> Option<DispatchFree> {
+    match value {
+        "ok" => Some(DispatchFree::Ok),
+        "refuse" => Some(DispatchFree::Refuse),
+        _ => None,
+    }
+}
+
 fn removal(value: &str) -> Option<Removal> {
     match value {
         "pulled" => Some(Removal::Pulled),
@@ -334,6 +412,15 @@ fn power(value: &str) -> Option<Power> {
     Some(match value {
         "control" => Power::Control,
         "stop" => Power::Stop,
+        _ => return None,
+    })
+}
+
+fn power_irql(value: &str) -> Option<PowerIrql> {
+    Some(match value {
+        "any" => PowerIrql::Any,
+        "passive" => PowerIrql::Passive,
+        "dispatch" => PowerIrql::Dispatch,
         _ => return None,
     })
 }

@@ -149,6 +149,10 @@ pub struct HmbReport {
     pub freed: u64,
     /// Bytes of those.
     pub freed_bytes: u64,
+    /// Calls at `DISPATCH_LEVEL` that were granted memory.
+    pub granted_at_dispatch: u64,
+    /// Free calls at `DISPATCH_LEVEL`.
+    pub freed_at_dispatch: u64,
     /// Bytes that the miniport declared as retained, with an event.
     pub retained_bytes: u64,
     /// Bytes that were safe but left to the port driver: their DPC never ran, or it refused to take them back.

@@ -6,14 +6,17 @@ use crate::abi::configuration::AccessRange;
 use crate::abi::status;
 use crate::controller::DmaUse;
 use crate::journal::Who;
-use crate::machine::Grant;
+use crate::machine::{DispatchFree, DispatchGrant, Grant};
 use crate::memory::{PAGE_BYTES, Request};
 use crate::rules::port as rules;
+use crate::schedule::irql::DISPATCH;
 use crate::schedule::{Core, Cpu, State};
 use crate::thunk::Arguments;
 
 /// `RangeLength` is a ULONG: a range is shorter than 4 GiB.
 const LONGEST_RANGE_BYTES: u64 = (4 << 30) - PAGE_BYTES;
+/// What a range has at most where contiguous memory is scarce.
+const SHORT_RANGE_BYTES: u64 = 128 << 10;
 /// An array longer than this is not believed.
 const MOST_RANGES: u32 = 1 << 16;
 
@@ -26,6 +29,9 @@ pub(crate) struct HmbLedger {
     pub(crate) ranges: u64,
     pub(crate) freed: u64,
     pub(crate) freed_bytes: u64,
+    /// Calls at `DISPATCH_LEVEL`: those that were granted memory, and those that give it back.
+    pub(crate) granted_at_dispatch: u64,
+    pub(crate) freed_at_dispatch: u64,
     /// What the miniport declared as retained.
     pub(crate) declared_bytes: u64,
     /// Of what was left over: declared, safe but left to the port driver, and neither.
@@ -97,6 +103,16 @@ impl Asked {
         }
     }
 
+    /// Where contiguous memory is scarce: how much of `bytes` comes of the short ranges that the array has room for, and of how
+    /// many. What the miniport needs at least comes all the same.
+    fn scarce(&self, bytes: u64, count: u32) -> (u64, u32) {
+        let ranges = u64::from(count) * SHORT_RANGE_BYTES;
+        let least = self.minimum.max(PAGE_BYTES);
+        let bytes = bytes.min(self.preferred / 2).min(ranges).max(least);
+        let bytes = bytes.next_multiple_of(PAGE_BYTES);
+        (bytes, bytes.div_ceil(SHORT_RANGE_BYTES) as u32)
+    }
+
     /// Judges the arguments; whether the port driver accepts them, given room for `count` ranges.
     fn judge(&self, cpu: &Cpu, count: u32) -> bool {
         let pages =
@@ -162,7 +178,15 @@ pub(super) fn allocate(call: &Call, arguments: &mut Arguments) -> u32 {
         note(cpu, "host memory refused: invalid parameter".to_owned());
         return status::INVALID_PARAMETER;
     }
+    let at_dispatch = cpu.irql() >= DISPATCH;
+    let limit = cpu.core().options.dispatch_grant;
+    let limit = if at_dispatch {
+        limit
+    } else {
+        DispatchGrant::Ok
+    };
     let bytes = match grant {
+        _ if limit == DispatchGrant::Refuse => 0,
         Grant::Later(times) if cpu.state().port.hmb.refuse_until(times) => 0,
         Grant::Preferred | Grant::Ranges(_) | Grant::Later(_) => asked.preferred,
         Grant::Minimum => {
@@ -179,6 +203,11 @@ pub(super) fn allocate(call: &Call, arguments: &mut Arguments) -> u32 {
         ranges
     } else {
         1
+    };
+    let (bytes, at_least) = if limit == DispatchGrant::Small && bytes > 0 {
+        asked.scarce(bytes, count)
+    } else {
+        (bytes, at_least)
     };
     let parts = split(cpu, bytes, at_least.min(count), count);
     let granted = reserve(cpu, &parts, asked.highest);
@@ -204,6 +233,7 @@ pub(super) fn allocate(call: &Call, arguments: &mut Arguments) -> u32 {
     }
     callback::write(asked.count_at, granted.len() as u32);
     adopt(cpu, granted);
+    cpu.state().port.hmb.granted_at_dispatch += u64::from(at_dispatch);
     status::SUCCESS
 }
 
@@ -325,7 +355,10 @@ pub(super) fn free(call: &Call, arguments: &mut Arguments) -> u32 {
         cpu.state().port.dma.forbid(start);
         let _ = cpu.core().memory.free_controller_only(start);
     }
-    let takes_back = cpu.core().options.takes_back;
+    let at_dispatch = cpu.irql() >= DISPATCH;
+    let refused = at_dispatch && cpu.core().options.dispatch_free == DispatchFree::Refuse;
+    let takes_back = cpu.core().options.takes_back && !refused;
+    cpu.state().port.hmb.freed_at_dispatch += u64::from(at_dispatch);
     let bytes = cpu.state().port.hmb.give_back(takes_back);
     let what = if takes_back { "freed" } else { "not freed" };
     note(cpu, format!("host memory {what}: {} KiB", bytes >> 10));

@@ -5,7 +5,7 @@ use crate::abi::callback;
 use crate::abi::power::{AdapterControlPower, POWER_D0, POWER_D3, control as kinds};
 use crate::controller::Power;
 use crate::journal::Who;
-use crate::machine::PowerAction;
+use crate::machine::{PowerAction, PowerIrql};
 use crate::memory::Request;
 use crate::rules::port as rules;
 use crate::schedule::{Core, Cpu, Dispatch};
@@ -21,7 +21,7 @@ fn action_code(action: PowerAction) -> u32 {
 }
 
 /// Has the miniport get ready for D3; the adapter has no requests. `ScsiAdapterPower` comes at `PASSIVE_LEVEL` or
-/// `DISPATCH_LEVEL`, as the seed decides; where it is not to be had, the adapter is stopped.
+/// `DISPATCH_LEVEL`, as the options or the seed decide; where it is not to be had, the adapter is stopped.
 pub(crate) fn prepare_power_down(cpu: &Cpu, action: PowerAction) {
     note(cpu, format!("adapter to D3 ({action:?})"));
     let outstanding = {
@@ -94,7 +94,11 @@ fn restart(cpu: &Cpu) {
 }
 
 fn change_power(cpu: &Cpu, power_state: u32, action: u32) {
-    let at_dispatch = cpu.state().random.bool();
+    let at_dispatch = match cpu.core().options.power_irql {
+        PowerIrql::Any => cpu.state().random.bool(),
+        PowerIrql::Passive => false,
+        PowerIrql::Dispatch => true,
+    };
     if at_dispatch {
         cpu.run_dispatch(Dispatch::Power(power_state, action));
     } else {
