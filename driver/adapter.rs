@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use nvme::quirks::Quirks;
 
 use crate::mask::Mask;
+use crate::power::Owed;
 use crate::state::State;
 use crate::storport::{Dpc, Guarded, HmbStore, Lookout, Published, RegisterWindow};
 use crate::units::Units;
@@ -32,7 +33,9 @@ pub(crate) struct Adapter {
     dpc_initialized: AtomicBool,
     messages: AtomicU16,
     quirks: AtomicU32,
-    stopping: AtomicBool,
+    starting: AtomicBool,
+    /// What the port driver has asked for and was not done.
+    pub(crate) owed: Owed,
 }
 
 impl Adapter {
@@ -54,7 +57,8 @@ impl Adapter {
         dpc_initialized: AtomicBool::new(false),
         messages: AtomicU16::new(0),
         quirks: AtomicU32::new(0),
-        stopping: AtomicBool::new(false),
+        starting: AtomicBool::new(false),
+        owed: Owed::nothing(),
     };
 
     /// Whether the DPC object was initialised, which is done once. Before that it cannot be issued.
@@ -98,12 +102,13 @@ impl Adapter {
         self.quirks.store(quirks.bits(), Ordering::Relaxed);
     }
 
-    /// Whether a stop was cut short by the IRQL that it came at, so that the DPC has to end it.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+    /// Whether passive initialisation is under way: it polls at `PASSIVE_LEVEL` and may take no lock, so that DPC and timer leave
+    /// the state to it.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.starting.load(Ordering::Acquire)
     }
 
-    pub(crate) fn set_stopping(&self, stopping: bool) {
-        self.stopping.store(stopping, Ordering::Release);
+    pub(crate) fn set_starting(&self, starting: bool) {
+        self.starting.store(starting, Ordering::Release);
     }
 }

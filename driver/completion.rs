@@ -1,7 +1,7 @@
 //! A request's way out: interrupt, DPC, completion.
 
 use crate::adapter::Adapter;
-use crate::call::Call;
+use crate::call::{Call, StartIo};
 use crate::power;
 use crate::state::State;
 use crate::storport::{Irql, Port, SrbList};
@@ -42,51 +42,71 @@ pub(crate) fn line_interrupt(adapter: &Adapter, port: Port) -> bool {
 /// The DPC of the message that tells of requests: drains their completion queue and looks at nothing else, unless something is
 /// under way or not as it should be.
 pub(crate) fn request_deferred(adapter: &Adapter, port: Port) {
-    let call = Call {
-        adapter,
-        port,
-        irql: Irql::Dispatch,
-    };
-    let done = port.under_start_io_lock(|| {
-        let mut done = SrbList::new();
-        let drained = adapter
-            .state
-            .enter()
-            .is_some_and(|mut state| state.drain_alone(call, &mut done));
-        if !drained {
-            serve(call, &mut done);
+    run_deferred(adapter, port, |state, call, done| {
+        if !state.drain_alone(call, done) {
+            serve(state, call, done);
         }
-        done
     });
-    done.complete(port);
 }
 
 /// The DPC: drains the queues, and takes the next step of whatever is under way.
 pub(crate) fn deferred(adapter: &Adapter, port: Port) {
-    let call = Call {
-        adapter,
-        port,
-        irql: Irql::Dispatch,
-    };
-    let done = port.under_start_io_lock(|| {
-        let mut done = SrbList::new();
-        serve(call, &mut done);
-        done
+    run_deferred(adapter, port, serve);
+    power::do_what_is_owed(Call::free(adapter, port, Irql::Dispatch));
+}
+/// Does `work` with the state in a DPC; passive initialisation looks for itself. What the port driver has to be asked for after
+/// that is seen to without a lock.
+fn run_deferred(
+    adapter: &Adapter,
+    port: Port,
+    work: impl FnOnce(&mut State, Call<'_>, &mut SrbList),
+) {
+    if adapter.is_starting() {
+        return;
+    }
+    let call = Call::free(adapter, port, Irql::Dispatch);
+    let mut done = SrbList::new();
+    let errand = call.once(|state, call| {
+        work(state, call, &mut done);
+        state.hmb.is_unsent()
     });
     done.complete(port);
-    power::end_stop(call);
+    match errand {
+        Some(false) => {}
+        Some(true) => {
+            call.see_to_errands();
+        }
+        None => come_back(call),
+    }
 }
 
-/// One visit of the state, in a callback at `DISPATCH_LEVEL` under the StartIo lock. What is not finished is left to the
-/// timer or to another DPC.
-pub(crate) fn serve(call: Call<'_>, done: &mut SrbList) {
-    let Some(mut state) = call.adapter.state.enter() else {
-        // A callback at a lower IRQL has it, and may sit below on this very processor: come back later. A line interrupt
-        // stays masked until then, or it would come again at once and that callback never get on.
-        call.port.tick_after(BUSY_US);
+/// `HwStorTimer`, with the StartIo lock: the next step of whatever is under way. Passive initialisation takes them itself.
+pub(crate) fn tick(adapter: &Adapter, port: Port) {
+    if adapter.is_starting() {
         return;
-    };
-    visit(&mut state, call, done);
+    }
+    let call = Call::held(adapter, port);
+    let mut done = SrbList::new();
+    if call
+        .once(|state, call| serve(state, call, &mut done))
+        .is_none()
+    {
+        come_back(call);
+    }
+    done.complete(port);
+    if adapter.owed.is_any() {
+        adapter.dpc.issue(port);
+    }
+}
+
+/// A callback at DIRQL has the state, on another processor. A line interrupt stays masked until the next visit.
+fn come_back(call: Call<'_>) {
+    call.port.tick_after(BUSY_US);
+}
+
+/// One visit of the state at `DISPATCH_LEVEL` under the StartIo lock. What is not finished is left to the timer or to another DPC.
+fn serve(state: &mut State, call: Call<'_>, done: &mut SrbList) {
+    visit(state, call, done);
     if call.adapter.messages() == 0
         && state.takes_interrupts()
         && let Some(registers) = &state.registers
@@ -106,5 +126,9 @@ pub(crate) fn visit(state: &mut State, call: Call<'_>, done: &mut SrbList) {
     let wanted = [after_us, state.poll_after_us(), state.log_after_us(call)];
     if let Some(after_us) = wanted.into_iter().flatten().min() {
         call.port.tick_after(after_us);
+    }
+    // Who holds a lock of the port driver's cannot run an errand: the DPC can, where no work item can be had.
+    if call.lock == StartIo::Held && state.hmb.is_unsent() && !state.hmb.send_errand(call.port) {
+        call.adapter.dpc.issue(call.port);
     }
 }

@@ -4,9 +4,8 @@ use core::ffi::CStr;
 
 use nvme::hmb::Downgrade;
 
-use crate::adapter::Adapter;
 use crate::call::Call;
-use crate::storport::{Irql, Port};
+use crate::storport::Port;
 
 /// The value in the adapter's key.
 const NAME: &CStr = c"HmbDowngrade";
@@ -21,19 +20,14 @@ pub(crate) fn read(port: Port, firmware: [u8; 8]) -> Option<Downgrade> {
 
 /// Has the downgrade written down, at the IRQL that this needs. Where that cannot be had, it holds until the adapter starts
 /// anew. IRQL <= `DISPATCH_LEVEL`.
-pub(crate) fn remember(port: Port) {
-    let _not_now = port.write_down();
+pub(crate) fn remember(call: Call<'_>) {
+    let _not_now = call.port.write_down();
 }
 
-/// Writes down what is to be remembered. `PASSIVE_LEVEL`.
-pub(crate) fn write(adapter: &Adapter, port: Port) {
-    let call = Call {
-        adapter,
-        port,
-        irql: Irql::Passive,
-    };
-    let downgrade = call.enter().and_then(|state| state.hmb.downgrade);
+/// Writes down what is to be remembered. `PASSIVE_LEVEL`, no lock held.
+pub(crate) fn write(call: Call<'_>) {
+    let downgrade = call.with(|state, _| state.hmb.downgrade).flatten();
     if let Some(downgrade) = downgrade {
-        let _not_kept = port.set_adapter_record(NAME, downgrade.to_record());
+        let _not_kept = call.port.set_adapter_record(NAME, downgrade.to_record());
     }
 }

@@ -16,7 +16,7 @@ use crate::io::MAX_ENTRIES;
 use crate::naming;
 use crate::policy;
 use crate::recovery::MissedInterrupts;
-use crate::report;
+use crate::report::{self, Missing};
 use crate::state::{Life, MAX_RESETS, State, is_final};
 use crate::storport::{
     Configuration, DmaBlock, Finding, Irql, Limits, MAX_TRANSFER_BYTES, MessageRoutine,
@@ -26,8 +26,8 @@ use crate::units::Change;
 
 /// Why there is no adapter.
 pub(crate) enum FindError {
-    /// The port driver's resources are not enough.
-    Configuration,
+    /// The port driver's resources are not enough, or are not what a controller needs.
+    Configuration(Missing),
     /// The controller does not work, or is none that this driver knows.
     Controller,
 }
@@ -55,7 +55,8 @@ const _: () = assert!(UPPER_BOUNDS.physical_breaks >= LEAST_BREAKS);
 /// Four pages for the admin queues, Identify and the HMB descriptor list, the I/O queues, and a page to align them.
 const MEMORY_BYTES: usize = 5 * PAGE + SUBMISSION_BYTES + COMPLETION_RING_BYTES;
 
-/// Finds out what the adapter is: enables the controller with its interrupts masked and polls it through Identify.
+/// Finds out what the adapter is: enables the controller with its interrupts masked and polls it through Identify. Why it does
+/// not, an event tells.
 pub(crate) fn find(
     adapter: &Adapter,
     port: Port,
@@ -64,34 +65,47 @@ pub(crate) fn find(
     finding: &mut Finding,
 ) -> Result<(), FindError> {
     if configuration.is_dump() {
-        // Writing crash dumps is not supported: better no dump than a controller in an unknown state.
-        return Err(FindError::Configuration);
+        // Writing crash dumps is not supported: better no dump than a controller in an unknown state. At HIGH_LEVEL nothing can be
+        // told.
+        return Err(FindError::Configuration(Missing::Dump));
     }
+    // Outside dump mode, a driver that supports ScsiRestartAdapter is only called here at PASSIVE_LEVEL.
+    let irql = port.current_irql().unwrap_or(Irql::Passive);
+    let call = Call::barred(adapter, port, irql);
+    let found = attach(call, configuration, messages, finding);
+    if let Err(FindError::Configuration(missing)) = found {
+        report::not_found(call, missing);
+    }
+    found
+}
+
+fn attach(
+    call: Call<'_>,
+    configuration: &mut Configuration<'_>,
+    messages: MessageRoutine,
+    finding: &mut Finding,
+) -> Result<(), FindError> {
+    let (adapter, port) = (call.adapter, call.port);
+    let missing = FindError::Configuration;
     let registers = configuration
         .map_registers(port)
-        .ok_or(FindError::Configuration)?;
+        .ok_or(missing(Missing::Registers))?;
     configuration.set(&UPPER_BOUNDS, messages);
     let memory = port
         .uncached_extension(configuration, MEMORY_BYTES as u32)
-        .ok_or(FindError::Configuration)?;
+        .ok_or(missing(Missing::Memory))?;
     let function = port.pci_function(configuration);
     if let Some(function) = &function {
         function.let_master(port, configuration);
     }
-    let call = Call {
-        adapter,
-        port,
-        // Outside dump mode, a driver that supports ScsiRestartAdapter is only called here at PASSIVE_LEVEL.
-        irql: port.current_irql().unwrap_or(Irql::Passive),
-    };
     let pci = function.as_ref().map_or((0, 0), PciFunction::identifier);
     let given = given_quirks(call);
     let quirks = given.unwrap_or_else(|| quirks::of_function(pci));
-    let mut state = adapter.state.enter().ok_or(FindError::Configuration)?;
-    adapter.set_stopping(false);
+    let mut state = adapter.state.enter().ok_or(missing(Missing::State))?;
+    let _void = adapter.owed.take();
     adapter.admin_lookout.turn_to(None);
     adapter.io_lookout.turn_to(None);
-    prepare(&mut state, registers, memory, quirks).ok_or(FindError::Configuration)?;
+    prepare(&mut state, registers, memory, quirks).ok_or(missing(Missing::Layout))?;
     let masked = !function.as_ref().is_some_and(PciFunction::msi_x_enabled);
     let msi_x = function.as_ref().is_some_and(PciFunction::has_msi_x);
     adapter.mask.set_msi_x(msi_x);
@@ -210,22 +224,35 @@ fn identify(state: &mut State, call: Call<'_>, masked: bool) -> Result<(), FindE
         report::failed(call, failure);
         tries = tries.saturating_sub(1);
         if tries == 0 || is_final(failure) || matches!(failure, Failure::Unsupported(_)) {
-            let _stopped = reach(state, call, Goal::Disable, masked);
-            if masked && let Some(registers) = &state.registers {
-                registers.write32(INTMS, u32::MAX);
-            }
+            silence(state, call, masked);
             return Err(FindError::Controller);
         }
     }
-    let controller = state.controller.as_ref().ok_or(FindError::Controller)?;
+    if make_queues(state).is_none() {
+        silence(state, call, masked);
+        return Err(FindError::Configuration(Missing::Queues));
+    }
+    Ok(())
+}
+
+/// The adapter is not to be: its controller is stopped, and the line stays down.
+fn silence(state: &mut State, call: Call<'_>, masked: bool) {
+    let _stopped = reach(state, call, Goal::Disable, masked);
+    if masked && let Some(registers) = &state.registers {
+        registers.write32(INTMS, u32::MAX);
+    }
+}
+
+/// Makes the I/O queues, as large as the controller takes them.
+fn make_queues(state: &mut State) -> Option<()> {
+    let controller = state.controller.as_ref()?;
     let entries = controller.max_queue_entries().min(MAX_ENTRIES);
     let dstrd = controller.capabilities().dstrd();
-    let (submission, completion) = state.io_memory.take().ok_or(FindError::Controller)?;
-    let submission = SubmissionQueue::new(submission, IO_QUEUE, entries, dstrd);
-    let completion = CompletionQueue::new(completion, IO_QUEUE, entries, dstrd);
-    let rings = submission.zip(completion).ok_or(FindError::Controller)?;
-    state.io.place(rings);
-    Ok(())
+    let (submission, completion) = state.io_memory.take()?;
+    let submission = SubmissionQueue::new(submission, IO_QUEUE, entries, dstrd)?;
+    let completion = CompletionQueue::new(completion, IO_QUEUE, entries, dstrd)?;
+    state.io.place((submission, completion));
+    Some(())
 }
 
 /// Steps the controller to a goal. Every wait inside has a deadline, so this ends.

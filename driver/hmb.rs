@@ -1,75 +1,26 @@
 //! The Host Memory Buffer of an adapter: asked for, lent, taken back, freed, and told of.
 
+mod errand;
+mod told;
+
 use core::mem;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use nvme::Instant;
-use nvme::hmb::{
-    Downgrade, Granted, Lent, Limit, Needs, NotWanted, Policy, Probation, Ranges, Symptom,
-    Unusable, Wanted,
-};
+use nvme::hmb::{Downgrade, Granted, Lent, Limit, Policy, Probation, Ranges, Symptom, Unusable};
 use nvme::lifecycle::{Contents, Controller, Failure, Inventory};
 
 use crate::call::Call;
 use crate::downgrade;
 use crate::state::Life;
-use crate::storport::{DmaBlock, Event, HmbRanges, Irql, Level, Parameters, Port, PortError, text};
+use crate::storport::{DmaBlock, HmbRanges, Irql, Port, PortError};
 
-/// What all adapters of the driver hold together, in bytes.
-static HELD_BYTES: AtomicU64 = AtomicU64::new(0);
-
-/// Event numbers, as documented.
-mod event_id {
-    pub(super) const LENT: u32 = 100;
-    pub(super) const NOT_LENT: u32 = 101;
-    pub(super) const TAKEN_BACK: u32 = 102;
-    pub(super) const FREED: u32 = 103;
-    pub(super) const RETAINED: u32 = 104;
-    pub(super) const FREE_FAILED: u32 = 105;
-    pub(super) const DOWNGRADED: u32 = 106;
-}
-
-/// Why no memory was lent, as the event tells it.
-#[derive(Clone, Copy)]
-enum Why {
-    /// The controller wants none.
-    NotRequested = 1,
-    /// Turned off by policy.
-    Off = 2,
-    /// The controller's minimum is above its preferred size.
-    Contradictory = 3,
-    /// The controller's minimum is more than the policy honours.
-    MinimumTooLarge = 4,
-    /// All adapters together hold as much as they may.
-    TotalExceeded = 5,
-    /// The port driver granted nothing.
-    NotGranted = 6,
-    /// What was granted does not fit the controller.
-    Unusable = 7,
-    /// The controller refused it.
-    Refused = 8,
-    /// The controller did not answer.
-    NoAnswer = 9,
-    /// The controller died on what it was lent before.
-    Downgraded = 10,
-}
-
-impl From<NotWanted> for Why {
-    fn from(reason: NotWanted) -> Self {
-        match reason {
-            NotWanted::NotRequested => Self::NotRequested,
-            NotWanted::Off => Self::Off,
-            NotWanted::Contradictory => Self::Contradictory,
-            NotWanted::MinimumTooLarge => Self::MinimumTooLarge,
-            NotWanted::TotalExceeded => Self::TotalExceeded,
-            NotWanted::Downgraded => Self::Downgraded,
-        }
-    }
-}
+pub(crate) use errand::{Errand, Outcome};
+use told::{Terms, Why};
 
 /// The Host Memory Buffer of one adapter.
 pub(crate) struct Hmb {
     memory: Memory,
+    errand: Pending,
     /// What was asked for, in bytes.
     asked_bytes: u64,
     /// What made that size.
@@ -105,7 +56,7 @@ const LONGEST_TIMER_US: u32 = 60_000_000;
 
 /// Whose the memory is.
 enum Memory {
-    /// There is none.
+    /// There is none, or an [`Errand`] has it.
     None,
     /// The adapter's: it may be freed.
     Granted(Granted<HmbRanges>),
@@ -113,9 +64,33 @@ enum Memory {
     Lent(Lent<HmbRanges>),
 }
 
+/// What the port driver is to be asked for.
+enum Pending {
+    /// Nothing.
+    None,
+    /// An errand, which nobody was told of.
+    Due(Errand),
+    /// An errand, which a work item will run.
+    Sent(Errand),
+    /// The errand is being run.
+    Away,
+}
+
+/// How lending goes on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Lending {
+    /// The controller is being told of the memory.
+    Begun,
+    /// When the errand is over.
+    Errand,
+    /// The controller runs without.
+    Without,
+}
+
 impl Hmb {
     pub(crate) const NONE: Self = Self {
         memory: Memory::None,
+        errand: Pending::None,
         asked_bytes: 0,
         limit: Limit::Preferred,
         declined: false,
@@ -131,9 +106,54 @@ impl Hmb {
         matches!(self.memory, Memory::Lent(_))
     }
 
-    /// Whether there is memory that may be freed.
-    pub(crate) const fn is_granted(&self) -> bool {
-        matches!(self.memory, Memory::Granted(_))
+    /// Whether there is memory, or an errand for it.
+    pub(crate) const fn is_none(&self) -> bool {
+        matches!(self.memory, Memory::None) && !self.has_errand()
+    }
+
+    /// Whether the port driver is being asked for something, or is to be.
+    pub(crate) const fn has_errand(&self) -> bool {
+        !matches!(self.errand, Pending::None)
+    }
+
+    /// Whether there is an errand that nobody was told of.
+    pub(crate) const fn is_unsent(&self) -> bool {
+        matches!(self.errand, Pending::Due(_))
+    }
+
+    /// Has the errand run by a work item. False where none can be had. IRQL <= `DISPATCH_LEVEL`.
+    pub(crate) fn send_errand(&mut self, port: Port) -> bool {
+        let sent = port.queue_errands().is_ok();
+        if sent {
+            self.errand = match mem::replace(&mut self.errand, Pending::None) {
+                Pending::Due(errand) => Pending::Sent(errand),
+                other => other,
+            };
+        }
+        sent
+    }
+
+    /// The errand, to be run outside the state. What it comes to is handed to [`errand_is_over`](Self::errand_is_over).
+    pub(crate) fn take_errand(&mut self) -> Option<Errand> {
+        match mem::replace(&mut self.errand, Pending::Away) {
+            Pending::Due(errand) | Pending::Sent(errand) => Some(errand),
+            nothing @ Pending::None => {
+                self.errand = nothing;
+                None
+            }
+            Pending::Away => None,
+        }
+    }
+
+    /// The adapter comes to rest: memory that is not asked for yet is not needed any more.
+    pub(crate) fn ask_for_nothing(&mut self) {
+        self.errand = match mem::replace(&mut self.errand, Pending::None) {
+            Pending::Due(Errand::Ask(wanted)) | Pending::Sent(Errand::Ask(wanted)) => {
+                errand::forgo(&wanted);
+                Pending::None
+            }
+            other => other,
+        };
     }
 
     /// The adapter starts anew: what was declined before may be had now.
@@ -159,99 +179,106 @@ impl Hmb {
         self.retry = Some(Retry { at, pause_us });
     }
 
-    /// Begins to lend memory, asked for where there is none. False when the controller is to run without.
-    /// IRQL <= `DISPATCH_LEVEL`.
+    /// Begins to lend memory; where there is none, or too much, the port driver is asked first.
     pub(crate) fn lend(
         &mut self,
         call: Call<'_>,
         controller: &mut Controller<DmaBlock>,
         inventory: &Inventory,
         policy: &Policy,
-    ) -> bool {
+    ) -> Lending {
         let Some(needs) = controller.info().map(|info| info.hmb) else {
-            return false;
+            return Lending::Without;
         };
         if self.declined {
             self.release(call, Life::Running);
-            return false;
+            return Lending::Without;
         }
-        self.free_excess(call);
+        if self.has_errand() {
+            return Lending::Errand;
+        }
+        let limit_bytes = self.downgrade.map_or(u64::MAX, |limit| limit.limit_bytes);
         let granted = match mem::replace(&mut self.memory, Memory::None) {
+            Memory::Granted(granted) if granted.bytes() > limit_bytes => {
+                self.errand = Pending::Due(Errand::Free(granted));
+                return Lending::Errand;
+            }
             Memory::Granted(granted) => granted,
-            Memory::None => match self.ask(call, &needs, policy, inventory.namespaces.used_bytes())
-            {
-                Some(granted) => granted,
-                None => return false,
-            },
+            Memory::None => {
+                let used_bytes = inventory.namespaces.used_bytes();
+                return match Errand::ask(&needs, policy, self.downgrade.as_ref(), used_bytes) {
+                    Ok(wanted) => {
+                        self.asked_bytes = wanted.preferred_bytes();
+                        self.limit = wanted.limit();
+                        self.errand = Pending::Due(Errand::Ask(wanted));
+                        Lending::Errand
+                    }
+                    Err(reason) => {
+                        self.not_lent(call, controller, (reason.into(), 0), 0);
+                        Lending::Without
+                    }
+                };
+            }
             lent @ Memory::Lent(_) => {
                 self.memory = lent;
-                return false;
+                return Lending::Without;
             }
         };
         let plan = match granted.plan(&needs) {
             Ok(plan) => plan,
             Err((granted, Unusable::BelowMinimum { offered_bytes })) => {
-                self.not_lent(call, &needs, Why::Unusable, offered_bytes, granted.bytes());
+                let granted_bytes = granted.bytes();
+                self.not_lent(
+                    call,
+                    controller,
+                    (Why::Unusable, offered_bytes),
+                    granted_bytes,
+                );
                 self.memory = Memory::Granted(granted);
                 self.release(call, Life::Running);
-                return false;
+                return Lending::Without;
             }
         };
         match controller.lend(plan, self.contents, call.port.now()) {
             Ok(lent) => {
                 self.contents = Contents::Kept;
                 self.memory = Memory::Lent(lent);
-                true
+                Lending::Begun
             }
             Err(plan) => {
                 self.memory = Memory::Granted(plan.into_granted());
-                false
+                Lending::Without
             }
         }
     }
 
-    /// Asks the port driver for memory.
-    fn ask(
+    /// What an errand came to. True when lending can go on.
+    pub(crate) fn errand_is_over(
         &mut self,
         call: Call<'_>,
-        needs: &Needs,
-        policy: &Policy,
-        used_bytes: u64,
-    ) -> Option<Granted<HmbRanges>> {
-        let held_bytes = HELD_BYTES.load(Ordering::Acquire);
-        let most_bytes = self.downgrade.map_or(u64::MAX, |limit| limit.limit_bytes);
-        let wanted = match Wanted::decide(needs, policy, held_bytes, used_bytes)
-            .and_then(|wanted| wanted.at_most(most_bytes))
-        {
-            Ok(wanted) => wanted,
-            Err(reason) => {
-                self.not_lent(call, needs, reason.into(), 0, 0);
-                return None;
-            }
-        };
-        self.asked_bytes = wanted.preferred_bytes();
-        self.limit = wanted.limit();
-        match call
-            .port
-            .allocate_host_memory_buffer(&wanted, &call.adapter.hmb_store)
-        {
-            Ok(ranges) => {
+        controller: &Controller<DmaBlock>,
+        outcome: Outcome,
+    ) -> bool {
+        self.errand = Pending::None;
+        match outcome {
+            Outcome::Granted(granted) => {
                 self.retry = None;
-                let granted = wanted.granted(ranges);
-                HELD_BYTES.fetch_add(granted.bytes(), Ordering::AcqRel);
-                Some(granted)
+                self.memory = Memory::Granted(granted);
+                true
             }
-            Err(error) => {
+            Outcome::NotGranted(error) => {
                 let later = error == PortError::INSUFFICIENT_RESOURCES;
                 if !later || self.retry.is_none() {
-                    self.not_lent(call, needs, Why::NotGranted, u64::from(error.0), 0);
+                    let status = u64::from(error.0);
+                    self.not_lent(call, controller, (Why::NotGranted, status), 0);
                 }
                 if later {
                     self.declined = false;
                     self.postpone(call.port);
                 }
-                None
+                false
             }
+            Outcome::Freed => true,
         }
     }
 
@@ -263,7 +290,7 @@ impl Hmb {
         self.memory = match mem::replace(&mut self.memory, Memory::None) {
             Memory::Lent(lent) => match lent.reclaim(proof) {
                 Ok(granted) => {
-                    taken_back(call, &granted);
+                    told::taken_back(call, granted.ranges());
                     Memory::Granted(granted)
                 }
                 Err(lent) => Memory::Lent(lent),
@@ -272,8 +299,8 @@ impl Hmb {
         };
     }
 
-    /// Frees the memory where the adapter has no more use for it and the IRQL allows it. What the controller may still
-    /// use is retained, and told once.
+    /// Has the memory freed where the adapter has no more use for it. What the controller may still use is retained, and told
+    /// once. At DIRQL both are left to the DPC: where none comes, a restart finds the memory as it was.
     pub(crate) fn release(&mut self, call: Call<'_>, life: Life) {
         let over = matches!(life, Life::Stopped | Life::Dead);
         if call.irql == Irql::Device || !(over || self.declined) {
@@ -281,21 +308,13 @@ impl Hmb {
         }
         match mem::replace(&mut self.memory, Memory::None) {
             Memory::None => {}
-            Memory::Granted(granted) => free(call.port, granted),
+            Memory::Granted(granted) if self.has_errand() => {
+                self.memory = Memory::Granted(granted);
+            }
+            Memory::Granted(granted) => self.errand = Pending::Due(Errand::Free(granted)),
             Memory::Lent(lent) => {
                 if over && !mem::replace(&mut self.retained, true) {
-                    // Ranges that the controller was not offered are kept with the others: a grant is freed as a whole.
-                    let bytes = lent.ranges().bytes();
-                    let ranges = lent.ranges().count() as u64;
-                    call.port.log(&Event {
-                        id: event_id::RETAINED,
-                        level: Level::Error,
-                        text: text!("HMB retained: no proof that the device stopped"),
-                        parameters: Parameters::Two(&[
-                            (text!("Bytes"), bytes),
-                            (text!("Ranges"), ranges),
-                        ]),
-                    });
+                    told::retained(call, lent.ranges());
                 }
                 self.memory = Memory::Lent(lent);
             }
@@ -333,28 +352,8 @@ impl Hmb {
         if call.irql == Irql::Device {
             return;
         }
-        downgrade::remember(call.port);
-        call.port.log(&Event {
-            id: event_id::DOWNGRADED,
-            level: Level::Warning,
-            text: text!("HMB downgraded: the device failed soon after lending"),
-            parameters: Parameters::Two(&[
-                (text!("LentBytes"), lent_bytes),
-                (text!("LimitBytes"), downgrade.limit_bytes),
-            ]),
-        });
-    }
-
-    /// Frees memory that is more than the controller is lent after a downgrade.
-    fn free_excess(&mut self, call: Call<'_>) {
-        let limit_bytes = self.downgrade.map_or(u64::MAX, |limit| limit.limit_bytes);
-        self.memory = match mem::replace(&mut self.memory, Memory::None) {
-            Memory::Granted(granted) if granted.bytes() > limit_bytes => {
-                free(call.port, granted);
-                Memory::None
-            }
-            other => other,
-        };
+        downgrade::remember(call);
+        told::downgraded(call, lent_bytes, &downgrade);
     }
 
     /// The controller accepted the memory.
@@ -364,48 +363,32 @@ impl Hmb {
             return;
         };
         let needs = controller.info().map(|info| info.hmb).unwrap_or_default();
-        let ranges = lent.ranges();
-        call.port.log(&Event {
-            id: event_id::LENT,
-            level: Level::Information,
-            text: text!("HMB lent"),
-            parameters: Parameters::Eight(&[
-                (text!("AskedBytes"), self.asked_bytes),
-                (text!("GrantedBytes"), ranges.bytes()),
-                (text!("LentBytes"), lent.offered_bytes()),
-                (text!("Ranges"), u64::from(lent.descriptors())),
-                (text!("MinimumBytes"), needs.minimum_bytes),
-                (text!("PreferredBytes"), needs.preferred_bytes),
-                (text!("LimitedBy"), limit_code(self.limit)),
-                (
-                    text!("MemoryReturned"),
-                    u64::from(controller.memory_returned()),
-                ),
-            ]),
-        });
+        let terms = Terms {
+            asked_bytes: self.asked_bytes,
+            limit: self.limit,
+            offered: (lent.offered_bytes(), lent.descriptors()),
+            returned: controller.memory_returned(),
+        };
+        told::lent(call, &needs, lent.ranges(), &terms);
     }
 
     /// The controller did not take the memory.
     pub(crate) fn not_enabled(
         &mut self,
         call: Call<'_>,
-        controller: Option<&Controller<DmaBlock>>,
+        controller: &Controller<DmaBlock>,
         failure: Failure,
     ) {
-        let needs = controller
-            .and_then(Controller::info)
-            .map(|info| info.hmb)
-            .unwrap_or_default();
-        let (why, status) = match failure {
+        let reason = match failure {
             Failure::Refused(_, status) => (Why::Refused, u64::from(status.0)),
             _ => (Why::NoAnswer, 0),
         };
-        let granted = match &self.memory {
+        let granted_bytes = match &self.memory {
             Memory::None => 0,
             Memory::Granted(granted) => granted.bytes(),
             Memory::Lent(lent) => lent.ranges().bytes(),
         };
-        self.not_lent(call, &needs, why, status, granted);
+        self.not_lent(call, controller, reason, granted_bytes);
         self.release(call, Life::Running);
     }
 
@@ -413,80 +396,13 @@ impl Hmb {
     fn not_lent(
         &mut self,
         call: Call<'_>,
-        needs: &Needs,
-        why: Why,
-        status: u64,
+        controller: &Controller<DmaBlock>,
+        reason: (Why, u64),
         granted_bytes: u64,
     ) {
         self.declined = true;
         self.retry = None;
-        let level = match why {
-            Why::NotRequested | Why::Off => Level::Information,
-            _ => Level::Warning,
-        };
-        call.port.log(&Event {
-            id: event_id::NOT_LENT,
-            level,
-            text: text!("HMB not lent"),
-            parameters: Parameters::Eight(&[
-                (text!("Why"), why as u64),
-                (text!("Status"), status),
-                (text!("AskedBytes"), self.asked_bytes),
-                (text!("GrantedBytes"), granted_bytes),
-                (text!("MinimumBytes"), needs.minimum_bytes),
-                (text!("PreferredBytes"), needs.preferred_bytes),
-                (text!("MinimumRangeBytes"), needs.minimum_descriptor_bytes),
-                (text!("MaximumRanges"), u64::from(needs.max_descriptors)),
-            ]),
-        });
-    }
-}
-
-/// Gives memory back to the port driver.
-fn free(port: Port, granted: Granted<HmbRanges>) {
-    let bytes = granted.bytes();
-    let count = granted.count() as u64;
-    HELD_BYTES.fetch_sub(bytes, Ordering::AcqRel);
-    let event = match port.free_host_memory_buffer(granted.into_ranges()) {
-        Ok(()) => Event {
-            id: event_id::FREED,
-            level: Level::Information,
-            text: text!("HMB freed"),
-            parameters: Parameters::Two(&[(text!("Bytes"), bytes), (text!("Ranges"), count)]),
-        },
-        Err(PortError(status)) => Event {
-            id: event_id::FREE_FAILED,
-            level: Level::Error,
-            text: text!("HMB free failed: the port driver refused it"),
-            parameters: Parameters::Two(&[
-                (text!("Bytes"), bytes),
-                (text!("Status"), u64::from(status)),
-            ]),
-        },
-    };
-    port.log(&event);
-}
-
-/// Tells that the controller does not use the memory any more.
-fn taken_back(call: Call<'_>, granted: &Granted<HmbRanges>) {
-    call.log(&Event {
-        id: event_id::TAKEN_BACK,
-        level: Level::Information,
-        text: text!("HMB taken back"),
-        parameters: Parameters::Two(&[
-            (text!("Bytes"), granted.bytes()),
-            (text!("Ranges"), granted.count() as u64),
-        ]),
-    });
-}
-
-/// What made the size that was asked for, as the event tells it.
-const fn limit_code(limit: Limit) -> u64 {
-    match limit {
-        Limit::Preferred => 0,
-        Limit::Maximum => 1,
-        Limit::MinimumHonoured => 2,
-        Limit::Total => 3,
-        Limit::Downgraded => 4,
+        let needs = controller.info().map(|info| info.hmb).unwrap_or_default();
+        told::not_lent(call, &needs, reason, self.asked_bytes, granted_bytes);
     }
 }

@@ -31,6 +31,7 @@ mod downgrade;
 mod find;
 mod hmb;
 mod io;
+mod lending;
 mod mask;
 mod namespaces;
 mod naming;

@@ -37,6 +37,7 @@ impl State {
     /// answers is stopped: it holds queues and event requests, in memory that the port driver takes back.
     pub(crate) fn surprise_removal(&mut self, call: Call<'_>, done: &mut SrbList) {
         self.removed = true;
+        self.hmb.ask_for_nothing();
         self.unfinished = SrbStatus::NO_HBA;
         self.life = Life::Stopped;
         if let Some(controller) = &mut self.controller {

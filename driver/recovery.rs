@@ -1,4 +1,4 @@
-//! The timer, and resets that the port driver asks for.
+//! Resets that the port driver asks for, and interrupts that do not come.
 
 use nvme::hmb::Symptom;
 use nvme::lifecycle::{Failure, Goal};
@@ -6,10 +6,10 @@ use nvme_spec::command::AdminOpcode;
 
 use crate::adapter::Adapter;
 use crate::call::Call;
-use crate::completion::{serve, visit};
+use crate::completion::visit;
 use crate::report;
 use crate::state::{Life, Stage, State};
-use crate::storport::{Irql, Port, SrbList, SrbStatus};
+use crate::storport::{Port, SrbList, SrbStatus};
 
 /// How often an interrupt has to be missed before the queues are polled.
 const MISSED_LIMIT: u8 = 2;
@@ -43,39 +43,18 @@ impl MissedInterrupts {
     }
 }
 
-/// `HwStorTimer`, with the StartIo lock: the next step of whatever is under way.
-pub(crate) fn tick(adapter: &Adapter, port: Port) {
-    let mut done = SrbList::new();
-    serve(
-        Call {
-            adapter,
-            port,
-            irql: Irql::Dispatch,
-        },
-        &mut done,
-    );
-    done.complete(port);
-}
-
 /// `HwStorResetBus`, with the StartIo lock: resets the controller. Requests that it never got come back at once, for the port
 /// driver has waited for them long enough; those that it has come back once it has stopped, not
 /// before: until then it may still read or write their buffers. False when another callback has the adapter for too long.
 pub(crate) fn reset(adapter: &Adapter, port: Port) -> bool {
-    let call = Call {
-        adapter,
-        port,
-        irql: Irql::Dispatch,
-    };
     let mut done = SrbList::new();
-    let entered = call.enter();
-    let reset = entered.is_some();
-    if let Some(mut state) = entered {
+    let reset = Call::held(adapter, port).with(|state, call| {
         state.return_waiting(&mut done, SrbStatus::BUS_RESET);
         state.recover(call, &mut done);
-        visit(&mut state, call, &mut done);
-    }
+        visit(state, call, &mut done);
+    });
     done.complete(port);
-    reset
+    reset.is_some()
 }
 
 impl State {
@@ -95,11 +74,12 @@ impl State {
                 self.suspect(call, Symptom::Silent);
             }
         }
-        if self.stage == Stage::Lending {
+        if self.stage == Stage::Lending
+            && let Some(controller) = &self.controller
+        {
             // It is reset before it answered, or the next lending would hold its requests up as long.
             let failure = Failure::TimedOut(AdminOpcode::SET_FEATURES);
-            self.hmb
-                .not_enabled(call, self.controller.as_ref(), failure);
+            self.hmb.not_enabled(call, controller, failure);
         }
         self.reset(call)
     }

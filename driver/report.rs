@@ -7,6 +7,7 @@ use nvme::quirks::Quirks;
 
 use crate::call::Call;
 use crate::naming::Why;
+use crate::power::AdapterControl;
 use crate::storport::{Event, Level, Parameters, text};
 use crate::units::Change;
 
@@ -22,6 +23,8 @@ mod event_id {
     pub(super) const RENAMED: u32 = 117;
     pub(super) const QUIRKS: u32 = 118;
     pub(super) const NAMESPACE_CHANGED: u32 = 119;
+    pub(super) const NOT_FOUND: u32 = 120;
+    pub(super) const LATE_CONTROL: u32 = 121;
 }
 
 /// The controller failed: it is reset, or given up.
@@ -174,4 +177,41 @@ pub(crate) fn event(call: Call<'_>, event: ControllerEvent) {
         },
     };
     call.log(&event);
+}
+
+/// Why `HwFindAdapter` found no adapter, where the controller is not to blame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Missing {
+    /// The registers cannot be mapped.
+    Registers = 1,
+    /// There is no memory for the queues.
+    Memory = 2,
+    /// Another callback has the adapter's state.
+    State = 3,
+    /// The memory for the queues cannot be laid out.
+    Layout = 4,
+    /// The controller's numbers make no I/O queue.
+    Queues = 5,
+    /// A crash dump is to be written, which is not supported. There are no events then.
+    Dump = 6,
+}
+
+/// The adapter is not found for want of something else than a working controller.
+pub(crate) fn not_found(call: Call<'_>, missing: Missing) {
+    call.log(&Event {
+        id: event_id::NOT_FOUND,
+        level: Level::Error,
+        text: text!("Adapter not started"),
+        parameters: Parameters::Two(&[(text!("Reason"), missing as u64), (text!("Detail"), 0)]),
+    });
+}
+
+/// What the port driver asked for was done late: another callback had the adapter's state.
+pub(crate) fn late(call: Call<'_>, control: AdapterControl) {
+    call.log(&Event {
+        id: event_id::LATE_CONTROL,
+        level: Level::Error,
+        text: text!("Adapter control carried out late"),
+        parameters: Parameters::Two(&[(text!("Control"), control as u64), (text!("Detail"), 0)]),
+    });
 }

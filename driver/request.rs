@@ -5,7 +5,7 @@ use scsi::{Access, Action, DataDirection, Other, Outcome, Request};
 use crate::adapter::Adapter;
 use crate::call::Call;
 use crate::io::end_scsi;
-use crate::storport::{Irql, Port, Srb, SrbFunction, SrbList, SrbStatus};
+use crate::storport::{Port, Srb, SrbFunction, SrbList, SrbStatus};
 
 /// What `HwBuildIo` made of a request.
 enum Built {
@@ -151,11 +151,7 @@ fn prepare(
 
 /// `HwStartIo`, with the StartIo lock.
 pub(crate) fn start(adapter: &Adapter, port: Port, srb: Srb) {
-    let call = Call {
-        adapter,
-        port,
-        irql: Irql::Dispatch,
-    };
+    let call = Call::held(adapter, port);
     let mut done = SrbList::new();
     match adapter.state.enter() {
         Some(mut state) => state.accept(call, srb, &mut done),

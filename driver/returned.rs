@@ -15,7 +15,6 @@ impl State {
     pub(crate) fn give_up(&mut self, call: Call<'_>, done: &mut SrbList) {
         self.return_proven(call, done, self.unfinished);
         self.return_waiting(done, self.unfinished);
-        self.then_complete.move_to(done);
     }
 
     /// The requests that the controller had come back where it is known not to use their memory any more. Else they are held

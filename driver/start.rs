@@ -25,22 +25,18 @@ pub(crate) fn start(adapter: &Adapter, port: Port) -> bool {
     if quirks.has(Quirks::NO_HMB) {
         policy.maximum_megabytes = 0;
     }
-    let call = Call {
-        adapter,
-        port,
-        irql: Irql::Passive,
-    };
+    let call = Call::barred(adapter, port, Irql::Passive);
     let downgrade = downgrade::read(port, adapter.units.get().firmware());
-    if let Some(mut state) = adapter.state.enter() {
+    adapter.set_starting(true);
+    call.with(|state, call| {
         state.policy = Some(policy);
         state.hmb.downgrade = downgrade;
         state.begin_start(call);
-    }
+    });
     call.advance_to_end();
-    // An interrupt that came while the state was in use here found it taken: look once more.
+    adapter.set_starting(false);
+    // Whatever an interrupt told of meanwhile.
     adapter.dpc.issue(port);
-    adapter
-        .state
-        .enter()
-        .is_none_or(|state| state.life == Life::Running)
+    call.with(|state, _| state.life == Life::Running)
+        .unwrap_or(false)
 }

@@ -1,7 +1,7 @@
 //! The adapter's state, and what moves it on: one step at a time, from whichever callback comes next.
 
 use nvme::hmb::{Policy, Symptom};
-use nvme::lifecycle::{Controller, Failure, Goal, Inventory, Progress, Shutdown};
+use nvme::lifecycle::{Contents, Controller, Failure, Goal, Inventory, Progress, Shutdown};
 
 use crate::adapter::Adapter;
 use crate::call::Call;
@@ -42,6 +42,8 @@ pub(crate) enum Stage {
     Identifying,
     /// I/O queues are being created.
     Starting,
+    /// Memory is being asked for, or there is too much of it: see [`Errand`](crate::hmb::Errand).
+    Asking,
     /// The Host Memory Buffer is being enabled.
     Lending,
     /// The Host Memory Buffer is being disabled, on the way to rest.
@@ -50,6 +52,8 @@ pub(crate) enum Stage {
     ShuttingDown,
     /// CC.EN = 0 without ceremony: the last resort on the way to rest.
     Disabling,
+    /// The controller is at rest for good, and the Host Memory Buffer is being freed.
+    Freeing,
 }
 
 /// How often a controller that does not come up is reset before it is given up.
@@ -235,9 +239,13 @@ impl State {
         }
     }
 
-    /// Wakes a controller that lost its power or was disabled.
-    pub(crate) fn wake(&mut self, call: Call<'_>) {
-        if matches!(self.life, Life::Asleep | Life::Stopped) && !self.removed {
+    /// Wakes a controller that lost its power or was disabled. `unprepared` says that it lost its power as it ran.
+    pub(crate) fn wake(&mut self, call: Call<'_>, unprepared: bool) {
+        let rested = matches!(self.life, Life::Asleep | Life::Stopped);
+        if (rested || unprepared) && self.life != Life::Empty && !self.removed {
+            if !rested {
+                self.hmb.contents = Contents::Lost;
+            }
             self.life = Life::Waking;
             self.resets = 0;
             self.begin(call, Goal::Reset, Stage::Resetting);
@@ -251,6 +259,10 @@ impl State {
             return;
         }
         self.life = life;
+        self.hmb.ask_for_nothing();
+        if self.stage == Stage::Asking {
+            self.stage = Stage::Idle;
+        }
         if was == Life::Asleep && self.stage == Stage::Idle {
             return;
         }
@@ -303,16 +315,20 @@ impl State {
     /// nothing to wait for.
     pub(crate) fn advance(&mut self, call: Call<'_>, done: &mut SrbList) -> Option<u32> {
         for _ in 0..MAX_STEPS {
+            if self.stage == Stage::Freeing {
+                return None;
+            }
             if self.stage == Stage::Idle && self.life != Life::Running {
                 self.hmb.release(call, self.life);
                 return None;
             }
+            let waits = matches!(self.stage, Stage::Idle | Stage::Asking);
             let (Some(controller), Some(registers)) = (&mut self.controller, &self.registers)
             else {
                 return None;
             };
             // A step reads a register, which takes longer than all else that an interrupt for I/O needs.
-            if self.stage == Stage::Idle
+            if waits
                 && !controller.has_completions()
                 && !call.adapter.mask.take_alarm()
                 && controller
@@ -327,7 +343,7 @@ impl State {
             match progress {
                 Progress::Again { after_us: 0 } => {}
                 Progress::Again { after_us } => return Some(after_us),
-                Progress::Done if self.stage == Stage::Idle => {
+                Progress::Done if waits => {
                     self.tell_events(call);
                     self.show_health(call);
                     if !self.find_changed_namespaces(call) {
@@ -341,26 +357,10 @@ impl State {
         Some(1)
     }
 
-    /// Asks once more for memory that was refused, when it is time to: after how many microseconds to call again.
-    pub(crate) fn retry_hmb(&mut self, call: Call<'_>, done: &mut SrbList) -> Option<u32> {
-        if self.life != Life::Running || self.stage != Stage::Idle {
-            return None;
-        }
-        let after_us = self.hmb.retry_after_us(call.port)?;
-        if after_us > 0 {
-            return Some(after_us);
-        }
-        if self.lend(call) {
-            self.stage = Stage::Lending;
-            return self.advance(call, done);
-        }
-        self.hmb.retry_after_us(call.port)
-    }
-
     /// The controller is where the stage took it: on to the next.
     fn reached(&mut self, call: Call<'_>, done: &mut SrbList) {
         match self.stage {
-            Stage::Idle => {}
+            Stage::Idle | Stage::Asking | Stage::Freeing => {}
             Stage::Resetting => {
                 self.return_outstanding(done, SrbStatus::BUS_RESET);
                 if !self.find_namespaces(call) {
@@ -376,12 +376,7 @@ impl State {
                     self.start_queues(call);
                 }
             }
-            Stage::Starting => {
-                self.stage = Stage::Lending;
-                if !self.lend(call) {
-                    self.run(call, done);
-                }
-            }
+            Stage::Starting => self.lend(call, done),
             Stage::Lending => {
                 self.hmb.enabled(call, self.controller.as_ref());
                 self.run(call, done);
@@ -396,14 +391,20 @@ impl State {
     /// The controller did not get where the stage was to take it.
     fn missed(&mut self, call: Call<'_>, failure: Failure, done: &mut SrbList) {
         match self.stage {
-            Stage::Idle | Stage::Resetting | Stage::Identifying | Stage::Starting => {
+            Stage::Idle
+            | Stage::Resetting
+            | Stage::Identifying
+            | Stage::Starting
+            | Stage::Asking
+            | Stage::Freeing => {
                 self.failed(call, failure, done);
             }
             Stage::Lending => {
                 // Refused: the memory is back and the controller runs on. No answer: only a reset gets it back.
                 let refused = matches!(failure, Failure::Refused(..)) && !self.hmb.is_lent();
-                self.hmb
-                    .not_enabled(call, self.controller.as_ref(), failure);
+                if let Some(controller) = &self.controller {
+                    self.hmb.not_enabled(call, controller, failure);
+                }
                 if refused {
                     self.run(call, done);
                 } else {
@@ -453,7 +454,7 @@ impl State {
     }
 
     /// The controller runs.
-    fn run(&mut self, call: Call<'_>, done: &mut SrbList) {
+    pub(crate) fn run(&mut self, call: Call<'_>, done: &mut SrbList) {
         self.stage = Stage::Idle;
         self.life = Life::Running;
         self.resets = 0;
@@ -478,23 +479,23 @@ impl State {
             self.give_up(call, done);
         } else {
             self.return_proven(call, done, SrbStatus::BUS_RESET);
-            self.then_complete.move_to(done);
         }
+        self.end_rest(call, done);
     }
 
-    /// Begins to lend the Host Memory Buffer; false when there is nothing to lend.
-    fn lend(&mut self, call: Call<'_>) -> bool {
-        let Self {
-            hmb,
-            controller: Some(controller),
-            inventory,
-            policy,
-            ..
-        } = self
-        else {
-            return false;
-        };
-        hmb.lend(call, controller, inventory, &policy.unwrap_or_default())
+    /// What asked for the rest is completed, for good only when the memory is back.
+    pub(crate) fn end_rest(&mut self, call: Call<'_>, done: &mut SrbList) {
+        let over = matches!(self.life, Life::Stopped | Life::Dead);
+        if over && self.hmb.has_errand() {
+            self.stage = Stage::Freeing;
+            return;
+        }
+        self.stage = Stage::Idle;
+        if self.life == Life::Stopped {
+            // Nothing is looked at again: none is to come when the adapter has gone.
+            call.port.tick_no_more();
+        }
+        self.then_complete.move_to(done);
     }
 
     /// After how many microseconds a log page that an event named may be read, where one has to wait.

@@ -9,6 +9,7 @@ use portbed::machine::{LogicalUnit, PowerAction};
 use rusty_fork::rusty_fork_test;
 
 const MIB: u64 = 1 << 20;
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// Starts so many adapters; the first disk of each.
 fn started(profile: &str, adapters: usize) -> (Bed, Vec<LogicalUnit>) {
@@ -63,6 +64,13 @@ fn side_by_side(profile: &str) {
         assert_eq!(memory(&mut bed, adapter), (64 * MIB, 1));
     }
     bed.unload();
+}
+
+/// How often the driver has set its timers.
+fn timer_calls(bed: &Bed) -> u64 {
+    let evaluated = bed.machine.rules().evaluated();
+    let timers = evaluated.iter().filter(|(id, _)| *id == "timer-routine");
+    timers.map(|&(_, times)| times).sum()
 }
 
 rusty_fork_test! {
@@ -167,6 +175,32 @@ rusty_fork_test! {
         }
         remove(&mut bed, 1);
         remove(&mut bed, 0);
+        bed.unload();
+    }
+
+    #[test]
+    fn adapters_that_ask_at_once_keep_to_the_total() {
+        // Both are refused at their start, and ask again a minute later.
+        let (mut bed, _) = started("hmb,grant=later:1,reg.HmbTotalMegabytes=96", 2);
+        bed.machine.pass(70 * SECOND_NS).expect("time passes");
+        let granted = [memory(&mut bed, 0).0, memory(&mut bed, 1).0];
+        assert_eq!(granted.iter().sum::<u64>(), 96 * MIB, "{granted:?}");
+        remove(&mut bed, 0);
+        remove(&mut bed, 1);
+        bed.unload();
+    }
+
+    #[test]
+    fn declined_retry_sets_no_timer_any_more() {
+        let (mut bed, _) = started("hmb,grant=later:1,reg.HmbTotalMegabytes=64", 2);
+        bed.machine.pass(70 * SECOND_NS).expect("time passes");
+        let event = last_logged(&bed, "HMB not lent");
+        assert!(event.contains("Why=5"), "{event}");
+        let before = timer_calls(&bed);
+        bed.machine.pass(10 * SECOND_NS).expect("time passes");
+        assert_eq!(timer_calls(&bed), before);
+        remove(&mut bed, 0);
+        remove(&mut bed, 1);
         bed.unload();
     }
 }

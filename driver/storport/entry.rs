@@ -25,8 +25,9 @@ use wdk_sys::{
 use super::guarded::Finding;
 use super::request_memory::EXTENSION_BYTES;
 use super::srb::refuse;
-use super::{Configuration, Port, PortError, Srb};
+use super::{Configuration, Irql, Port, PortError, Srb};
 use crate::adapter::Adapter;
+use crate::call::Call;
 use crate::find::{self, FindError};
 use crate::power::{self, AdapterControl};
 use crate::{completion, downgrade, recovery, request, start};
@@ -154,7 +155,7 @@ unsafe extern "C" fn find_adapter(
         &mut Finding::new(),
     ) {
         Ok(()) => SP_RETURN_FOUND,
-        Err(FindError::Configuration) => SP_RETURN_BAD_CONFIG,
+        Err(FindError::Configuration(_)) => SP_RETURN_BAD_CONFIG,
         Err(FindError::Controller) => SP_RETURN_ERROR,
     }
 }
@@ -269,28 +270,49 @@ unsafe extern "C" fn deferred(
 unsafe extern "C" fn timer(extension: PVOID) {
     // SAFETY: the first argument of a callback.
     if let Some((adapter, port)) = unsafe { adapter(extension) } {
-        recovery::tick(adapter, port);
+        completion::tick(adapter, port);
     }
 }
 
 /// `HwStorWorkItem`. `PASSIVE_LEVEL`, no lock held. Writes down what the adapter has to remember.
-unsafe extern "C" fn work_item(extension: PVOID, _context: PVOID, worker: PVOID) {
+unsafe extern "C" fn write_item(extension: PVOID, _context: PVOID, worker: PVOID) {
     // SAFETY: the first argument of a callback.
     if let Some((adapter, port)) = unsafe { adapter(extension) } {
-        downgrade::write(adapter, port);
+        // First: a worker that is left when the adapter goes is lost.
         port.free_worker(worker);
+        downgrade::write(Call::free(adapter, port, Irql::Passive));
+    }
+}
+
+/// `HwStorWorkItem`. `PASSIVE_LEVEL`, no lock held. Asks for host memory and gives it back.
+unsafe extern "C" fn errand_item(extension: PVOID, _context: PVOID, worker: PVOID) {
+    // SAFETY: the first argument of a callback.
+    if let Some((adapter, port)) = unsafe { adapter(extension) } {
+        // First: the last errand of an adapter ends the request that its removal waits for.
+        port.free_worker(worker);
+        Call::free(adapter, port, Irql::Passive).run_errands();
     }
 }
 
 impl Port {
     /// Asks for a call of [`downgrade::write`]. IRQL <= `DISPATCH_LEVEL`.
     pub(crate) fn write_down(self) -> Result<(), PortError> {
-        self.queue_work(Some(work_item))
+        self.queue_work(Some(write_item))
     }
 
-    /// Asks for a call of [`recovery::tick`] in about `us` microseconds. Any IRQL.
+    /// Asks for a call of [`Call::run_errands`]. IRQL <= `DISPATCH_LEVEL`.
+    pub(crate) fn queue_errands(self) -> Result<(), PortError> {
+        self.queue_work(Some(errand_item))
+    }
+
+    /// Asks for a call of [`completion::tick`] in about `us` microseconds. Any IRQL.
     pub(crate) fn tick_after(self, us: u32) {
-        self.request_timer(Some(timer), us);
+        self.request_timer(Some(timer), us.max(1));
+    }
+
+    /// Takes back what [`tick_after`](Self::tick_after) asked for. Any IRQL.
+    pub(crate) fn tick_no_more(self) {
+        self.request_timer(Some(timer), 0);
     }
 }
 
@@ -340,7 +362,11 @@ unsafe extern "C" fn adapter_control(
                 AdapterControl::PowerUp
             } else {
                 let running = power.PowerAction == wdk_sys::STOR_POWER_ACTION::StorPowerActionNone;
-                AdapterControl::PowerDown { system: !running }
+                if running {
+                    AdapterControl::PowerDown
+                } else {
+                    AdapterControl::SystemPowerDown
+                }
             }
         }
         _ => return ScsiAdapterControlUnsuccessful,

@@ -51,9 +51,9 @@ impl Port {
     }
 
     /// `RequestTimerCall`: calls `routine` once, about `us` microseconds from now, with the StartIo lock held. Replaces
-    /// the call that was asked for before. Any IRQL.
+    /// the call that was asked for before; 0 takes it back. Any IRQL.
     pub(super) fn request_timer(self, routine: HW_TIMER, us: u32) {
         // SAFETY: the argument list of the notification: the routine and the time in microseconds as ULONG.
-        unsafe { StorPortNotification(RequestTimerCall, self.extension(), routine, us.max(1)) };
+        unsafe { StorPortNotification(RequestTimerCall, self.extension(), routine, us) };
     }
 }

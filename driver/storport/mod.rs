@@ -35,7 +35,7 @@ pub(crate) use dma::DmaBlock;
 pub(crate) use dpc::Dpc;
 pub(crate) use event::{Event, Level, Parameters, Text, text, wide};
 pub(crate) use execution::Irql;
-pub(crate) use guarded::{Entered, Finding, Guarded, Published};
+pub(crate) use guarded::{Finding, Guarded, Published};
 pub(crate) use hmb::{HmbRanges, HmbStore};
 pub(crate) use lookout::Lookout;
 pub(crate) use pci::PciFunction;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 /// Parts of this program whose tests are scenarios, each with a row.
-const SCENARIOS: [&str; 5] = ["answers", "downgrade", "power", "removal", "sizes"];
+const SCENARIOS: [&str; 6] = ["answers", "downgrade", "irql", "power", "removal", "sizes"];
 
 fn read(path: &str) -> String {
     let root = wdk_linux::workspace().expect("the checkout");

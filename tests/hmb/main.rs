@@ -7,6 +7,7 @@ mod bed;
 mod answers;
 mod document;
 mod downgrade;
+mod irql;
 mod lending;
 mod power;
 mod random;

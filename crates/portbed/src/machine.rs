@@ -8,7 +8,7 @@ mod request;
 
 pub use options::{
     Clock, DispatchFree, DispatchGrant, Grant, Interrupts, Isolation, MachineOptions, PortKey,
-    PortOptionError, PortOptions, Power, PowerIrql, Removal, Stop,
+    PortOptionError, PortOptions, Power, PowerIrql, Removal, Stop, WorkItems,
 };
 pub use request::{
     Completed, Cost, Data, HmbReport, Instructions, LogicalUnit, PowerAction, Rebalance, Request,

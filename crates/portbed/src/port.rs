@@ -72,6 +72,8 @@ pub(crate) struct Port {
     pub(crate) stopped: bool,
     /// Whether DPCs are dropped instead of run.
     pub(crate) drops_dpcs: bool,
+    /// The adapter's stop or removal has begun.
+    pub(crate) leaves: bool,
     pub(crate) queues: Queues,
     pub(crate) hmb: HmbLedger,
     memory: memory::Ledger,
@@ -92,6 +94,7 @@ impl Port {
             dma: DmaMap::default(),
             stopped: false,
             drops_dpcs: false,
+            leaves: false,
             queues: Queues::default(),
             hmb: HmbLedger::default(),
             memory: memory::Ledger::default(),

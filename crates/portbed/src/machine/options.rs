@@ -81,6 +81,16 @@ pub enum DispatchFree {
     Refuse,
 }
 
+/// Until when work items are taken: `StorPortQueueWorkItem` fails during a removal.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum WorkItems {
+    /// Until the adapter is removed.
+    #[default]
+    ToTheEnd,
+    /// Until its stop or removal is announced, or, where that is not, until it is stopped.
+    ToTheStop,
+}
+
 /// At which IRQL, and with what afterwards, an adapter is stopped.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Stop {
@@ -166,6 +176,8 @@ pub struct PortOptions {
     pub takes_back: bool,
     /// See [`DispatchFree`].
     pub dispatch_free: DispatchFree,
+    /// See [`WorkItems`].
+    pub work_items: WorkItems,
     /// See [`Stop`].
     pub stop: Stop,
     /// See [`Power`].
@@ -191,6 +203,7 @@ impl Default for PortOptions {
             dispatch_grant: DispatchGrant::default(),
             takes_back: true,
             dispatch_free: DispatchFree::default(),
+            work_items: WorkItems::default(),
             stop: Stop::default(),
             power: Power::default(),
             power_irql: PowerIrql::default(),
@@ -252,6 +265,11 @@ const KEYS: [PortKey; 12] = [
         name: "free-dispatch",
         meaning: "what a free of host memory at DISPATCH_LEVEL is answered: ok (as free says), refuse",
         default: "ok",
+    },
+    PortKey {
+        name: "workitems",
+        meaning: "until when StorPortQueueWorkItem succeeds: removal, stop (until the adapter's stop or removal is announced)",
+        default: "removal",
     },
     PortKey {
         name: "stop",
@@ -317,6 +335,7 @@ impl PortOptions {
             "free" => self.takes_back = free(value).ok_or_else(bad)?,
             "hmb-dispatch" => self.dispatch_grant = dispatch_grant(value).ok_or_else(bad)?,
             "free-dispatch" => self.dispatch_free = dispatch_free(value).ok_or_else(bad)?,
+            "workitems" => self.work_items = work_items(value).ok_or_else(bad)?,
             "stop" => self.stop = stop(value).ok_or_else(bad)?,
             "power" => self.power = power(value).ok_or_else(bad)?,
             "powerirql" => self.power_irql = power_irql(value).ok_or_else(bad)?,
@@ -383,6 +402,14 @@ fn dispatch_free(value: &str) -> Option<DispatchFree> {
     match value {
         "ok" => Some(DispatchFree::Ok),
         "refuse" => Some(DispatchFree::Refuse),
+        _ => None,
+    }
+}
+
+fn work_items(value: &str) -> Option<WorkItems> {
+    match value {
+        "removal" => Some(WorkItems::ToTheEnd),
+        "stop" => Some(WorkItems::ToTheStop),
         _ => None,
     }
 }

@@ -88,6 +88,7 @@ fn restart(cpu: &Cpu) {
         state.interrupts.connect(true);
         state.port.stopped = false;
         state.port.drops_dpcs = false;
+        state.port.leaves = false;
     }
     note(cpu, "adapter is restarted at DIRQL".to_owned());
     stop::at_device_level(cpu, kinds::RESTART_ADAPTER);

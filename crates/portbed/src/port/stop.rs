@@ -51,6 +51,7 @@ pub(crate) fn announce(cpu: &Cpu, token: u64, announcement: Announcement) {
         Announcement::Removal => (pnp::REMOVE_DEVICE, "removal is announced"),
         Announcement::SurpriseRemoval => (pnp::SURPRISE_REMOVAL, "surprise removal is announced"),
     };
+    cpu.state().port.leaves = true;
     let requests = cpu.state().port.queues.outstanding();
     if requests == 0 {
         note(cpu, what);
@@ -72,6 +73,7 @@ pub(crate) fn announce(cpu: &Cpu, token: u64, announcement: Announcement) {
 /// The device is pulled out: what the miniport hears besides the plug-and-play request.
 pub(crate) fn surprise(cpu: &Cpu) {
     let core = cpu.core();
+    cpu.state().port.leaves = true;
     if core.options.removal == Removal::Pulled {
         let mut state = cpu.state();
         core.with_controller(&mut state, |controller, _, wiring| {
@@ -116,6 +118,7 @@ pub(crate) fn stop_adapter(cpu: &Cpu, units: &[UnitAddress], surprise: bool) {
 /// `ScsiStopAdapter`, at the IRQL that the options say. The miniport has no requests.
 pub(super) fn stop(cpu: &Cpu) {
     judge_requests(cpu, |queues| queues.outstanding() - queues.held());
+    cpu.state().port.leaves = true;
     let stop = cpu.core().options.stop;
     note(
         cpu,

@@ -3,6 +3,7 @@
 use super::Phase;
 use super::call::Call;
 use crate::abi::{callback, status};
+use crate::machine::WorkItems;
 use crate::rules::port as rules;
 use crate::schedule::irql::DISPATCH;
 use crate::schedule::{Callback, Cpu};
@@ -48,18 +49,20 @@ pub(super) fn queue(call: &Call, arguments: &mut Arguments) -> u32 {
     if !call.needs_routine(routine) {
         return status::INVALID_PARAMETER;
     }
-    let (known, phase, extension) = {
+    let early = cpu.core().options.work_items == WorkItems::ToTheStop;
+    let (known, refused, extension) = {
         let mut state = cpu.state();
         let adapter = &state.port.adapter;
-        let (phase, extension) = (adapter.phase, adapter.extension);
+        let refused = adapter.phase == Phase::Stopped || early && state.port.leaves;
+        let extension = adapter.extension;
         let known = state.port.workers.get_mut(&worker);
         // Looked at and taken in one step: two processors may queue the same worker at the same time.
         let known = known.map(|worker| {
             let before = *worker;
-            worker.busy |= phase != Phase::Stopped;
+            worker.busy |= !refused;
             before
         });
-        (known, phase, extension)
+        (known, refused, extension)
     };
     cpu.check(&rules::WORKER_HANDLE, known.is_some(), || {
         format!("{worker:#x} is no worker")
@@ -73,7 +76,7 @@ pub(super) fn queue(call: &Call, arguments: &mut Arguments) -> u32 {
     if known.busy {
         return status::BUSY;
     }
-    if phase == Phase::Stopped {
+    if refused {
         return status::INVALID_DEVICE_STATE;
     }
     cpu.spawn(move |cpu| run(cpu, routine, [extension, context, worker, 0, 0, 0]));
