@@ -34,6 +34,7 @@ pub(crate) fn find_adapter(cpu: &Cpu) -> Result<(), String> {
     {
         let mut state = cpu.state();
         state.port.stopped = false;
+        state.port.timers.left_pending = false;
         state.port.drops_dpcs = false;
         state.port.leaves = false;
         state.port.adapter.told_error = false;

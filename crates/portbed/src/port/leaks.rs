@@ -15,7 +15,7 @@ pub(crate) fn remove_adapter(cpu: &Cpu) -> Vec<String> {
         cpu.check(rule, left.is_empty(), || left.join("; "));
         leaks.extend(left);
     };
-    let left_behind = left_behind(&cpu.state());
+    let left_behind = left_behind(&cpu.state(), cpu.core().options.stop);
     for (rule, left) in left_behind {
         judge(rule, left);
     }
@@ -35,7 +35,7 @@ pub(crate) fn remove_adapter(cpu: &Cpu) -> Vec<String> {
 }
 
 /// Everything but host memory, by the rule that it breaks.
-fn left_behind(state: &State) -> [(&'static Rule, Vec<String>); 6] {
+fn left_behind(state: &State, stop: Stop) -> [(&'static Rule, Vec<String>); 7] {
     let port = &state.port;
     let pool = port.memory.pool.iter().map(|(va, pool)| {
         format!(
@@ -54,6 +54,10 @@ fn left_behind(state: &State) -> [(&'static Rule, Vec<String>); 6] {
         .allocated
         .keys()
         .map(|handle| format!("timer {handle:#x}"));
+    // At DIRQL there may be no time for what the timer has to see to.
+    let cut_short = stop != Stop::Passive;
+    let call = port.timers.left_pending && !cut_short;
+    let call = call.then(|| "a call of the adapter's timer".to_owned());
     let workers = port
         .workers
         .keys()
@@ -65,6 +69,7 @@ fn left_behind(state: &State) -> [(&'static Rule, Vec<String>); 6] {
         (&rules::LEAK_POOL, pool.collect()),
         (&rules::LEAK_DMA, dma.collect()),
         (&rules::LEAK_TIMERS, timers.collect()),
+        (&rules::LEAK_TIMER_CALL, call.into_iter().collect()),
         (&rules::LEAK_WORKERS, workers.collect()),
         (&rules::LEAK_REGISTRY, buffers.collect()),
         (&rules::LEAK_LOCKS, lock.into_iter().collect()),

@@ -87,6 +87,7 @@ fn restart(cpu: &Cpu) {
         let mut state = cpu.state();
         state.interrupts.connect(true);
         state.port.stopped = false;
+        state.port.timers.left_pending = false;
         state.port.drops_dpcs = false;
         state.port.leaves = false;
     }

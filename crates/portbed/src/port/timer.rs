@@ -18,6 +18,10 @@ const RESOLUTION_NS: u64 = 10_000_000;
 pub(super) struct Timers {
     routine: u64,
     generation: u64,
+    /// A call of the adapter's own timer is to come.
+    pending: bool,
+    /// It was when the port driver fell silent after the last start.
+    pub(super) left_pending: bool,
     pub(super) allocated: BTreeMap<u64, Timer>,
     handles: u64,
 }
@@ -46,7 +50,9 @@ pub(super) fn request(call: &Call, arguments: &mut Arguments) {
     timers.generation += 1;
     timers.routine = routine;
     let generation = timers.generation;
-    if us > 0 && routine != 0 && !state.port.stopped {
+    let sets = us > 0 && routine != 0 && !state.port.stopped;
+    state.port.timers.pending = sets;
+    if sets {
         let late_ns = state.random.u64(..RESOLUTION_NS);
         state.schedule(u64::from(us) * 1000 + late_ns, Due::Timer { generation });
     }
@@ -55,6 +61,7 @@ pub(super) fn request(call: &Call, arguments: &mut Arguments) {
 /// The adapter's timer is due.
 pub(super) fn expire(state: &mut State, generation: u64) {
     if state.port.timers.generation == generation {
+        state.port.timers.pending = false;
         state.dispatch_anywhere(Dispatch::Timer);
     }
 }
@@ -280,6 +287,7 @@ pub(super) fn run_ex(cpu: &Cpu, handle: u64) {
 pub(super) fn silence(state: &mut State) {
     let timers = &mut state.port.timers;
     timers.generation += 1;
+    timers.left_pending |= std::mem::take(&mut timers.pending);
     for timer in timers.allocated.values_mut() {
         timer.generation += 1;
         timer.armed = false;

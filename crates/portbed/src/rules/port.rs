@@ -351,6 +351,9 @@ rules! {
     LEAK_TIMERS: "leak-timers",
         "timers were freed when the adapter is removed",
         "StorPortInitializeTimer";
+    LEAK_TIMER_CALL: "leak-timer-call",
+        "no call of the adapter's timer is to come when the adapter is removed, unless it was stopped at DIRQL",
+        "StorPortNotification, RequestTimerCall";
     LEAK_WORKERS: "leak-workers",
         "workers were freed when the adapter is removed",
         "StorPortInitializeWorker";

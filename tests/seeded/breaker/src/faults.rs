@@ -145,6 +145,7 @@ faults! {
     DmaKept => "leak-dma-memory";
     HmbKept => "leak-hmb";
     TimerKept => "leak-timers";
+    TimerCallKept => "leak-timer-call";
     WorkerKept => "leak-workers";
     RegistryKept => "leak-registry-buffers";
     BusyAfterStop => "quiet-after-stop" "queue-memory";

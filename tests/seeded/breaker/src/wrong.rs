@@ -103,6 +103,8 @@ fn dma_memory(adapter: &Adapter) {
     }
 }
 
+extern "C" fn tick(_extension: u64) {}
+
 extern "C" fn work(_extension: u64, _context: u64, _worker: u64) {}
 
 extern "C" fn work_with_locks(extension: u64, _context: u64, _worker: u64) {
@@ -128,6 +130,14 @@ fn timers_and_workers(adapter: &Adapter) {
     }
     if adapter.wants(Fault::TimerWithoutRoutine) {
         notify(extension, notification::REQUEST_TIMER_CALL, &[0, 1000]);
+    }
+    if adapter.wants(Fault::TimerCallKept) {
+        let routine = tick as *const () as u64;
+        notify(
+            extension,
+            notification::REQUEST_TIMER_CALL,
+            &[routine, 4_000_000_000],
+        );
     }
     call(function::INITIALIZE_WORKER, &[at(&mut worker)]);
     let worker: u64 = read(at(&mut worker));
