@@ -245,7 +245,7 @@ pub enum PortOptionError {
     },
 }
 
-const KEYS: [PortKey; 12] = [
+const KEYS: [PortKey; 13] = [
     PortKey {
         name: "grant",
         meaning: "host memory that is granted: preferred, minimum, half, refuse, later:N (refused N times first), notimplemented, invalid, ranges:N",
