@@ -180,11 +180,25 @@ rusty_fork_test! {
 
     #[test]
     fn adapters_that_ask_at_once_keep_to_the_total() {
-        // Both are refused at their start, and ask again a minute later.
-        let (mut bed, _) = started("hmb,grant=later:1,reg.HmbTotalMegabytes=96", 2);
-        bed.machine.pass(70 * SECOND_NS).expect("time passes");
-        let granted = [memory(&mut bed, 0).0, memory(&mut bed, 1).0];
-        assert_eq!(granted.iter().sum::<u64>(), 96 * MIB, "{granted:?}");
+        let profile = "hmb,power=stop,stop=passive,reg.HmbTotalMegabytes=96";
+        let (mut bed, _) = started(profile, 2);
+        let mut before = 96 * MIB;
+        for _ in 0..20 {
+            for adapter in 0..2 {
+                bed.machine.select_adapter(adapter);
+                let action = PowerAction::Sleep;
+                bed.machine.power_down(action).expect("the adapter sleeps");
+            }
+            // Both come up side by side, for a restart goes on from the timer.
+            for adapter in 0..2 {
+                bed.machine.select_adapter(adapter);
+                bed.machine.power_up().expect("the adapter wakes");
+            }
+            bed.machine.pass(SECOND_NS).expect("time passes");
+            let granted = memory(&mut bed, 0).0 + memory(&mut bed, 1).0;
+            assert_eq!(granted - before, 96 * MIB);
+            before = granted;
+        }
         remove(&mut bed, 0);
         remove(&mut bed, 1);
         bed.unload();

@@ -111,6 +111,11 @@ rusty_fork_test! {
     }
 
     #[test]
+    fn stop_takes_the_timer_back_that_was_to_ask_for_memory_again() {
+        comes_and_goes("hmb,grant=refuse,pnp=off,stop=passive");
+    }
+
+    #[test]
     fn stop_at_dirql_frees_from_the_dpc() {
         let report = comes_and_goes("hmb,pnp=off,stop=dirql");
         assert_eq!((report.freed, report.left_to_port_bytes), (1, 0));

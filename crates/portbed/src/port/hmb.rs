@@ -15,6 +15,8 @@ use crate::thunk::Arguments;
 
 /// `RangeLength` is a ULONG: a range is shorter than 4 GiB.
 const LONGEST_RANGE_BYTES: u64 = (4 << 30) - PAGE_BYTES;
+/// How long the search for contiguous memory takes, where the caller can be put to sleep: others ask meanwhile.
+const SEARCH_NS: u64 = 10_000_000;
 /// What a range has at most where contiguous memory is scarce.
 const SHORT_RANGE_BYTES: u64 = 128 << 10;
 /// An array longer than this is not believed.
@@ -210,6 +212,9 @@ pub(super) fn allocate(call: &Call, arguments: &mut Arguments) -> u32 {
         (bytes, at_least)
     };
     let parts = split(cpu, bytes, at_least.min(count), count);
+    if !at_dispatch {
+        cpu.sleep(SEARCH_NS);
+    }
     let granted = reserve(cpu, &parts, asked.highest);
     if granted.is_empty() {
         note(
