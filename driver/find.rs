@@ -116,7 +116,10 @@ fn attach(
         registers.write32(INTMC, u32::MAX);
     }
     let state = &mut *state;
-    let Some(info) = state.controller.as_ref().and_then(Controller::info) else {
+    let Some(controller) = &mut state.controller else {
+        return Err(FindError::Controller);
+    };
+    let Some(info) = controller.info().copied() else {
         return Err(FindError::Controller);
     };
     let quirks = given.unwrap_or_else(|| quirks::of_device(pci, &info.model.0, &info.firmware.0));
@@ -124,11 +127,13 @@ fn attach(
         report::quirks(call, quirks, given.is_some());
     }
     adapter.set_quirks(quirks);
+    // Those by model and firmware are known only now.
+    controller.set_settings(settings(quirks));
     let namespaces = state.inventory.namespaces.as_slice();
-    let identity = Identity::of(info, namespaces);
+    let identity = Identity::of(&info, namespaces);
     let naming = name(call, &identity, quirks, configuration.place());
     let units = adapter.units.get_mut(finding);
-    units.set(info, naming);
+    units.set(&info, naming);
     // The port driver looks for units once the adapter is started.
     let _changed = units.renew(
         &state.inventory.namespaces,
@@ -176,6 +181,21 @@ fn given_quirks(call: Call<'_>) -> Option<Quirks> {
     }
 }
 
+/// How a controller with these quirks is treated.
+fn settings(quirks: Quirks) -> Settings {
+    Settings {
+        max_transfer_bytes: MAX_TRANSFER_BYTES,
+        ready_delay_us: if quirks.has(Quirks::READY_DELAY) {
+            quirks::READY_DELAY_US
+        } else {
+            0
+        },
+        namespace_list: !quirks.has(Quirks::NO_NAMESPACE_LIST),
+        descriptors: !quirks.has(Quirks::NO_DESCRIPTORS),
+        ..Settings::default()
+    }
+}
+
 /// Lays the controller's memory out. Whatever an earlier start left behind is replaced.
 fn prepare(
     state: &mut State,
@@ -190,18 +210,7 @@ fn prepare(
         data: memory.take(PAGE)?,
         hmb_list: memory.take(PAGE)?,
     };
-    let settings = Settings {
-        max_transfer_bytes: MAX_TRANSFER_BYTES,
-        ready_delay_us: if quirks.has(Quirks::READY_DELAY) {
-            quirks::READY_DELAY_US
-        } else {
-            0
-        },
-        namespace_list: !quirks.has(Quirks::NO_NAMESPACE_LIST),
-        descriptors: !quirks.has(Quirks::NO_DESCRIPTORS),
-        ..Settings::default()
-    };
-    state.controller = Some(Controller::new(admin, settings)?);
+    state.controller = Some(Controller::new(admin, settings(quirks))?);
     state.registers = Some(registers);
     state.io_memory = Some((
         memory.take(SUBMISSION_BYTES)?,

@@ -65,6 +65,23 @@ rusty_fork_test! {
     }
 
     #[test]
+    fn model_tells_what_the_pci_identifier_does_not() {
+        for (model, waits) in [("Samsung SSD 970 EVO Plus 1TB", false), ("Samsung Portable SSD X5", true)] {
+            let (mut bed, units) = Bed::started(&format!("plain,pci=144d:a808,model={model}"));
+            bed.fill(&units[0], 1);
+            assert_eq!(bed.logged("Device with quirks, Quirks=4, FromRegistry=0").len(), usize::from(waits));
+            let before = bed.machine.now_ns();
+            bed.machine.power_down(PowerAction::None).expect("it sleeps");
+            bed.machine.power_up().expect("it wakes");
+            let units = bed.machine.enumerate().expect("the disks answer");
+            bed.expect_filled(&units[0], 1);
+            let took = bed.machine.now_ns() - before;
+            assert_eq!(took >= 2_300_000_000, waits, "{took} ns");
+            bed.finish();
+        }
+    }
+
+    #[test]
     fn list_and_descriptors_are_not_asked_for() {
         assert!(identified(2, 0) > 0);
         assert_eq!(identified(2, 1 << 3), 0);

@@ -96,19 +96,19 @@ impl ConfigSpace {
             writable: [0; 256],
             layout,
         };
-        space.header();
+        space.header(profile.pci);
         space.capabilities(profile);
         space
     }
 
-    fn header(&mut self) {
-        self.put(0x00, &VENDOR_ID.to_le_bytes());
-        self.put(0x02, &DEVICE_ID.to_le_bytes());
+    fn header(&mut self, (vendor, device): (u16, u16)) {
+        self.put(0x00, &vendor.to_le_bytes());
+        self.put(0x02, &device.to_le_bytes());
         self.put(STATUS, &[1 << 4, 0]); // capabilities list
         self.put(0x08, &[1, 0x02, 0x08, 0x01]); // revision, then class 01 08 02: NVM Express
         self.put(BAR0, &[0b100]); // 64-bit memory
-        self.put(0x2C, &VENDOR_ID.to_le_bytes());
-        self.put(0x2E, &DEVICE_ID.to_le_bytes());
+        self.put(0x2C, &vendor.to_le_bytes());
+        self.put(0x2E, &device.to_le_bytes());
         self.put(0x34, &[POWER_MANAGEMENT as u8]);
         self.put(0x3D, &[1]); // INTA#
         self.allow(
@@ -261,7 +261,7 @@ impl ConfigSpace {
 
 /// A vendor that was never assigned.
 pub(crate) const VENDOR_ID: u16 = 0xFEED;
-const DEVICE_ID: u16 = 0x0802;
+pub(crate) const DEVICE_ID: u16 = 0x0802;
 
 #[cfg(test)]
 mod tests {

@@ -164,6 +164,11 @@ impl<D: DmaMemory> Controller<D> {
         })
     }
 
+    /// Has other deadlines and limits from now on. That of a transfer counts at the next [`Goal::Identify`].
+    pub const fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
     /// Begins a goal. It replaces the one going on, where [`Goal`] says that it can be begun at any time.
     pub fn begin(&mut self, goal: Goal, now: Instant) -> Result<(), NotNow> {
         let task = match goal {

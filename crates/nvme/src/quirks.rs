@@ -1,7 +1,9 @@
 //! What particular devices do wrong, as a table: by PCI identifier, model and firmware.
 //!
 //! A row says where it is known from. What Linux and FreeBSD know of, and this driver never does, is not here: Write Zeroes,
-//! Deallocate, autonomous power state transitions, the NVMe qualified name of the subsystem.
+//! Deallocate, autonomous power state transitions, the NVMe qualified name of the subsystem. Nor is a controller here that takes
+//! the last entry of a page for the address of the next list although the list ends with it: no list of this driver ends there,
+//! whatever the controller.
 
 use core::ops::BitOr;
 
@@ -60,7 +62,7 @@ pub const READY_DELAY_US: u64 = 2_300_000;
 /// What a row is about. Empty text is anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// PCI vendor and device.
+    /// PCI vendor and device; [`ANY_DEVICE`] is every one of the vendor.
     pub pci: (u16, u16),
     /// How the model number begins.
     pub model: &'static str,
@@ -71,6 +73,16 @@ pub struct Row {
     /// Which device it is, and who knows of it.
     pub source: &'static str,
 }
+
+impl Row {
+    fn is_of_function(&self, (vendor, device): (u16, u16)) -> bool {
+        let (of_vendor, of_device) = self.pci;
+        of_vendor == vendor && [ANY_DEVICE, device].contains(&of_device)
+    }
+}
+
+/// The device of a row that is about a model, whatever its PCI identifier.
+pub const ANY_DEVICE: u16 = 0xFFFF;
 
 const fn row(pci: (u16, u16), quirks: Quirks, source: &'static str) -> Row {
     Row {
@@ -100,7 +112,7 @@ pub const TABLE: &[Row] = &[
     ),
     row(
         (0x126F, 0x2263),
-        Quirks::NO_DESCRIPTORS,
+        both(Quirks::NO_DESCRIPTORS, Quirks::IDENTIFIERS_NOT_UNIQUE),
         "Silicon Motion SM2263: Linux",
     ),
     row(
@@ -150,13 +162,57 @@ pub const TABLE: &[Row] = &[
     ),
     row((0x106B, 0x2001), Quirks::ONE_MESSAGE, "Apple S3E: Linux"),
     row((0x106B, 0x2005), Quirks::ONE_MESSAGE, "Apple T2: Linux"),
+    row(
+        (0x126F, 0x2262),
+        Quirks::IDENTIFIERS_NOT_UNIQUE,
+        "Silicon Motion SM2262: Linux",
+    ),
+    row(
+        (0x1D97, 0x2263),
+        Quirks::IDENTIFIERS_NOT_UNIQUE,
+        "Lexar NM610: Linux",
+    ),
+    row(
+        (0x1D97, 0x1D97),
+        Quirks::IDENTIFIERS_NOT_UNIQUE,
+        "Lexar NM620: Linux",
+    ),
+    row(
+        (0x1D97, 0x2269),
+        Quirks::IDENTIFIERS_NOT_UNIQUE,
+        "Lexar NM760: Linux",
+    ),
+    row(
+        (0x10EC, 0x5763),
+        Quirks::IDENTIFIERS_NOT_UNIQUE,
+        "TeamGroup T-Force Cardea Zero Z330: Linux",
+    ),
+    row(
+        (0x10EC, 0x5765),
+        Quirks::IDENTIFIERS_NOT_UNIQUE,
+        "TeamGroup MP33: Linux",
+    ),
+    row(
+        (0x1E4B, 0x1602),
+        Quirks::IDENTIFIERS_NOT_UNIQUE,
+        "MAXIO MAP1602: Linux",
+    ),
+    Row {
+        // It has the PCI identifier of an internal drive that needs none of this.
+        model: "Samsung Portable SSD X5",
+        ..row(
+            (0x144D, ANY_DEVICE),
+            Quirks::READY_DELAY,
+            "Samsung X5: Linux",
+        )
+    },
 ];
 
 /// What is known of a device before it was identified: the rows for any model and firmware.
 #[must_use]
 pub fn of_function(pci: (u16, u16)) -> Quirks {
     collect(TABLE, |row| {
-        row.pci == pci && row.model.is_empty() && row.firmware.is_empty()
+        row.is_of_function(pci) && row.model.is_empty() && row.firmware.is_empty()
     })
 }
 
@@ -169,7 +225,7 @@ pub fn of_device(pci: (u16, u16), model: &[u8], firmware: &[u8]) -> Quirks {
 /// Whether a row is about this device.
 #[must_use]
 pub fn fits(row: &Row, pci: (u16, u16), model: &[u8], firmware: &[u8]) -> bool {
-    row.pci == pci
+    row.is_of_function(pci)
         && model.starts_with(row.model.as_bytes())
         && firmware.starts_with(row.firmware.as_bytes())
 }

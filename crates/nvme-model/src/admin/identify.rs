@@ -22,7 +22,6 @@ use crate::feature::POWER_STATE_MAX;
 use crate::log::ERROR_ENTRIES;
 use crate::namespace::{Namespace, OUI};
 use crate::nvm::judge_namespace;
-use crate::pci::VENDOR_ID;
 use crate::profile::{Identifiers, Verify};
 
 const CONTROLLER_ID: u16 = 1;
@@ -142,8 +141,8 @@ impl Controller {
     fn identify_controller(&self) -> IdentifyController {
         let profile = &self.profile;
         let mut data = IdentifyController::new_zeroed();
-        data.vid = VENDOR_ID;
-        data.ssvid = VENDOR_ID;
+        data.vid = profile.pci.0;
+        data.ssvid = profile.pci.0;
         data.sn = Ascii::padded(&profile.serial);
         data.mn = Ascii::padded(&profile.model);
         data.fr = Ascii::padded(&profile.firmware);

@@ -36,6 +36,11 @@ pub(super) const KEYS: &[Key] = &[
         "firmware revision from the next loss of power on, one that does not die; empty: no change",
     ),
     key(
+        "pci",
+        "feed:0802",
+        "PCI vendor and device in hexadecimal, V:D; the vendor is that of Identify Controller too",
+    ),
+    key(
         "serial",
         "SW0000000001",
         "serial number, at most 20 printable characters; empty: blank",

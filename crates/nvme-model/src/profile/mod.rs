@@ -12,12 +12,13 @@ pub(crate) use value::{death, size};
 
 use keys::{KEYS, NAMED};
 use value::{
-    answer, dies, handover, identifier, late_timeout, line, milliseconds, pages, power_of_two,
-    printable, reset, temperature, verify, version,
+    answer, dies, function, handover, identifier, late_timeout, line, milliseconds, pages,
+    power_of_two, printable, reset, temperature, verify, version,
 };
 
 use crate::fault::Fault;
 use crate::media::{Media, MemoryMedia};
+use crate::pci::{DEVICE_ID, VENDOR_ID};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -137,6 +138,8 @@ pub struct Profile {
     pub firmware: String,
     /// Firmware revision from the next time on that it loses its power: one that does not die. Empty for no change.
     pub update: String,
+    /// PCI vendor and device.
+    pub pci: (u16, u16),
     /// Serial number, as Identify Controller tells it.
     pub serial: String,
     /// Identifiers of every namespace; `None` where each has its own.
@@ -219,6 +222,7 @@ impl Default for Profile {
             model: "Software NVMe".to_owned(),
             firmware: "1.0".to_owned(),
             update: String::new(),
+            pci: (VENDOR_ID, DEVICE_ID),
             serial: "SW0000000001".to_owned(),
             identifiers: Identifiers::default(),
             path: 0,
@@ -303,6 +307,7 @@ impl Profile {
             "model" => self.model = printable(value, 1..=40)?,
             "firmware" => self.firmware = printable(value, 1..=8)?,
             "update" => self.update = printable(value, 0..=8)?,
+            "pci" => self.pci = function(value)?,
             "serial" => self.serial = printable(value, 0..=20)?,
             "nguid" => self.identifiers.nguid = identifier(value)?,
             "eui64" => self.identifiers.eui64 = identifier(value)?,

@@ -149,6 +149,17 @@ pub(crate) fn death(text: &str) -> Option<Death> {
     }
 }
 
+/// PCI vendor and device, `V:D` in hexadecimal.
+pub(super) fn function(text: &str) -> Option<(u16, u16)> {
+    let (vendor, device) = text.split_once(':')?;
+    Some((hexadecimal_16(vendor)?, hexadecimal_16(device)?))
+}
+
+fn hexadecimal_16(text: &str) -> Option<u16> {
+    let digits = (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    digits.then(|| u16::from_str_radix(text, 16).ok())?
+}
+
 /// Text of so many characters, as Identify Controller has it.
 pub(super) fn printable(text: &str, length: RangeInclusive<usize>) -> Option<String> {
     let printable = text
