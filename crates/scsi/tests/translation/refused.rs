@@ -117,3 +117,49 @@ fn a_buffer_that_must_not_be_written_to_is_not() {
         assert_eq!(data, [0xEE; 512], "{cdb:02X?}");
     }
 }
+
+/// What a logical unit that is not there answers, with a buffer of so many bytes.
+fn gone(cdb: &[u8], bytes: u32) -> (scsi::Outcome, Vec<u8>) {
+    let mut data = vec![0xEE; bytes as usize];
+    let Ok(scsi::Request::Other(request)) = scsi::Request::parse(cdb) else {
+        panic!("{cdb:02X?}");
+    };
+    match request.translate_gone(&CONTROLLER, data_in(bytes), &mut data) {
+        scsi::Action::Done(outcome) => (outcome, data),
+        scsi::Action::Submit { .. } => panic!("{cdb:02X?} goes to the device"),
+    }
+}
+
+#[test]
+fn a_unit_that_is_not_there_says_so_and_which_there_are() {
+    let (outcome, data) = gone(&[0x12, 0, 0, 0, 96, 0], 96);
+    assert_eq!(outcome.sense, None);
+    assert_eq!(data[0], 0x7F, "no unit can be here, of no type");
+    assert_eq!(outcome.transferred_bytes, 74);
+    let (outcome, data) = gone(&[0xA0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0], 64);
+    assert_eq!(outcome.transferred_bytes, 32);
+    assert_eq!([data[9], data[17], data[25]], [0, 1, 7]);
+    let not_supported = 0x25;
+    for (cdb, _) in COMMANDS {
+        if matches!(cdb[0], 0x12 | 0xA0 | 0x28 | 0x2A | 0x88 | 0x8A) && cdb[1] == 0 {
+            continue;
+        }
+        let (outcome, data) = gone(cdb, 512);
+        assert_eq!(outcome, illegal_request(not_supported), "{cdb:02X?}");
+        assert!(data.iter().all(|byte| *byte == 0xEE));
+    }
+    assert_eq!(scsi::gone(), illegal_request(not_supported));
+}
+
+#[test]
+fn inquiry_and_report_luns_report_no_unit_attention() {
+    for (cdb, _) in COMMANDS {
+        let request = scsi::Request::parse(cdb).unwrap();
+        assert_eq!(
+            request.reports_unit_attention(),
+            !matches!(cdb[0], 0x12 | 0xA0),
+            "{cdb:02X?}"
+        );
+        assert_eq!(request.is_report_luns(), cdb[0] == 0xA0);
+    }
+}
