@@ -96,6 +96,9 @@ pub struct Controller<D> {
     write_cache: WriteCache,
     /// I/O queue pairs created.
     pairs: u16,
+    /// A completion queue was asked for, and not yet its submission queue created: a start that fails here leaves it behind,
+    /// up to the next reset.
+    unpaired: bool,
     /// I/O queue pairs to create.
     pairs_wanted: u16,
     /// The active namespaces, during a search for them.
@@ -148,6 +151,7 @@ impl<D: DmaMemory> Controller<D> {
             info: None,
             write_cache: WriteCache::Absent,
             pairs: 0,
+            unpaired: false,
             pairs_wanted: 0,
             listed: Listed::NONE,
             unanswered: Unanswered::default(),
@@ -174,7 +178,7 @@ impl<D: DmaMemory> Controller<D> {
         let task = match goal {
             Goal::Identify | Goal::Reset | Goal::Disable => Task::Attach,
             Goal::Start { pairs } => {
-                if !self.is_idle() || self.info.is_none() || self.pairs != 0 {
+                if !self.is_idle() || self.info.is_none() || self.has_io_queues() {
                     return Err(NotNow);
                 }
                 self.pairs_wanted = pairs;
@@ -393,6 +397,10 @@ impl<D: DmaMemory> Controller<D> {
             Task::NotifyShutdown => self.notify_shutdown(registers, now),
             Task::AwaitShutdown => Ok(self.await_shutdown(status, now)),
         }
+    }
+
+    const fn has_io_queues(&self) -> bool {
+        self.pairs > 0 || self.unpaired
     }
 
     const fn uses_admin_queue(&self) -> bool {

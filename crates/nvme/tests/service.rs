@@ -108,6 +108,24 @@ fn goals_that_need_an_enabled_controller_are_refused_without() {
 }
 
 #[test]
+fn a_completion_queue_without_its_submission_queue_is_there_until_a_reset() {
+    let mut host = Host::new(Device::new());
+    host.device
+        .answer(|command| match AdminOpcode(command.cdw0.opcode()) {
+            AdminOpcode::CREATE_SUBMISSION_QUEUE => Answer::Fail(Status::INTERNAL_ERROR),
+            _ => well_behaved(command),
+        });
+    let goal = Goal::Start { pairs: 1 };
+    let refused = Failure::Refused(AdminOpcode::CREATE_SUBMISSION_QUEUE, Status::INTERNAL_ERROR);
+    assert_eq!(host.reach(Goal::Identify), Progress::Done);
+    assert_eq!(failed(host.reach(goal)), refused);
+    assert_eq!(host.controller.begin(goal, host.device.now()), Err(NotNow));
+    host.device.answer(well_behaved);
+    assert_eq!(host.reach(Goal::Reset), Progress::Done);
+    assert_eq!(host.reach(goal), Progress::Done);
+}
+
+#[test]
 fn the_write_cache_is_as_the_controller_says() {
     let cache = |answer: Answer, present: bool| {
         let mut host = Host::new(Device::new());

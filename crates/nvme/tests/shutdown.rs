@@ -4,8 +4,9 @@ mod device;
 
 use device::{Answer, Device, Host, configurations, failed, well_behaved};
 use nvme::lifecycle::{Failure, Goal, Progress, Shutdown};
-use nvme_spec::command::AdminOpcode;
+use nvme_spec::command::{AdminOpcode, Command};
 use nvme_spec::registers::ShutdownNotification;
+use nvme_spec::status::Status;
 use zerocopy::IntoBytes;
 
 #[test]
@@ -39,6 +40,45 @@ fn a_normal_shutdown_deletes_queues_then_notifies_then_disables() {
     assert!(written[0].en());
     assert!(!written[1].en());
     assert!(!host.controller.is_idle());
+}
+
+#[test]
+fn a_deletion_that_fails_is_the_last_one_and_the_shutdown_goes_on() {
+    let (submission, completion) = (
+        AdminOpcode::DELETE_SUBMISSION_QUEUE,
+        AdminOpcode::DELETE_COMPLETION_QUEUE,
+    );
+    let order = [
+        (submission, 2),
+        (submission, 1),
+        (completion, 2),
+        (completion, 1),
+    ];
+    let deletion = |command: &Command| (AdminOpcode(command.cdw0.opcode()), command.cdw10);
+    for (index, refused) in order.into_iter().enumerate() {
+        let mut host = Host::new(Device::new());
+        assert_eq!(host.reach(Goal::Identify), Progress::Done);
+        assert_eq!(host.reach(Goal::Start { pairs: 2 }), Progress::Done);
+        host.device.answer(move |command| {
+            if deletion(command) == refused {
+                Answer::Fail(Status::INTERNAL_ERROR)
+            } else {
+                well_behaved(command)
+            }
+        });
+        let from = host.device.commands.borrow().len();
+        let before = configurations(&host.device).len();
+        assert_eq!(host.reach(Goal::Shutdown(Shutdown::Normal)), Progress::Done);
+        let sent: Vec<_> = host.device.commands.borrow()[from..]
+            .iter()
+            .map(deletion)
+            .collect();
+        assert_eq!(sent, order[..=index]);
+        let written = configurations(&host.device)[before..].to_vec();
+        assert_eq!(written[0].shn(), ShutdownNotification::NORMAL);
+        assert!(!written[1].en());
+        assert_eq!(host.controller.pairs(), 0);
+    }
 }
 
 #[test]

@@ -131,8 +131,10 @@ impl<D: DmaMemory> Controller<D> {
             }
             self.clear_data();
         }
-        if task == AdminTask::EnableHmb {
-            self.lending.enable_sent();
+        match task {
+            AdminTask::EnableHmb => self.lending.enable_sent(),
+            AdminTask::CreateCompletionQueue(_) => self.unpaired = true,
+            _ => {}
         }
         self.pending = Some(self.send(Purpose::Task(task), command)?);
         self.submission.commit(registers);
@@ -348,6 +350,7 @@ impl<D: DmaMemory> Controller<D> {
             AdminTask::CreateSubmissionQueue(id) => {
                 refused?;
                 self.pairs = id;
+                self.unpaired = false;
                 Some(self.created(id))
             }
             AdminTask::ReadWriteCache => {
@@ -371,6 +374,12 @@ impl<D: DmaMemory> Controller<D> {
             AdminTask::EnableHmb | AdminTask::DisableHmb(_) => {
                 refused?;
                 None
+            }
+            // A queue that is still there keeps its completion queue: none of the others is deleted, and the shutdown goes on.
+            AdminTask::DeleteSubmissionQueue(_) | AdminTask::DeleteCompletionQueue(_)
+                if refused.is_err() =>
+            {
+                return Ok(self.then(Task::NotifyShutdown, now));
             }
             AdminTask::DeleteSubmissionQueue(id) => Some(match id {
                 2.. => AdminTask::DeleteSubmissionQueue(id.wrapping_sub(1)),

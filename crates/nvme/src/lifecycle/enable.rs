@@ -285,6 +285,7 @@ impl<D: DmaMemory> Controller<D> {
         self.live = false;
         self.reset = ResetProof::default();
         self.pairs = 0;
+        self.unpaired = false;
         self.requests = 0;
         self.requests_wanted = 0;
         self.event_logs = EventLogs::default();
