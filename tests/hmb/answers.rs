@@ -12,6 +12,9 @@ use crate::lending::{
 const REFUSED: u64 = 8;
 const NO_ANSWER: u64 = 9;
 
+/// The controller takes the memory, and its completion says Invalid Field.
+const REFUSED_ALTHOUGH_TAKEN: &str = "set-features.fid=0x0d:entry.status=0x4002:nth=1";
+
 /// The commands to disable fail so: the reset that a shutdown ends with is the proof.
 fn shutdown_is_the_proof(profile: &str) {
     let (bed, _) = Bed::started(profile);
@@ -39,6 +42,20 @@ rusty_fork_test! {
     fn refused_enable_gives_the_memory_back() {
         let report = runs_without("hmb,enable=refused", REFUSED);
         assert_eq!((report.enabled, report.freed), (0, 1));
+    }
+
+    #[test]
+    fn refused_enable_that_was_carried_out_is_taken_back() {
+        let report = runs_without_for("hmb", &[REFUSED_ALTHOUGH_TAKEN], REFUSED);
+        assert_eq!((report.enabled, report.disabled, report.freed), (1, 1, 1));
+    }
+
+    #[test]
+    fn refused_enable_and_refused_disable_need_a_reset() {
+        let report = runs_without("hmb,enable=refused,disable=fails", REFUSED);
+        assert_eq!((report.enabled, report.disabled, report.freed), (0, 0, 1));
+        let report = runs_without_for("hmb,disable=fails", &[REFUSED_ALTHOUGH_TAKEN], REFUSED);
+        assert_eq!((report.enabled, report.disabled, report.freed), (1, 0, 1));
     }
 
     #[test]

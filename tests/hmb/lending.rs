@@ -62,7 +62,13 @@ pub fn lends(profile: &str, granted_bytes: u64) -> HmbReport {
 
 /// Starts and removes an adapter of this profile; checks that it runs without a buffer and says why.
 pub fn runs_without(profile: &str, why: u64) -> HmbReport {
-    let (bed, units) = Bed::started(profile);
+    runs_without_for(profile, &[], why)
+}
+
+/// As [`runs_without`], with faults of the controller.
+pub fn runs_without_for(profile: &str, faults: &[&str], why: u64) -> HmbReport {
+    let mut bed = Bed::with_faults(profile, faults);
+    let units = bed.start();
     assert_eq!(units.len(), 1, "the disk works all the same");
     assert_eq!(number(&the_event(&bed, "HMB not lent"), "Why"), why);
     let report = bed.finish();

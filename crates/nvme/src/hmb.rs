@@ -419,7 +419,7 @@ impl<R: Ranges> Lent<R> {
 }
 
 /// Proof that the controller does not use the memory of one lending. Only the lifecycle makes it, once for each lending:
-/// the enabling command was refused, a disable completed, RDY = 0 was seen after a reset, or the controller was removed.
+/// a disable completed, RDY = 0 was seen after a reset, or the controller was removed.
 /// A command that timed out is no proof.
 #[must_use = "without the proof the memory stays lent"]
 #[derive(Debug, PartialEq, Eq)]

@@ -171,40 +171,60 @@ fn a_disable_of_an_earlier_lending_is_no_proof_for_this_one() {
     drop(lent);
 }
 
+/// What a controller may fail an enabling command with, whether or not it has executed it.
+const REFUSALS: [Status; 8] = [
+    Status::INVALID_FIELD,
+    Status::INVALID_OPCODE,
+    Status::FEATURE_NOT_CHANGEABLE,
+    Status::INTERNAL_ERROR,
+    Status::ABORT_REQUESTED,
+    Status::DATA_TRANSFER_ERROR,
+    Status::COMMAND_SEQUENCE_ERROR,
+    Status(0x7C0),
+];
+
+/// Lends to a controller that refuses it with `status`, and answers the disabling command that follows so.
+fn refused(status: Status, disable: Answer) -> (Host, Lent<Grant>, Progress) {
+    let mut host = Host::started();
+    answer(&host, Answer::Fail(status), disable);
+    let lent = lend(&mut host, grant(&RANGES), Contents::Kept);
+    let from = host.device.commands.borrow().len();
+    let end = host.settle();
+    let sent: Vec<u32> = host.device.commands.borrow()[from..]
+        .iter()
+        .map(|command| command.cdw11)
+        .collect();
+    assert_eq!(sent, [1, 0], "one to enable, one to disable");
+    (host, lent, end)
+}
+
 #[test]
-fn only_a_refusal_without_execution_is_proof() {
-    let refused = |status| {
-        let mut host = Host::started();
-        answer(&host, Answer::Fail(status), Answer::Success(0));
-        let lent = lend(&mut host, grant(&RANGES), Contents::Kept);
+fn a_refused_enable_is_followed_by_a_disable_whose_success_is_proof() {
+    for status in REFUSALS {
+        let (mut host, lent, end) = refused(status, Answer::Success(0));
         let failure = Failure::Refused(AdminOpcode::SET_FEATURES, status);
-        assert_eq!(host.settle(), Progress::Failed(failure));
-        let proof = host.controller.detached();
-        let proven = proof.is_some();
-        if let Some(proof) = proof {
-            let _granted = lent.reclaim(proof).unwrap();
-        } else {
-            // A disable that succeeds is proof in any case: the enabling command is over.
-            assert_eq!(host.reach(Goal::DisableHmb), Progress::Done);
+        assert_eq!(end, Progress::Failed(failure));
+        let granted = reclaim(&mut host, lent);
+        // The controller runs on, and the next lending is a new one to it.
+        answer(&host, Answer::Success(0), Answer::Success(0));
+        let _lent = lend(&mut host, granted, Contents::Kept);
+        assert_eq!(host.settle(), Progress::Done);
+        assert!(!host.controller.memory_returned());
+    }
+}
+
+#[test]
+fn a_refused_enable_is_no_proof_where_the_disable_fails_too() {
+    for status in REFUSALS {
+        let refusal = Failure::Refused(AdminOpcode::SET_FEATURES, status);
+        let silence = Failure::TimedOut(AdminOpcode::SET_FEATURES);
+        for (disable, failure) in [(Answer::Fail(status), refusal), (Answer::Never, silence)] {
+            let (mut host, lent, end) = refused(status, disable);
+            assert_eq!(end, Progress::Failed(failure));
+            assert_eq!(host.controller.detached(), None);
+            assert_eq!(host.reach(Goal::Reset), Progress::Done);
             let _granted = reclaim(&mut host, lent);
         }
-        proven
-    };
-    for status in [
-        Status::INVALID_FIELD,
-        Status::INVALID_OPCODE,
-        Status::FEATURE_NOT_CHANGEABLE,
-    ] {
-        assert!(refused(status), "{}", status.name());
-    }
-    for status in [
-        Status::INTERNAL_ERROR,
-        Status::ABORT_REQUESTED,
-        Status::DATA_TRANSFER_ERROR,
-        Status::COMMAND_SEQUENCE_ERROR,
-        Status(0x7C0),
-    ] {
-        assert!(!refused(status), "{}", status.name());
     }
 }
 
@@ -231,7 +251,7 @@ fn an_enable_without_an_answer_is_no_proof_and_no_disable_makes_it_one() {
 }
 
 #[test]
-fn an_enable_that_is_refused_late_is_proof() {
+fn an_enable_that_is_refused_late_is_no_proof_but_a_disable_after_it_is() {
     let mut host = Host::started();
     answer(&host, Answer::Never, Answer::Success(0));
     let lent = lend(&mut host, grant(&RANGES), Contents::Kept);
@@ -239,6 +259,8 @@ fn an_enable_that_is_refused_late_is_proof() {
     let cid = last(&host.device, AdminOpcode::SET_FEATURES).cdw0.cid();
     host.device.complete(cid, 0, Status::INVALID_FIELD);
     assert_eq!(host.step(), Progress::Done);
+    assert_eq!(host.controller.detached(), None);
+    assert_eq!(host.reach(Goal::DisableHmb), Progress::Done);
     let _granted = reclaim(&mut host, lent);
 }
 
@@ -410,7 +432,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Step::Disable),
         Just(Step::Reset),
         Just(Step::Shutdown),
-        (0u8..4, 0u8..4).prop_map(|(enable, disable)| Step::Answer { enable, disable }),
+        (0u8..5, 0u8..5).prop_map(|(enable, disable)| Step::Answer { enable, disable }),
         (0usize..4, prop_oneof![Just(0), Just(2), Just(6)])
             .prop_map(|(nth, status)| Step::Late { nth, status }),
     ]
@@ -419,7 +441,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn answers(choice: u8) -> Answer {
     match choice {
         0 | 1 => Answer::Success(0),
-        2 => Answer::Fail(Status::INVALID_FIELD),
+        2 | 3 => Answer::Fail(Status::INVALID_FIELD),
         _ => Answer::Never,
     }
 }
@@ -479,7 +501,8 @@ proptest! {
             for command in host.device.commands.borrow()[sent..].iter().filter(|command| is_hmb(command)) {
                 let choice = if command.cdw11 & 1 == 1 { enable } else { disable };
                 match choice {
-                    0 | 1 => enabled = command.cdw11 & 1 == 1,
+                    // 3: it is executed, and the answer says that it is not.
+                    0 | 1 | 3 => enabled = command.cdw11 & 1 == 1,
                     2 => {}
                     _ => held.push(*command),
                 }

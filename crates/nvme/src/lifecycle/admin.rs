@@ -34,6 +34,9 @@ pub(super) enum AdminTask {
     ReadHealth,
     ConfigureEvents,
     EnableHmb,
+    /// After an enabling command that failed with this status, which does not say whether it was executed: the disabling
+    /// command that ends this lending.
+    WithdrawHmb(Option<u32>, Status),
     /// Its success ends the lending with this number; see [`super::lending::Lending::to_end`].
     DisableHmb(Option<u32>),
     DeleteSubmissionQueue(u16),
@@ -48,9 +51,11 @@ impl AdminTask {
             | Self::ListNamespaces
             | Self::IdentifyNamespace(_)
             | Self::NamespaceDescriptors(_) => AdminOpcode::IDENTIFY,
-            Self::RequestQueues | Self::ConfigureEvents | Self::EnableHmb | Self::DisableHmb(_) => {
-                AdminOpcode::SET_FEATURES
-            }
+            Self::RequestQueues
+            | Self::ConfigureEvents
+            | Self::EnableHmb
+            | Self::WithdrawHmb(..)
+            | Self::DisableHmb(_) => AdminOpcode::SET_FEATURES,
             Self::ReadWriteCache => AdminOpcode::GET_FEATURES,
             Self::ReadHealth => AdminOpcode::GET_LOG_PAGE,
             Self::CreateCompletionQueue(_) => AdminOpcode::CREATE_COMPLETION_QUEUE,
@@ -224,7 +229,9 @@ impl<D: DmaMemory> Controller<D> {
     fn accept_task(&mut self, task: AdminTask, completion: &Completion, status: Status) {
         match task {
             AdminTask::EnableHmb => self.lending.enable_answered(status),
-            AdminTask::DisableHmb(ends) => self.lending.disable_answered(ends, status),
+            AdminTask::WithdrawHmb(ends, _) | AdminTask::DisableHmb(ends) => {
+                self.lending.disable_answered(ends, status);
+            }
             _ => {}
         }
         if self.pending == Some(completion.cid) {
@@ -370,6 +377,13 @@ impl<D: DmaMemory> Controller<D> {
             AdminTask::ConfigureEvents => {
                 self.hold_events(registers)?;
                 None
+            }
+            AdminTask::EnableHmb if refused.is_err() => {
+                Some(AdminTask::WithdrawHmb(self.lending.to_end(), status))
+            }
+            // Whether the memory is back or not: it was not lent as asked for.
+            AdminTask::WithdrawHmb(_, refusal) => {
+                return Err(Failure::Refused(task.opcode(), refusal));
             }
             AdminTask::EnableHmb | AdminTask::DisableHmb(_) => {
                 refused?;

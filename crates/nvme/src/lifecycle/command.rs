@@ -62,7 +62,9 @@ impl<D: DmaMemory> Controller<D> {
                     ..feature(FeatureId::HOST_MEMORY_BUFFER, enable.into())
                 }
             }
-            AdminTask::DisableHmb(_) => feature(FeatureId::HOST_MEMORY_BUFFER, 0),
+            AdminTask::WithdrawHmb(..) | AdminTask::DisableHmb(_) => {
+                feature(FeatureId::HOST_MEMORY_BUFFER, 0)
+            }
             AdminTask::DeleteSubmissionQueue(id) | AdminTask::DeleteCompletionQueue(id) => {
                 Command {
                     cdw10: DeleteQueueCdw10::new().with_qid(id).into(),

@@ -86,12 +86,11 @@ impl Lending {
         self.state = State::Lent(Enable::Outstanding);
     }
 
-    /// The enabling command was answered, in time or late: there is no other lending before it was, or the controller stopped.
+    /// The enabling command was answered, in time or late. A status that says that it was rejected is no proof: firmware that
+    /// took the memory may say so too. There is no other lending before the answer, or the controller stopped.
     pub(super) fn enable_answered(&mut self, status: Status) {
         self.state = if status.is_success() {
             State::Lent(Enable::Accepted)
-        } else if was_not_executed(status) {
-            State::Detached
         } else {
             State::Lent(Enable::Unclear)
         };
@@ -128,21 +127,4 @@ impl Lending {
         self.state = State::Over;
         Some(Detached::new(self.number))
     }
-}
-
-/// Whether a status says that Set Features was rejected before it did anything. Command Sequence Error is not among them:
-/// it says that a buffer is enabled.
-const fn was_not_executed(status: Status) -> bool {
-    matches!(
-        status,
-        Status::INVALID_OPCODE
-            | Status::INVALID_FIELD
-            | Status::INVALID_NAMESPACE_OR_FORMAT
-            | Status::PRP_OFFSET_INVALID
-            | Status::OPERATION_DENIED
-            | Status::PROHIBITED_BY_LOCKDOWN
-            | Status::FEATURE_NOT_SAVEABLE
-            | Status::FEATURE_NOT_CHANGEABLE
-            | Status::FEATURE_NOT_NAMESPACE_SPECIFIC
-    )
 }

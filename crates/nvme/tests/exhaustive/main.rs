@@ -171,6 +171,16 @@ fn proof_by_any_failure_would_be_found() {
 }
 
 #[test]
+fn proof_by_a_refused_enable_would_be_found() {
+    let end = [
+        Event::Lend,
+        Event::Execute(0),
+        Event::Answer(0, Status::INVALID_FIELD),
+    ];
+    is_found(Fault::RefusedEnable, &[], &end, FREED);
+}
+
+#[test]
 fn proof_by_all_ones_would_be_found() {
     let end = [Event::Lend, Event::Darken, Event::TimeOut];
     is_found(Fault::AllOnes, &[], &end, FREED);
@@ -203,7 +213,7 @@ fn proof_by_the_disable_of_an_earlier_lending_would_be_found() {
 
 #[test]
 fn memory_that_is_lost_would_be_found() {
-    let end = [Event::Lend, Event::Answer(0, Status::INVALID_FIELD)];
+    let end = [Event::Lend, Event::Answer(0, Status::INVALID_FIELD), ACCEPT];
     let what = "a reset does not get the memory back";
     is_found(Fault::LostProof, &[], &end, what);
 }

@@ -65,8 +65,10 @@ pub enum Event {
 pub enum Fault {
     /// A command that timed out is taken for proof.
     TimeOut,
-    /// A command that failed is taken for proof, whatever its status.
+    /// A goal that failed by the status of a command is taken for proof.
     AnyFailure,
+    /// An enable that failed is taken for proof, before the disable after it succeeds.
+    RefusedEnable,
     /// Registers that read all ones are taken for proof.
     AllOnes,
     /// A disable that succeeds is taken for proof, even if the enable was outstanding.
@@ -113,6 +115,14 @@ enum Holder {
     Nobody,
 }
 
+/// A command of the buffer that the device answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answered {
+    Enable,
+    RefusedEnable,
+    Disable,
+}
+
 /// Bytes that the port driver granted, and where they are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Account {
@@ -134,8 +144,8 @@ pub struct World {
     waits: bool,
     /// The goal that was begun last; none for a lending.
     goal: Option<Goal>,
-    /// The command that was answered last is a disable.
-    disables: bool,
+    /// The command that was answered last.
+    answered: Option<Answered>,
     /// A disable was answered with success after its deadline.
     late: bool,
 }
@@ -173,7 +183,7 @@ impl World {
             fault,
             waits: false,
             goal: None,
-            disables: false,
+            answered: None,
             late: false,
         };
         world.begin(Goal::Identify);
@@ -246,7 +256,11 @@ impl World {
             Event::Execute(index) => self.device.execute(index),
             Event::Answer(index, status) => {
                 let command = self.device.condition().pending[index];
-                self.disables = command.lends.is_none();
+                self.answered = Some(match command.lends {
+                    None => Answered::Disable,
+                    Some(_) if status.is_success() => Answered::Enable,
+                    Some(_) => Answered::RefusedEnable,
+                });
                 if status.is_success() && !command.executed {
                     self.device.execute(index);
                 }
@@ -287,6 +301,7 @@ impl World {
             Ok(lent) => {
                 self.device.offer(self.memory);
                 self.contents = Contents::Kept;
+                self.answered = None;
                 self.holder = Holder::Device(lent);
                 self.goal = None;
                 self.advance()
@@ -317,8 +332,8 @@ impl World {
                 .controller
                 .step(&*self.device, &mut self.inventory, self.now);
             while let Some(event) = self.controller.take_event() {
-                self.late |=
-                    self.disables && matches!(event, DriverEvent::Late(_, Status::SUCCESS));
+                self.late |= self.answered == Some(Answered::Disable)
+                    && matches!(event, DriverEvent::Late(_, Status::SUCCESS));
             }
             if self.fault == Some(Fault::LostProof)
                 && matches!(progress, Progress::Failed(Failure::Refused(..)))
@@ -367,6 +382,7 @@ impl World {
             | (Fault::AllOnes, Some(Progress::Failed(Failure::Removed))) => true,
             (Fault::AnyDisable, Some(Progress::Done)) => self.goal == Some(Goal::DisableHmb),
             (Fault::LateDisable, _) => self.late,
+            (Fault::RefusedEnable, _) => self.answered == Some(Answered::RefusedEnable),
             (Fault::NoticeAndOneRead, _) => {
                 let condition = self.device.condition();
                 condition.announced && condition.dark
@@ -468,13 +484,13 @@ fn device_events(condition: &Condition) -> Vec<Event> {
         for (index, command) in condition.pending.iter().enumerate() {
             if !command.executed {
                 events.push(Event::Execute(index));
-                if !condition.panicked {
-                    events.push(Event::Answer(index, Status::INVALID_FIELD));
-                }
+            }
+            if !condition.panicked {
+                // Whether or not it was executed.
+                events.push(Event::Answer(index, Status::INVALID_FIELD));
             }
             if condition.enabled && !condition.panicked {
                 events.push(Event::Answer(index, Status::SUCCESS));
-                events.push(Event::Answer(index, Status::INTERNAL_ERROR));
             }
         }
     }
