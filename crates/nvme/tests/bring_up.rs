@@ -199,6 +199,20 @@ fn controllers_that_cannot_be_used_are_told_apart() {
 }
 
 #[test]
+fn a_controller_is_not_refused_for_what_one_read_says() {
+    // CAP is read at the beginning, and again once CC is set.
+    for read in 0..2 {
+        let mut host = Host::new(Device::new());
+        host.device.odd_capabilities.set(Some((read, 0)));
+        assert_eq!(host.reach(Goal::Identify), Progress::Done, "{read}");
+        assert_eq!(
+            host.controller.capabilities(),
+            host.device.capabilities.get()
+        );
+    }
+}
+
+#[test]
 fn namespaces_that_cannot_be_presented_are_reported() {
     let mut host = Host::new(Device::new());
     host.device.answer(|command| match command.cdw10 {

@@ -75,18 +75,27 @@ impl<D: DmaMemory> Controller<D> {
         Some(())
     }
 
-    /// Whether this driver can use a controller with these capabilities.
-    fn check_capabilities(&self) -> Result<(), Failure> {
-        let unsupported = if self.capabilities.mpsmin() != 0 {
-            Unsupported::PageSize
+    /// Why this driver cannot use a controller with these capabilities.
+    const fn unsupported(&self) -> Option<Unsupported> {
+        if self.capabilities.mpsmin() != 0 {
+            Some(Unsupported::PageSize)
         } else if !self.capabilities.css_nvm() {
-            Unsupported::CommandSet
+            Some(Unsupported::CommandSet)
         } else if self.capabilities.mqes_z() == 0 {
-            Unsupported::QueueSize
+            Some(Unsupported::QueueSize)
         } else {
-            return Ok(());
-        };
-        Err(Failure::Unsupported(unsupported))
+            None
+        }
+    }
+
+    /// Refuses a controller that this driver cannot use. The refusal is for good, so CAP is read once more before it.
+    fn check_capabilities(&mut self, registers: &impl Registers) -> Result<(), Failure> {
+        if self.unsupported().is_some() {
+            // A read of all ones leaves what CAP said before.
+            let _ = self.read_capabilities(registers);
+        }
+        self.unsupported()
+            .map_or(Ok(()), |why| Err(Failure::Unsupported(why)))
     }
 
     /// Clears CC.EN. With RDY = 0 that is undefined while the controller is starting, so that is waited for, but not
@@ -148,7 +157,7 @@ impl<D: DmaMemory> Controller<D> {
 
     /// Configures and enables a controller that is not ready. One that has not shown that it was reset does so by RDY = 1.
     fn enable(&mut self, registers: &impl Registers, now: Instant) -> Result<Progress, Failure> {
-        self.check_capabilities()?;
+        self.check_capabilities(registers)?;
         let attributes = AdminQueueAttributes::new()
             .with_asqs_z(ADMIN_ENTRIES - 1)
             .with_acqs_z(ADMIN_ENTRIES - 1);
@@ -166,7 +175,7 @@ impl<D: DmaMemory> Controller<D> {
         if self.read_capabilities(registers).is_none() {
             return self.absent(now);
         }
-        self.check_capabilities()?;
+        self.check_capabilities(registers)?;
         let dstrd = self.capabilities.dstrd();
         self.submission.reset(dstrd);
         self.completion.reset(dstrd);

@@ -51,6 +51,8 @@ pub struct Device {
     pub memory: Memory,
     pub now_us: Cell<u64>,
     pub capabilities: Cell<Capabilities>,
+    /// A read of CAP that gives something else: after how many, and what.
+    pub odd_capabilities: Cell<Option<(u32, u64)>>,
     pub version: Cell<Version>,
     /// After how long RDY follows EN; `None` for never.
     pub ready_us: Cell<Option<u64>>,
@@ -96,6 +98,7 @@ impl Device {
             memory: Memory::pages(16),
             now_us: Cell::new(0),
             capabilities: Cell::new(capabilities),
+            odd_capabilities: Cell::new(None),
             version: Cell::new(Version::new().with_mjr(1).with_mnr(4)),
             ready_us: Cell::new(Some(1000)),
             stop_us: Cell::new(Some(1000)),
@@ -277,9 +280,14 @@ impl Registers for Device {
     fn read64(&self, offset: u32) -> u64 {
         assert_eq!(offset, CAP);
         if self.removed.get() {
-            u64::MAX
-        } else {
-            self.capabilities.get().into()
+            return u64::MAX;
+        }
+        let odd = self.odd_capabilities.get();
+        self.odd_capabilities
+            .set(odd.and_then(|(after, value)| Some((after.checked_sub(1)?, value))));
+        match odd {
+            Some((0, value)) => value,
+            _ => self.capabilities.get().into(),
         }
     }
 
