@@ -36,6 +36,26 @@ rusty_fork_test! {
     }
 
     #[test]
+    fn are_done_without_where_their_completions_are_damaged() {
+        for command in OPTIONAL {
+            for entry in ["sqid=7", "cid=0xffff", "sqhd=0xffff"] {
+                let bed = survives("hmb", &[&format!("{command}:entry.{entry}")]);
+                assert_eq!(bed.fired(), [1], "{command}: it is left out from then on");
+                assert_eq!(bed.logged("Controller failed").len(), 1, "{command}");
+                bed.finish();
+            }
+        }
+    }
+
+    #[test]
+    fn are_done_without_one_after_the_other() {
+        // The number of queues, the events, and the Host Memory Buffer.
+        let bed = survives("hmb", &["set-features:entry.sqid=7:at=enable"]);
+        assert_eq!(bed.fired(), [3]);
+        bed.finish();
+    }
+
+    #[test]
     fn are_done_without_where_they_are_answered_with_nonsense() {
         for command in ["identify.cns=2", "identify.cns=3"] {
             for data in ["zeros", "ones", "noise", "same"] {

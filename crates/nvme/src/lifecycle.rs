@@ -385,7 +385,8 @@ impl<D: DmaMemory> Controller<D> {
             if works_no_more(status) {
                 return self.fatal(now);
             }
-            self.serve(registers, now)?;
+            self.serve(registers, now)
+                .inspect_err(|&failure| self.doubt_task(failure))?;
         }
         match self.task {
             Task::Idle => Ok(Progress::Done),

@@ -4,8 +4,9 @@ mod device;
 
 use device::{Answer, Device, Host, failed, identify, well_behaved};
 use nvme::identify::Usability;
-use nvme::lifecycle::{Failure, Goal, Progress};
+use nvme::lifecycle::{Failure, Goal, Impossible, Progress};
 use nvme_spec::command::{AdminOpcode, Command};
+use nvme_spec::completion::Completion;
 use nvme_spec::status::Status;
 
 /// The optional commands: opcode, and the low byte of dword 10.
@@ -23,7 +24,7 @@ fn is(command: &Command, (opcode, selector): (AdminOpcode, u8)) -> bool {
 }
 
 /// A controller with namespaces 1 and 3 that answers one command in another way.
-fn host(which: (AdminOpcode, u8), answer: fn() -> Answer) -> Host {
+fn host(which: (AdminOpcode, u8), answer: impl Fn() -> Answer + 'static) -> Host {
     let host = Host::new(Device::new());
     host.device.answer(move |command| {
         if is(command, which) {
@@ -114,6 +115,24 @@ fn silence_costs_a_reset_and_the_command_is_left_out_from_then_on() {
         let mut host = host(which, || Answer::Never);
         assert_eq!(start(&mut host), [Failure::TimedOut(which.0)], "{which:?}");
         assert_eq!(sent(&host, which), 1, "{which:?}");
+    }
+}
+
+#[test]
+fn a_damaged_completion_costs_a_reset_and_the_command_is_left_out_from_then_on() {
+    type Damage = fn(&mut Completion);
+    let damages: [(Damage, Impossible); 3] = [
+        (|entry| entry.sq_id = 7, Impossible::QueueId),
+        (|entry| entry.cid = 0xFFFF, Impossible::CommandId),
+        (|entry| entry.sq_head = 0xFFFF, Impossible::Head),
+    ];
+    for which in OPTIONAL {
+        for (damage, impossible) in damages {
+            let mut host = host(which, move || Answer::Entry(damage));
+            let failures = start(&mut host);
+            assert_eq!(failures, [Failure::Impossible(impossible)], "{which:?}");
+            assert_eq!(sent(&host, which), 1, "{which:?}");
+        }
     }
 }
 

@@ -175,6 +175,15 @@ impl<D: DmaMemory> Controller<D> {
         Ok(())
     }
 
+    /// The admin completion queue holds an entry that no controller can post: it may be the answer to the present task's command,
+    /// which is left out from now on if it is optional.
+    pub(super) fn doubt_task(&mut self, failure: Failure) {
+        let awaits = self.pending.is_some() && self.answer.is_none();
+        if let (Failure::Impossible(_), Task::Admin(task), true) = (failure, self.task, awaits) {
+            self.unanswered.add(task);
+        }
+    }
+
     /// Puts a command into the queue and returns its identifier.
     fn send(&mut self, purpose: Purpose, command: Command) -> Result<u16, Failure> {
         let opcode = match purpose {

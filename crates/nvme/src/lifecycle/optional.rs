@@ -1,5 +1,5 @@
 //! Commands that a controller can be used without. One that is refused, or answered with nonsense, is done without at once. One
-//! that is never answered costs a reset, and is left out from then on.
+//! that is never answered, or with a completion that is of no command, costs a reset, and is left out from then on.
 
 use nvme_spec::completion::Completion;
 use nvme_spec::log::LogPageId;
@@ -20,7 +20,7 @@ pub(super) struct Unanswered {
 }
 
 impl Unanswered {
-    /// The command was not answered in time: if it is optional it is not sent again.
+    /// The command was not answered in time, or with a completion that is of no command: if it is optional it is not sent again.
     pub(super) fn add(&mut self, task: AdminTask) {
         self.commands |= bit(task);
         if let AdminTask::IdentifyNamespace(scan) = task {

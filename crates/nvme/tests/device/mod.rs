@@ -35,6 +35,8 @@ pub enum Answer {
     Data(Vec<u8>),
     /// Failure.
     Fail(Status),
+    /// Success, by a completion queue entry that is changed so.
+    Entry(fn(&mut Completion)),
     /// No answer; [`Device::complete`] can give one later.
     Never,
 }
@@ -140,15 +142,19 @@ impl Device {
 
     /// Posts a completion.
     pub fn complete(&self, cid: u16, dw0: u32, status: Status) {
-        let head = self.registers.borrow().head;
-        self.post(Completion {
+        let entry = self.entry(cid, dw0, status);
+        self.post(entry);
+    }
+
+    fn entry(&self, cid: u16, dw0: u32, status: Status) -> Completion {
+        Completion {
             dw0,
             dw1: 0,
-            sq_head: head,
+            sq_head: self.registers.borrow().head,
             sq_id: 0,
             cid,
             status: status.into_field(),
-        });
+        }
     }
 
     /// Posts whatever, but for its phase tag.
@@ -187,6 +193,11 @@ impl Device {
                     self.complete(cid, 0, Status::SUCCESS);
                 }
                 Answer::Fail(status) => self.complete(cid, 0, status),
+                Answer::Entry(change) => {
+                    let mut entry = self.entry(cid, 0, Status::SUCCESS);
+                    change(&mut entry);
+                    self.post(entry);
+                }
                 Answer::Never => {}
             }
         }
