@@ -5,7 +5,7 @@ use rusty_fork::rusty_fork_test;
 use crate::bed::Bed;
 use crate::lending::{
     MIB, SECOND_NS, assert_all_retained, assert_all_returned, does_not_start, number,
-    read_until_dead, runs_without, the_event,
+    read_until_dead, runs_without, runs_without_for, the_event,
 };
 
 /// The driver's numbers for why no memory is lent.

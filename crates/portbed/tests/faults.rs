@@ -19,20 +19,20 @@ fn portbed(folder: &TempDir, arguments: &[&str]) -> Output {
 
 /// A short stream of requests with these options: the exit status and the report.
 fn stream(profile: &str, faults: &[&str]) -> (Option<i32>, Value) {
+    let arguments = ["io", "--rw", "rw", "--qd", "4", "--ios", "200"];
+    reported(&arguments, profile, faults)
+}
+
+/// The main job with these options: the exit status and the report.
+fn main_job(profile: &str, fault: &str) -> (Option<i32>, Value) {
+    reported(&["run", "--seed", "1"], profile, &[fault])
+}
+
+fn reported(command: &[&str], profile: &str, faults: &[&str]) -> (Option<i32>, Value) {
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("report.json");
-    let mut arguments = vec![
-        "io",
-        "--profile",
-        profile,
-        "--rw",
-        "rw",
-        "--qd",
-        "4",
-        "--ios",
-        "200",
-    ];
-    arguments.extend(["--report", report.to_str().unwrap()]);
+    let mut arguments = command.to_vec();
+    arguments.extend(["--profile", profile, "--report", report.to_str().unwrap()]);
     for fault in faults {
         arguments.extend(["--fault", fault]);
     }
@@ -109,6 +109,24 @@ fn what_a_fault_makes_unavoidable_is_told_and_fails_nothing() {
         assert_eq!(status, Some(0), "{fault}: {report:#}");
         let losses = report["losses"].as_array().unwrap();
         assert_eq!(!losses.is_empty(), lost, "{fault}: {losses:?}");
+    }
+}
+
+#[test]
+fn what_a_file_system_makes_of_a_loss_is_part_of_it() {
+    for (fault, lost) in [
+        // Writes whose failure the file system keeps to itself.
+        ("write:status=2/80:nth=10", "the file system went on"),
+        ("write:status=2/80:nth=20", "the file system went on"),
+        // A partition table that is not the one that was written.
+        ("read:data=ones:at=d0", "GPT"),
+        ("read:data=noise:at=lend", "GPT"),
+    ] {
+        let (status, report) = main_job("hmb,capacity=16M", fault);
+        assert_eq!(status, Some(0), "{fault}: {report:#}");
+        let losses = report["losses"].as_array().unwrap();
+        let told = |loss: &Value| loss.as_str().unwrap().contains(lost);
+        assert!(losses.iter().any(told), "{fault}: {losses:?}");
     }
 }
 

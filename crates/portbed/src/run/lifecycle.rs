@@ -171,11 +171,11 @@ impl<'s> Job<'s> {
             }
             self.look_after_change(units);
             let namespace = &mut self.namespaces[index];
-            let seed = namespace.next_seed();
+            let (seed, failed_before) = (namespace.next_seed(), namespace.io().failed);
             let mut unit = Unit::new(&mut self.machine, unit, seed);
             let found = step(namespace, &mut unit);
             namespace.retried(unit.retried());
-            let found = found.unwrap_or_else(|error| namespace.failed(&error));
+            let found = namespace.judge_step(found, failed_before);
             self.take(index, found);
         }
     }
@@ -220,8 +220,9 @@ impl<'s> Job<'s> {
                 Ok(mut client) => {
                     for index in 0..self.namespaces.len() {
                         let namespace = &mut self.namespaces[index];
+                        let failed_before = namespace.io().failed;
                         let found = namespace.check_device(&mut client);
-                        let found = found.unwrap_or_else(|error| namespace.failed(&error));
+                        let found = namespace.judge_step(found, failed_before);
                         self.take(index, found);
                     }
                 }
@@ -243,8 +244,8 @@ impl<'s> Job<'s> {
         for what in found.said {
             self.note(named(what));
         }
-        for what in found.wrong {
-            self.fail(found.kind, named(what));
+        for Failure { kind, what } in found.wrong {
+            self.fail(kind, named(what));
         }
     }
 

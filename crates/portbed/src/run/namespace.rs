@@ -3,7 +3,7 @@
 use std::io;
 
 use super::CannotRun;
-use super::failure::Kind;
+use super::failure::{Failure, Kind};
 use super::storage::{Device, Storage};
 use crate::controller::NvmeClient;
 use crate::disk::{Disk, Geometry, Shadow, Unit};
@@ -32,10 +32,15 @@ pub struct Namespace {
 pub struct Findings {
     /// For the timeline, a line each.
     pub said: Vec<String>,
-    /// Failures, a line each.
-    pub wrong: Vec<String>,
-    /// What kind of failures they are.
-    pub kind: Kind,
+    /// What went wrong.
+    pub wrong: Vec<Failure>,
+}
+
+impl Findings {
+    fn add(&mut self, kind: Kind, what: impl Into<String>) {
+        let what = what.into();
+        self.wrong.push(Failure { kind, what });
+    }
 }
 
 impl Namespace {
@@ -95,14 +100,34 @@ impl Namespace {
         self.failed
     }
 
-    /// Notes that a request has failed.
-    pub fn failed(&mut self, error: &io::Error) -> Findings {
-        self.failed = true;
-        Findings {
-            said: Vec::new(),
-            wrong: vec![error.to_string()],
-            kind: Kind::Request,
-        }
+    /// Judges a step, before which so many requests had failed. One that a request failed in is a failed one, also where the
+    /// file system on top went on without it. One that failed although every request succeeded could make no sense of what it
+    /// read: where data differ, that is why.
+    pub fn judge_step(&mut self, step: io::Result<Findings>, failed_before: u64) -> Findings {
+        let Io {
+            failed,
+            mismatched_bytes,
+            ..
+        } = self.disk.io();
+        let failed = failed - failed_before;
+        let misled = failed == 0 && mismatched_bytes > 0;
+        let mut found = match step {
+            Ok(found) if failed == 0 => return found,
+            Ok(mut found) => {
+                let what = format!("the file system went on after requests that failed: {failed}");
+                found.add(Kind::Request, what);
+                found
+            }
+            Err(error) => {
+                let mut found = Findings::default();
+                let kind = if misled { Kind::Data } else { Kind::Request };
+                found.add(kind, error.to_string());
+                found
+            }
+        };
+        self.failed |= !misled;
+        found.wrong.extend(self.new_differences());
+        found
     }
 
     /// Partitions, formats and fills a blank disk, and flushes it. One that holds something is left alone.
@@ -153,7 +178,9 @@ impl Namespace {
             reading.files,
             Bytes(reading.bytes)
         ));
-        found.wrong.extend(reading.wrong);
+        for what in reading.wrong {
+            found.add(Kind::Data, what);
+        }
         Ok(found)
     }
 
@@ -216,18 +243,14 @@ impl Namespace {
         };
         backing.release()?;
         if backing.is_preserved() {
-            return Ok(if backing.was_disturbed()? {
-                Findings {
-                    said: Vec::new(),
-                    wrong: vec!["the image has changed, and must not have".to_owned()],
-                    kind: Kind::Data,
-                }
+            let mut found = Findings::default();
+            if backing.was_disturbed()? {
+                found.add(Kind::Data, "the image has changed, and must not have");
             } else {
-                Findings {
-                    said: vec!["from outside: the image has not changed".to_owned()],
-                    ..Findings::default()
-                }
-            });
+                let said = "from outside: the image has not changed";
+                found.said.push(said.to_owned());
+            }
+            return Ok(found);
         }
         self.disk.verify_outside(backing)?;
         // After a request that failed a volume is as it may be; what each block holds was compared.
@@ -243,20 +266,30 @@ impl Namespace {
                     "from outside: fsck.fat, mdir and mcopy find what was written".to_owned(),
                 );
             }
-            found.wrong.extend(wrong);
+            for what in wrong {
+                found.add(Kind::Data, what);
+            }
         }
         Ok(found)
     }
 
     /// What to say, with the differences that were not told yet.
     fn findings(&mut self, said: String) -> Findings {
-        let new = self.disk.differences().get(self.told..).unwrap_or_default();
-        let wrong = new.iter().map(ToString::to_string).collect();
-        self.told = self.disk.differences().len();
         Findings {
             said: vec![said],
-            wrong,
-            kind: Kind::Data,
+            wrong: self.new_differences(),
         }
+    }
+
+    /// The differences that were not told yet.
+    fn new_differences(&mut self) -> Vec<Failure> {
+        let new = self.disk.differences().get(self.told..).unwrap_or_default();
+        let wrong = new.iter().map(|difference| Failure {
+            kind: Kind::Data,
+            what: difference.to_string(),
+        });
+        let wrong = wrong.collect();
+        self.told = self.disk.differences().len();
+        wrong
     }
 }
