@@ -81,9 +81,14 @@ impl Fault {
             Behaviour::Never | Behaviour::Lost | Behaviour::Entry(..) => unanswered,
             Behaviour::Value(_) if !once => Losses::DISK,
             Behaviour::Absent(ns) if ns > SILENCE_NS => Losses::DISK,
-            Behaviour::Namespace(
-                NamespaceChange::Delete | NamespaceChange::Create(_) | NamespaceChange::Format(_),
-            ) => Losses::DISK,
+            Behaviour::Namespace(NamespaceChange::Delete) => Losses::DISK,
+            // What the namespace held is gone with it.
+            Behaviour::Namespace(NamespaceChange::Create(_) | NamespaceChange::Format(_)) => {
+                Losses {
+                    data: true,
+                    ..Losses::DISK
+                }
+            }
             Behaviour::Namespace(NamespaceChange::Resize(_) | NamespaceChange::Protect)
             | Behaviour::ReadOnly => Losses {
                 requests: true,
