@@ -54,6 +54,7 @@ pub(crate) fn deferred(adapter: &Adapter, port: Port) {
     run_deferred(adapter, port, serve);
     power::do_what_is_owed(Call::free(adapter, port, Irql::Dispatch));
 }
+
 /// Does `work` with the state in a DPC; passive initialisation looks for itself. What the port driver has to be asked for after
 /// that is seen to without a lock.
 fn run_deferred(

@@ -20,12 +20,8 @@ const PAGE_SHIFT: u32 = PAGE_BYTES.trailing_zeros();
 const ENTRY_BYTES: usize = size_of::<u64>();
 /// Entries of a list page.
 const ENTRIES_PER_PAGE: u32 = PAGE_BYTES / ENTRY_BYTES as u32;
-/// The place of the last one in its page: it never names data, but the next list page.
+/// The place of the last entry in its page, which never names data, and so the number of those that do.
 const LAST_ENTRY: usize = ENTRIES_PER_PAGE as usize - 1;
-/// Those before it.
-const DATA_ENTRIES_PER_PAGE: usize = LAST_ENTRY;
-/// The same number.
-const DATA_ENTRIES: u64 = DATA_ENTRIES_PER_PAGE as u64;
 /// So many entries stay unused at the start of a list at most.
 const MOST_SKIPPED: usize = 2;
 /// So many pieces of a page each are taken at a time.
@@ -196,7 +192,7 @@ fn begin<F: FnMut(usize) -> Option<u64>>(
     if misplaced || !page_offset.is_multiple_of(ENTRY_BYTES) {
         return Err(PrpError::BadList);
     }
-    let room = DATA_ENTRIES_PER_PAGE.saturating_sub(first);
+    let room = LAST_ENTRY.saturating_sub(first);
     let mut writer = Writer::new(rest, room, address);
     writer.index = skipped;
     Ok((start, writer))
@@ -207,9 +203,9 @@ fn begin<F: FnMut(usize) -> Option<u64>>(
 fn skipped_entries(place: usize, data_entries: u64) -> usize {
     let fits = |skipped: &usize| {
         let place = place.wrapping_add(*skipped) & LAST_ENTRY;
-        let room = DATA_ENTRIES_PER_PAGE.saturating_sub(place) as u64;
-        let behind = data_entries.saturating_sub(room);
-        room > 0 && (behind == 0 || behind % DATA_ENTRIES != 1)
+        let room = LAST_ENTRY.saturating_sub(place);
+        let behind = (data_entries as usize).saturating_sub(room);
+        room > 0 && (behind == 0 || behind % LAST_ENTRY != 1)
     };
     (0..MOST_SKIPPED).find(fits).unwrap_or(MOST_SKIPPED)
 }
@@ -371,7 +367,7 @@ impl<'a, F: FnMut(usize) -> Option<u64>> Writer<'a, F> {
             *last = address;
         }
         self.advance(1);
-        self.room = DATA_ENTRIES_PER_PAGE;
+        self.room = LAST_ENTRY;
         Ok(())
     }
 

@@ -13,7 +13,7 @@ mod serve;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::process::ExitCode;
+use std::process::{ExitCode, Output};
 
 use clap::{Parser, Subcommand};
 
@@ -73,7 +73,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => run(&given, &arguments.run, Work::MainJob),
         Some(Command::Run(options)) => run(&given, &options, Work::MainJob),
         Some(Command::Io(options)) => run(&given, options.run(), Work::Stream(options.stream())),
-        Some(Command::Bench(options)) => conclude(options.run()),
+        Some(Command::Bench(options)) => match options.run() {
+            Ok((table, verdict)) => {
+                print(&table);
+                conclude(Ok(verdict))
+            }
+            Err(why) => refuse(why),
+        },
         Some(Command::Serve(options)) => conclude(options.serve()),
         Some(Command::Rules) => print(&list::rules()),
         Some(Command::Profiles) => print(&list::profiles()),
@@ -120,6 +126,13 @@ fn refuse(why: impl Display) -> ExitCode {
     // Where nobody listens any more there is nobody to tell.
     let _ = writeln!(io::stderr(), "portbed: {}{rest}", Plain(shown));
     ExitCode::from(2)
+}
+
+/// Why a `portbed` that was run could do nothing, as [`refuse`] of that process said it; `None` where it could.
+fn refusal(output: &Output) -> Option<String> {
+    let why = String::from_utf8_lossy(&output.stderr);
+    let why = why.trim().trim_start_matches("portbed: ");
+    (output.status.code() == Some(2)).then(|| why.to_owned())
 }
 
 /// Prints an answer. A reader that has seen enough is no error.

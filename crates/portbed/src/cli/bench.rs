@@ -1,7 +1,6 @@
 //! `portbed bench`: what a request costs, image beside image.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -79,8 +78,8 @@ const WORKLOADS: [Workload; 8] = [
 const PROFILE: &str = "plain,mdts=2M,capacity=16M";
 
 impl BenchOptions {
-    /// Measures every image and prints the table; fails where a run did.
-    pub fn run(&self) -> Result<Verdict, String> {
+    /// Measures every image: the table for people, and whether every run passed.
+    pub fn run(&self) -> Result<(String, Verdict), String> {
         let images = if self.images.is_empty() {
             vec![wdk_linux::image().map_err(|why| why.to_string())?.sys]
         } else {
@@ -101,13 +100,11 @@ impl BenchOptions {
                 }));
             }
         }
-        // Where nobody listens any more there is nobody to tell.
-        let _ = io::stdout().write_all(text(&table).as_bytes());
         if let Some(path) = &self.json {
             let json = serde_json::to_vec_pretty(&table).map_err(|why| why.to_string())?;
             std::fs::write(path, json).map_err(|why| format!("{}: {why}", path.display()))?;
         }
-        Ok(verdict)
+        Ok((text(&table), verdict))
     }
 }
 
@@ -128,9 +125,8 @@ fn measure(image: &Path, workload: &Workload, count: u64) -> Result<Option<Value
         .stdin(Stdio::null())
         .output()
         .map_err(|why| why.to_string())?;
-    if output.status.code() == Some(2) {
-        let why = String::from_utf8_lossy(&output.stderr);
-        return Err(why.trim().trim_start_matches("portbed: ").to_owned());
+    if let Some(why) = super::refusal(&output) {
+        return Err(why);
     }
     if !output.status.success() {
         return Ok(None);

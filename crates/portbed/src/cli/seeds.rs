@@ -93,10 +93,8 @@ pub fn sweep(
             timeline.entry(&format!("seed {seed}"), "held");
             continue;
         }
-        if output.status.code() == Some(2) {
-            let why = String::from_utf8_lossy(&output.stderr);
-            let why = why.trim().trim_start_matches("portbed: ");
-            return Ok(Sweep::CannotRun(why.to_owned()));
+        if let Some(why) = super::refusal(&output) {
+            return Ok(Sweep::CannotRun(why));
         }
         failed.push(seed);
         timeline.wrong(&format!("seed {seed}"), command_line(&again));

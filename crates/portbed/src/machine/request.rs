@@ -191,31 +191,37 @@ pub struct Instructions {
     pub dpc: u64,
 }
 
-impl Add for Cost {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
+impl Cost {
+    /// Each number with its counterpart in `other`.
+    fn combine(self, other: Self, with: fn(u64, u64) -> u64) -> Self {
         Self {
-            requests: self.requests + other.requests,
-            mmio_reads: self.mmio_reads + other.mmio_reads,
-            mmio_writes: self.mmio_writes + other.mmio_writes,
-            port_calls: self.port_calls + other.port_calls,
-            instructions: self.instructions + other.instructions,
+            requests: with(self.requests, other.requests),
+            mmio_reads: with(self.mmio_reads, other.mmio_reads),
+            mmio_writes: with(self.mmio_writes, other.mmio_writes),
+            port_calls: with(self.port_calls, other.port_calls),
+            instructions: self.instructions.combine(other.instructions, with),
         }
     }
 }
 
-impl Add for Instructions {
+impl Instructions {
+    /// Each number with its counterpart in `other`.
+    fn combine(self, other: Self, with: fn(u64, u64) -> u64) -> Self {
+        Self {
+            requests: with(self.requests, other.requests),
+            build: with(self.build, other.build),
+            start: with(self.start, other.start),
+            interrupt: with(self.interrupt, other.interrupt),
+            dpc: with(self.dpc, other.dpc),
+        }
+    }
+}
+
+impl Add for Cost {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self {
-            requests: self.requests + other.requests,
-            build: self.build + other.build,
-            start: self.start + other.start,
-            interrupt: self.interrupt + other.interrupt,
-            dpc: self.dpc + other.dpc,
-        }
+        self.combine(other, u64::add)
     }
 }
 
@@ -224,26 +230,6 @@ impl Sub for Cost {
 
     /// What was added since `before`.
     fn sub(self, before: Self) -> Self {
-        Self {
-            requests: self.requests - before.requests,
-            mmio_reads: self.mmio_reads - before.mmio_reads,
-            mmio_writes: self.mmio_writes - before.mmio_writes,
-            port_calls: self.port_calls - before.port_calls,
-            instructions: self.instructions - before.instructions,
-        }
-    }
-}
-
-impl Sub for Instructions {
-    type Output = Self;
-
-    fn sub(self, before: Self) -> Self {
-        Self {
-            requests: self.requests - before.requests,
-            build: self.build - before.build,
-            start: self.start - before.start,
-            interrupt: self.interrupt - before.interrupt,
-            dpc: self.dpc - before.dpc,
-        }
+        self.combine(before, u64::sub)
     }
 }
