@@ -4,11 +4,11 @@ use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 
 use nvme::quirks::Quirks;
 
-use crate::mask::Mask;
-use crate::power::Owed;
-use crate::state::State;
+use crate::control::mask::Mask;
+use crate::control::power::Owed;
+use crate::control::state::State;
+use crate::io::units::Units;
 use crate::storport::{Dpc, Guarded, HmbStore, Lookout, Published, RegisterWindow};
-use crate::units::Units;
 
 /// An adapter. Made once, in place, by the first `HwFindAdapter`; a rebalance keeps it.
 pub(crate) struct Adapter {

@@ -3,9 +3,8 @@
 //! [`storport`] is the safe layer over the port driver, and holds the entry points; everything else is safe code over it
 //! and over the portable crates: `scsi` translates requests, `nvme` knows the controller.
 //!
-//! A request's way: [`request`] (`HwBuildIo`, `HwStartIo`) -> [`io`] (the queue) -> [`completion`] (interrupt, DPC). The
-//! adapter's life: [`find`] -> [`start`] -> [`recovery`] and [`power`]. [`hmb`] lends memory to the
-//! controller and takes it back.
+//! Two planes: [`io`] is what a request touches on its way to the controller and back, [`control`] is everything that takes the
+//! adapter from one state to the next.
 #![cfg(windows)]
 #![no_std]
 #![forbid(
@@ -25,27 +24,9 @@ extern crate wdk_panic;
 use wdk_alloc::WdkAllocator;
 
 mod adapter;
-mod call;
-mod completion;
-mod downgrade;
-mod find;
-mod hmb;
+mod control;
 mod io;
-mod lending;
-mod mask;
-mod namespaces;
-mod naming;
-mod plug_and_play;
-mod policy;
-mod power;
-mod recovery;
-mod report;
-mod request;
-mod returned;
-mod start;
-mod state;
 mod storport;
-mod units;
 
 /// Registered as the ecosystem asks; nothing in the driver allocates through it.
 #[global_allocator]

@@ -27,10 +27,11 @@ use super::request_memory::EXTENSION_BYTES;
 use super::srb::refuse;
 use super::{Configuration, Irql, Port, PortError, Srb};
 use crate::adapter::Adapter;
-use crate::call::Call;
-use crate::find::{self, FindError};
-use crate::power::{self, AdapterControl};
-use crate::{completion, downgrade, recovery, request, start};
+use crate::control::call::Call;
+use crate::control::find::{self, FindError};
+use crate::control::power::{self, AdapterControl};
+use crate::control::{completion, downgrade, recovery, start};
+use crate::io::request;
 
 /// Says that the device extension holds an [`Adapter`]: the port driver hands it over zeroed.
 const INITIALIZED: u64 = u64::from_le_bytes(*b"ferrstor");

@@ -93,12 +93,12 @@ fn every_parameter_that_the_driver_reads_has_its_default_in_the_inf() {
         ("HmbTotalMegabytes", default.total_megabytes),
         ("Quirks", 0),
     ];
-    let read = read("driver/policy.rs");
+    let read = read("driver/control/policy.rs");
     let names: Vec<&str> = between(&read, "c\"", "\"").collect();
     assert_eq!(
         names,
         defaults.map(|(name, _)| name),
-        "the parameters of driver/policy.rs"
+        "the parameters of driver/control/policy.rs"
     );
     for (name, value) in defaults {
         assert_eq!(written()[name], value.to_string(), "{name}");

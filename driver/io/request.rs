@@ -3,8 +3,8 @@
 use scsi::{Access, Action, DataDirection, Other, Outcome, Request};
 
 use crate::adapter::Adapter;
-use crate::call::Call;
-use crate::io::end_scsi;
+use crate::control::call::Call;
+use crate::io::pair::end_scsi;
 use crate::storport::{Port, Srb, SrbFunction, SrbList, SrbStatus};
 
 /// What `HwBuildIo` made of a request.

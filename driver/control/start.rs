@@ -3,10 +3,10 @@
 use nvme::quirks::Quirks;
 
 use crate::adapter::Adapter;
-use crate::call::Call;
-use crate::downgrade;
-use crate::policy;
-use crate::state::Life;
+use crate::control::call::Call;
+use crate::control::downgrade;
+use crate::control::policy;
+use crate::control::state::Life;
 use crate::storport::{Irql, Port};
 
 /// Messages that are of use: one for the admin queue, one for the I/O queue.

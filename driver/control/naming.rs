@@ -8,8 +8,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use nvme::identity::{Doubt, Identity, Naming};
 
-use crate::call::Call;
-use crate::report;
+use crate::control::call::Call;
+use crate::control::report;
 use crate::storport::{Guarded, Irql, Port};
 
 /// The value in the adapter's key.

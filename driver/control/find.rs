@@ -11,18 +11,18 @@ use nvme_spec::completion::COMPLETION_BYTES;
 use nvme_spec::registers::{INTMC, INTMS};
 
 use crate::adapter::Adapter;
-use crate::call::Call;
-use crate::io::MAX_ENTRIES;
-use crate::naming;
-use crate::policy;
-use crate::recovery::MissedInterrupts;
-use crate::report::{self, Missing};
-use crate::state::{Life, MAX_RESETS, State, is_final};
+use crate::control::call::Call;
+use crate::control::naming;
+use crate::control::policy;
+use crate::control::recovery::MissedInterrupts;
+use crate::control::report::{self, Missing};
+use crate::control::state::{Life, MAX_RESETS, State, is_final};
+use crate::io::pair::MAX_ENTRIES;
+use crate::io::units::Change;
 use crate::storport::{
     Configuration, DmaBlock, Finding, Irql, Limits, MAX_TRANSFER_BYTES, MessageRoutine,
     PciFunction, Port, RegisterWindow, SrbStatus,
 };
-use crate::units::Change;
 
 /// Why there is no adapter.
 pub(crate) enum FindError {

@@ -9,9 +9,9 @@ use nvme::Instant;
 use nvme::hmb::{Downgrade, Granted, Lent, Limit, Policy, Probation, Ranges, Symptom, Unusable};
 use nvme::lifecycle::{Contents, Controller, Failure, Inventory};
 
-use crate::call::Call;
-use crate::downgrade;
-use crate::state::Life;
+use crate::control::call::Call;
+use crate::control::downgrade;
+use crate::control::state::Life;
 use crate::storport::{DmaBlock, HmbRanges, Irql, Port, PortError};
 
 pub(crate) use errand::{Errand, Outcome};

@@ -2,7 +2,7 @@
 
 use nvme::hmb::{Downgrade, Limit, Needs, NotWanted, Ranges};
 
-use crate::call::Call;
+use crate::control::call::Call;
 use crate::storport::{Event, HmbRanges, Level, Parameters, text};
 
 /// Event numbers, as documented.

@@ -5,9 +5,9 @@ use nvme::Registers;
 use nvme::lifecycle::Controller;
 use nvme_spec::registers::CSTS;
 
-use crate::call::Call;
-use crate::report;
-use crate::state::{Life, State};
+use crate::control::call::Call;
+use crate::control::report;
+use crate::control::state::{Life, State};
 use crate::storport::{SrbList, SrbStatus};
 
 impl State {

@@ -5,10 +5,10 @@ use nvme::lifecycle::{Failure, Goal};
 use nvme_spec::command::AdminOpcode;
 
 use crate::adapter::Adapter;
-use crate::call::Call;
-use crate::completion::visit;
-use crate::report;
-use crate::state::{Life, Stage, State};
+use crate::control::call::Call;
+use crate::control::completion::visit;
+use crate::control::report;
+use crate::control::state::{Life, Stage, State};
 use crate::storport::{Port, SrbList, SrbStatus};
 
 /// How often an interrupt has to be missed before the queues are polled.

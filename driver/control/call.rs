@@ -4,7 +4,7 @@
 //! takes the lock; each callback says with [`StartIo`] what its page allows.
 
 use crate::adapter::Adapter;
-use crate::state::State;
+use crate::control::state::State;
 use crate::storport::{Event, Irql, Port, SrbList};
 
 /// What the StartIo lock is to a callback (`StorPortAcquireSpinLock`).

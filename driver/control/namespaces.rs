@@ -4,10 +4,10 @@
 use nvme::lifecycle::{Controller, Goal};
 
 use crate::adapter::Adapter;
-use crate::call::Call;
-use crate::io::end_scsi;
-use crate::report;
-use crate::state::{Life, Stage, State};
+use crate::control::call::Call;
+use crate::control::report;
+use crate::control::state::{Life, Stage, State};
+use crate::io::pair::end_scsi;
 use crate::storport::{Srb, SrbFunction, SrbList, SrbStatus};
 
 impl State {

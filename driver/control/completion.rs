@@ -1,9 +1,9 @@
 //! A request's way out: interrupt, DPC, completion.
 
 use crate::adapter::Adapter;
-use crate::call::{Call, StartIo};
-use crate::power;
-use crate::state::State;
+use crate::control::call::{Call, StartIo};
+use crate::control::power;
+use crate::control::state::State;
 use crate::storport::{Irql, Port, SrbList};
 
 /// When to come back to a state that was in use, in microseconds.

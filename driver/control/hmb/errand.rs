@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use nvme::hmb::{Downgrade, Granted, Needs, NotWanted, Policy, Wanted};
 
 use super::told;
-use crate::call::Call;
+use crate::control::call::Call;
 use crate::storport::{HmbRanges, PortError};
 
 /// What all adapters of the driver hold together, in bytes, with what they are asking for.

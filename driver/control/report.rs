@@ -1,15 +1,15 @@
-//! Events about the controller. Those about the Host Memory Buffer are told in [`crate::hmb`].
+//! Events about the controller. Those about the Host Memory Buffer are told in [`crate::control::hmb`].
 
 use nvme::identify::{NamespaceInfo, Usability};
 use nvme::identity::Naming;
 use nvme::lifecycle::{Event as ControllerEvent, Failure};
 use nvme::quirks::Quirks;
 
-use crate::call::Call;
-use crate::naming::Why;
-use crate::power::AdapterControl;
+use crate::control::call::Call;
+use crate::control::naming::Why;
+use crate::control::power::AdapterControl;
+use crate::io::units::Change;
 use crate::storport::{Event, Level, Parameters, text};
-use crate::units::Change;
 
 /// Event numbers, as documented.
 mod event_id {

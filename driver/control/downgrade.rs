@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use nvme::hmb::Downgrade;
 
-use crate::call::Call;
+use crate::control::call::Call;
 use crate::storport::Port;
 
 /// The value in the adapter's key.

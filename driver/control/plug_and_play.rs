@@ -1,7 +1,7 @@
 //! Stop and removal, as plug and play announces them.
 
-use crate::call::Call;
-use crate::state::{Life, State};
+use crate::control::call::Call;
+use crate::control::state::{Life, State};
 use crate::storport::{PnpAction, Srb, SrbList, SrbStatus};
 
 impl State {

@@ -5,10 +5,10 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use nvme::lifecycle::Contents;
 
 use crate::adapter::Adapter;
-use crate::call::Call;
-use crate::completion::visit;
-use crate::report;
-use crate::state::{Life, Stage};
+use crate::control::call::Call;
+use crate::control::completion::visit;
+use crate::control::report;
+use crate::control::state::{Life, Stage};
 use crate::storport::{Irql, Port, SrbList};
 
 /// What `HwStorAdapterControl` is asked to do. The numbers are those of an event.

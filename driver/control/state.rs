@@ -4,14 +4,14 @@ use nvme::hmb::{Policy, Symptom};
 use nvme::lifecycle::{Contents, Controller, Failure, Goal, Inventory, Progress, Shutdown};
 
 use crate::adapter::Adapter;
-use crate::call::Call;
-use crate::completion::visit;
-use crate::hmb::Hmb;
-use crate::io::{self, IoPair};
-use crate::namespaces::still_there;
-use crate::naming;
-use crate::recovery::MissedInterrupts;
-use crate::report;
+use crate::control::call::Call;
+use crate::control::completion::visit;
+use crate::control::hmb::Hmb;
+use crate::control::namespaces::still_there;
+use crate::control::naming;
+use crate::control::recovery::MissedInterrupts;
+use crate::control::report;
+use crate::io::pair::{self, IoPair};
 use crate::storport::{DmaBlock, Irql, RegisterWindow, Srb, SrbFunction, SrbList, SrbStatus};
 
 /// What an adapter is good for.
@@ -42,7 +42,7 @@ pub(crate) enum Stage {
     Identifying,
     /// I/O queues are being created.
     Starting,
-    /// Memory is being asked for, or there is too much of it: see [`Errand`](crate::hmb::Errand).
+    /// Memory is being asked for, or there is too much of it: see [`Errand`](crate::control::hmb::Errand).
     Asking,
     /// The Host Memory Buffer is being enabled.
     Lending,
@@ -146,7 +146,7 @@ impl State {
                     done.push(srb, SrbStatus::NO_HBA);
                     return;
                 };
-                if let Err(srb) = io::submit(&mut self.io, srb, registers) {
+                if let Err(srb) = pair::submit(&mut self.io, srb, registers) {
                     self.waiting.push(srb, SrbStatus::SUCCESS);
                 }
             }
@@ -184,7 +184,7 @@ impl State {
             return false;
         };
         let mut again = SrbList::new();
-        let drained = io::drain(&mut self.io, registers, done, &mut again);
+        let drained = pair::drain(&mut self.io, registers, done, &mut again);
         while let Some((srb, _)) = again.pop() {
             self.submit(call.adapter, srb, done);
         }
