@@ -25,6 +25,8 @@ use crate::rules::{Judge, Rule, port as rules};
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// How often that is looked at.
 pub(super) const GLANCE: Duration = Duration::from_millis(250);
+/// How often driver code is looked at that may wait for another processor, which has to go on then.
+pub(super) const SPIN_GLANCE: Duration = Duration::from_millis(1);
 /// Stack of a processor's thread. Windows gives kernel threads 24 KiB; the test bed runs on the same stack.
 const STACK_BYTES: usize = 2 << 20;
 

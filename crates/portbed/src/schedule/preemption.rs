@@ -1,6 +1,6 @@
 //! Pre-emption inside driver code: at an instruction that the seed chose, or because it runs on.
 
-use super::core::{Core, GLANCE, PATIENCE};
+use super::core::{Core, GLANCE, PATIENCE, SPIN_GLANCE};
 use super::cpu::Cpu;
 use super::state::State;
 use crate::rules::port as rules;
@@ -12,8 +12,9 @@ const FARTHEST_BITS: u32 = 8;
 const COUNTED_NS: u64 = 100;
 /// Virtual time that code took which was interrupted because it ran on.
 const INTERRUPTED_NS: u64 = 1_000_000;
-/// How often a callback may be interrupted: as long as it may run on.
-const MOST_INTERRUPTIONS: u32 = (PATIENCE.as_millis() / GLANCE.as_millis()) as u32;
+/// How long a callback may run on, in interruptions: those for waiting for another processor count for less.
+const MOST_INTERRUPTIONS: u32 = (PATIENCE.as_millis() / SPIN_GLANCE.as_millis()) as u32;
+const INTERRUPTION: u32 = (GLANCE.as_millis() / SPIN_GLANCE.as_millis()) as u32;
 
 /// Pre-empts the driver code on this thread, which belongs to a processor.
 pub(super) fn preempt(reason: Reason) {
@@ -45,7 +46,11 @@ impl Cpu {
             self.core().run_due(&mut state);
             let frame = state.processors[self.index()].frames.last_mut();
             frame.is_some_and(|frame| {
-                frame.interrupted += u32::from(interrupted);
+                frame.interrupted += match reason {
+                    Reason::Counted => 0,
+                    Reason::Interrupted => INTERRUPTION,
+                    Reason::Spins => 1,
+                };
                 frame.interrupted > MOST_INTERRUPTIONS
             })
         };

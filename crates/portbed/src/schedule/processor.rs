@@ -114,7 +114,7 @@ pub(super) struct Frame {
     pub(super) irql: Irql,
     pub(super) entered_ns: u64,
     pub(super) stalled_ns: u64,
-    /// How often it was interrupted because it ran on.
+    /// How much it was interrupted because it ran on.
     pub(super) interrupted: u32,
     /// Whether a request was completed in it: what it does from then on is still part of the request's cost.
     pub(super) completed: bool,
@@ -206,6 +206,13 @@ impl Processor {
     pub(super) fn interrupt(&self) {
         if let Some(thread) = &self.thread {
             thread.interrupt();
+        }
+    }
+
+    /// Interrupts it if it waits for another processor.
+    pub(super) fn interrupt_spinning(&self) {
+        if let Some(thread) = &self.thread {
+            thread.interrupt_spinning();
         }
     }
 }

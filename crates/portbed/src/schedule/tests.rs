@@ -249,3 +249,45 @@ fn code_that_waits_for_another_processor_lets_it_go_on() {
         .unwrap();
     assert!(machine.switch_off());
 }
+
+/// Waits until the number at RCX has the parity RDX, adds 1 to it, and so on until it is R8 or more.
+fn takes_turns() -> u64 {
+    let mut code = CodeAssembler::new(64).unwrap();
+    let (mut again, mut over) = (code.create_label(), code.create_label());
+    code.set_label(&mut again).unwrap();
+    code.pause().unwrap();
+    code.mov(rax, qword_ptr(rcx)).unwrap();
+    code.cmp(rax, r8).unwrap();
+    code.jae(over).unwrap();
+    code.and(rax, 1).unwrap();
+    code.cmp(rax, rdx).unwrap();
+    code.jne(again).unwrap();
+    code.inc(qword_ptr(rcx)).unwrap();
+    code.jmp(again).unwrap();
+    code.set_label(&mut over).unwrap();
+    code.ret().unwrap();
+    image(&mut code)
+}
+
+#[test]
+fn waiting_with_pause_costs_next_to_no_time() {
+    const TURNS: u64 = 20;
+    let takes_turns = takes_turns();
+    let machine = core(2, Clock::Deterministic, 1);
+    let word: &AtomicU64 = Box::leak(Box::new(AtomicU64::new(0)));
+    let at = (&raw const *word).expose_provenance() as u64;
+    let left = Arc::new(AtomicU32::new(2));
+    for parity in 0..2 {
+        let left = Arc::clone(&left);
+        machine.state().tasks.push_back(Box::new(move |cpu: &Cpu| {
+            cpu.call(Callback::TimerEx, takes_turns, [at, parity, TURNS, 0, 0, 0]);
+            left.fetch_sub(1, Ordering::Relaxed);
+        }));
+    }
+    let done = machine.run_until(move |_| left.load(Ordering::Relaxed) == 0);
+    assert_eq!(done, Ok(Outcome::Satisfied));
+    assert_eq!(word.load(Ordering::Relaxed), TURNS);
+    // Code that runs on costs a millisecond each time that it is stopped.
+    assert!(machine.state().now_ns < 1_000_000);
+    assert!(machine.switch_off());
+}

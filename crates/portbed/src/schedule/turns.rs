@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::baton::{Baton, Seat};
-use super::core::{Core, GLANCE, PATIENCE, place};
+use super::core::{Core, GLANCE, PATIENCE, SPIN_GLANCE, place};
 use super::processor::{Activity, Processor};
 use super::state::State;
 use crate::rules::port as rules;
@@ -59,17 +59,14 @@ impl Core {
     fn watch(&self, turns: &Turns) {
         let mut seen = turns.progress.load(Ordering::Relaxed);
         let mut since = Instant::now();
-        while !turns.baton.wait_for(Seat::Outside, GLANCE) {
+        let mut looked = since;
+        while !turns.baton.wait_for(Seat::Outside, SPIN_GLANCE) {
             let now = turns.progress.load(Ordering::Relaxed);
             if now != seen {
                 seen = now;
                 since = Instant::now();
-            } else if since.elapsed() <= PATIENCE {
-                // Driver code that waits for another processor has to let it go on.
-                if let Some(index) = turns.baton.processor() {
-                    self.state().processors[index].interrupt();
-                }
-            } else {
+                looked = since;
+            } else if since.elapsed() > PATIENCE {
                 let callback = self.running_callback();
                 self.fatal(
                     callback.clone(),
@@ -77,6 +74,16 @@ impl Core {
                     format!("{callback} runs on without a port driver call or a register access"),
                 );
                 return;
+            } else if let Some(index) = turns.baton.processor() {
+                // Driver code that waits for another processor has to let it go on.
+                let runs_on = looked.elapsed() > GLANCE;
+                let processor = &self.state().processors[index];
+                if runs_on {
+                    looked = Instant::now();
+                    processor.interrupt();
+                } else {
+                    processor.interrupt_spinning();
+                }
             }
         }
     }

@@ -11,7 +11,6 @@ use libc::{c_int, c_void, siginfo_t, ucontext_t};
 
 use super::emulate::emulate;
 use super::registers::Registers;
-use super::step::Reason;
 use super::window::{self, Devices};
 use super::{Cause, Fault, Resolution, stack, step};
 use crate::abi::callback;
@@ -229,7 +228,7 @@ fn preempts(signal: c_int, code: c_int, context: &mut ucontext_t) -> bool {
     if steps {
         step::stepped(rip, in_image);
     } else if in_image {
-        step::preempt(Reason::Interrupted);
+        step::interrupted(|| spins(rip));
     }
     let flags = &mut context.uc_mcontext.gregs[index(libc::REG_EFL)];
     if step::steps() && !steps && in_image {
@@ -240,6 +239,19 @@ fn preempts(signal: c_int, code: c_int, context: &mut ucontext_t) -> bool {
     // Of an instruction that was stepped the flag stays as it is: the one that turns it off, as the thread leaves the
     // code under test, is stepped as well.
     true
+}
+
+/// Whether the code at `rip` waits for another processor: PAUSE, which takes most of the time of a loop that does, is near.
+fn spins(rip: u64) -> bool {
+    const PAUSE: [u8; 2] = [0xf3, 0x90];
+    /// Bytes of half a loop.
+    const NEAR: u64 = 16;
+    let before = (1..=NEAR).take_while(|&bytes| is_watched(rip - bytes));
+    let after = (1..=NEAR).take_while(|&bytes| is_watched(rip + bytes));
+    let (begin, end) = (rip - before.count() as u64, rip + after.count() as u64);
+    // SAFETY: the code of an image lies between the two, and is not written while it runs.
+    let code = unsafe { std::slice::from_raw_parts(begin as *const u8, (end - begin) as usize) };
+    code.windows(PAUSE.len()).any(|bytes| bytes == PAUSE)
 }
 
 fn is_watched(rip: u64) -> bool {

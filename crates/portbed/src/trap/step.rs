@@ -27,6 +27,8 @@ pub(crate) enum Reason {
     Counted,
     /// It was interrupted.
     Interrupted,
+    /// It was interrupted while it waited for another processor.
+    Spins,
 }
 
 /// What is called on a thread whose code under test is pre-empted.
@@ -35,8 +37,10 @@ type Hook = fn(Reason);
 /// A thread that runs code under test.
 #[derive(Clone, Debug)]
 pub(crate) struct Thread {
-    thread: pthread_t,
+    id: pthread_t,
     inside: Arc<AtomicBool>,
+    /// The next interruption is meant for code that waits for another processor, and for no other.
+    glance: Arc<AtomicBool>,
 }
 
 /// A part of the code under test whose instructions are counted.
@@ -83,10 +87,11 @@ thread_local! {
 /// Makes this thread one that runs code under test, which calls `hook` when it is pre-empted.
 pub(crate) fn enter_thread(hook: Hook) -> Thread {
     // SAFETY: the call has no preconditions.
-    let thread = unsafe { libc::pthread_self() };
+    let id = unsafe { libc::pthread_self() };
     let entered = Thread {
-        thread,
+        id,
         inside: Arc::new(AtomicBool::new(false)),
+        glance: Arc::new(AtomicBool::new(false)),
     };
     THREAD.with(|current| current.set((entered.clone(), hook)).ok());
     stack::enter_thread();
@@ -97,10 +102,34 @@ pub(crate) fn enter_thread(hook: Hook) -> Thread {
 impl Thread {
     /// Interrupts the code under test if that is what the thread is in.
     pub(crate) fn interrupt(&self) {
+        self.glance.store(false, Ordering::Relaxed);
+        self.signal();
+    }
+
+    /// Interrupts the code under test if it waits for another processor in a loop with PAUSE, as spin locks do.
+    pub(crate) fn interrupt_spinning(&self) {
+        self.glance.store(true, Ordering::Relaxed);
+        self.signal();
+    }
+
+    fn signal(&self) {
         if self.inside.load(Ordering::Relaxed) {
             // SAFETY: a thread that is inside code under test has not ended.
-            unsafe { libc::pthread_kill(self.thread, INTERRUPT) };
+            unsafe { libc::pthread_kill(self.id, INTERRUPT) };
         }
+    }
+}
+
+/// Pre-empts the code under test on this thread, which was interrupted; `spins` says whether it waits for another processor.
+pub(super) fn interrupted(spins: impl FnOnce() -> bool) {
+    let glance = THREAD.with(|current| {
+        let thread = current.get().map(|(thread, _)| &thread.glance);
+        thread.is_some_and(|glance| glance.load(Ordering::Relaxed))
+    });
+    if !glance {
+        preempt(Reason::Interrupted);
+    } else if spins() {
+        preempt(Reason::Spins);
     }
 }
 
@@ -243,7 +272,7 @@ pub(super) fn stepped(rip: u64, in_image: bool) {
 }
 
 /// Pre-empts the code under test on this thread.
-pub(super) fn preempt(reason: Reason) {
+fn preempt(reason: Reason) {
     let hook = THREAD.with(|current| current.get().map(|&(_, hook)| hook));
     if let Some(hook) = hook {
         set_inside(false);
