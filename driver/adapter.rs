@@ -3,29 +3,30 @@
 use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 
 use nvme::quirks::Quirks;
+use sync::Lock;
 
 use crate::control::mask::Mask;
 use crate::control::power::Owed;
 use crate::control::state::State;
-use crate::io::units::Units;
-use crate::storport::{Dpc, Guarded, HmbStore, Lookout, Published, RegisterWindow};
+use crate::io::Io;
+use crate::storport::{
+    Dpc, HmbStore, Lookout, Port, Published, RegisterWindow, Srb, SrbList, SrbStatus,
+};
 
 /// An adapter. Made once, in place, by the first `HwFindAdapter`; a rebalance keeps it.
 pub(crate) struct Adapter {
-    /// What changes while the adapter runs.
-    pub(crate) state: Guarded<State>,
-    /// The logical units.
-    pub(crate) units: Published<Units>,
+    /// The data plane.
+    pub(crate) io: Io,
+    /// The control plane. Its lock is never waited for: see [`Call`](crate::control::call::Call).
+    pub(crate) state: Lock<State>,
+    /// Requests that are the control plane's.
+    pub(crate) asked: Lock<SrbList>,
     /// The registers.
     pub(crate) registers: Published<Option<RegisterWindow>>,
-    /// Where interrupts leave their work.
+    /// Where interrupts leave the control plane's work.
     pub(crate) dpc: Dpc,
-    /// Where those leave it that tell of requests alone.
-    pub(crate) request_dpc: Dpc,
     /// Where a line interrupt looks for completions of admin commands.
     pub(crate) admin_lookout: Lookout,
-    /// Where a line interrupt looks for completions of requests.
-    pub(crate) io_lookout: Lookout,
     /// The interrupt mask.
     pub(crate) mask: Mask,
     /// The ranges of the Host Memory Buffer.
@@ -45,13 +46,12 @@ impl Adapter {
         reason = "a value to copy from, never used in place"
     )]
     pub(crate) const EMPTY: Self = Self {
-        state: Guarded::new(State::EMPTY),
-        units: Published::new(Units::EMPTY),
+        io: Io::EMPTY,
+        state: Lock::new(State::EMPTY),
+        asked: Lock::new(SrbList::new()),
         registers: Published::new(None),
         dpc: Dpc::new(),
-        request_dpc: Dpc::new(),
         admin_lookout: Lookout::new(),
-        io_lookout: Lookout::new(),
         mask: Mask::new(),
         hmb_store: HmbStore::new(),
         dpc_initialized: AtomicBool::new(false),
@@ -75,18 +75,29 @@ impl Adapter {
         self.messages.load(Ordering::Relaxed)
     }
 
-    /// Whether a message of its own tells of requests: message 1, beside that of admin commands.
-    pub(crate) fn io_has_own_message(&self) -> bool {
+    /// Whether messages of their own tell of requests: those from 1 on, beside that of admin commands.
+    pub(crate) fn io_has_own_messages(&self) -> bool {
         self.messages() > 1
     }
 
-    /// The DPC that completes requests.
-    pub(crate) fn io_dpc(&self) -> &Dpc {
-        if self.io_has_own_message() {
-            &self.request_dpc
-        } else {
-            &self.dpc
+    /// Has the DPCs run that look at the pairs of a bit mask. True when one of them was not about to anyway.
+    pub(crate) fn look_again(&self, port: Port, pairs: u64) -> bool {
+        if pairs == 0 {
+            return false;
         }
+        if !self.io_has_own_messages() {
+            return self.dpc.issue(port);
+        }
+        let of_mask = |index: usize| pairs >> index & 1 == 1;
+        let each = self.io.pairs().iter().enumerate();
+        let idle = each.filter(|(index, pair)| of_mask(*index) && pair.dpc.issue(port));
+        idle.count() > 0
+    }
+
+    /// Leaves a request to the control plane. `DISPATCH_LEVEL`.
+    pub(crate) fn ask(&self, port: Port, srb: Srb) {
+        self.asked.lock().push(srb, SrbStatus::SUCCESS);
+        self.dpc.issue(port);
     }
 
     pub(crate) fn set_messages(&self, messages: u16) {

@@ -10,7 +10,7 @@ use crate::storport::{Event, Irql, Port, SrbList};
 /// What the StartIo lock is to a callback (`StorPortAcquireSpinLock`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum StartIo {
-    /// The port driver holds it for the callback: `HwStartIo`, `HwTimer`, `HwResetBus`.
+    /// The port driver holds it for the callback: `HwTimer`, `HwResetBus`.
     Held,
     /// The callback may take it: a DPC, a work item, `HwAdapterControl` up to `DISPATCH_LEVEL`.
     Free,
@@ -115,9 +115,9 @@ impl<'a> Call<'a> {
         self.port.under_start_io_lock(|| taken.enter(work))
     }
 
-    /// Whatever the locks say, one callback has the state: see [`Guarded`](crate::storport::Guarded).
+    /// Whatever the locks of the port driver say, one callback has the state.
     fn enter<R, W: FnOnce(&mut State, Self) -> R>(self, work: &mut Option<W>) -> Option<R> {
-        let mut state = self.adapter.state.enter()?;
+        let mut state = self.adapter.state.try_lock()?;
         work.take().map(|work| work(&mut state, self))
     }
 

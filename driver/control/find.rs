@@ -17,6 +17,7 @@ use crate::control::policy;
 use crate::control::recovery::MissedInterrupts;
 use crate::control::report::{self, Missing};
 use crate::control::state::{Life, MAX_RESETS, State, is_final};
+use crate::io::gate::Gate;
 use crate::io::pair::MAX_ENTRIES;
 use crate::io::units::Change;
 use crate::storport::{
@@ -101,10 +102,10 @@ fn attach(
     let pci = function.as_ref().map_or((0, 0), PciFunction::identifier);
     let given = given_quirks(call);
     let quirks = given.unwrap_or_else(|| quirks::of_function(pci));
-    let mut state = adapter.state.enter().ok_or(missing(Missing::State))?;
+    let mut state = adapter.state.try_lock().ok_or(missing(Missing::State))?;
     let _void = adapter.owed.take();
     adapter.admin_lookout.turn_to(None);
-    adapter.io_lookout.turn_to(None);
+    adapter.io.look_away();
     prepare(&mut state, registers, memory, quirks).ok_or(missing(Missing::Layout))?;
     let masked = !function.as_ref().is_some_and(PciFunction::msi_x_enabled);
     let msi_x = function.as_ref().is_some_and(PciFunction::has_msi_x);
@@ -132,7 +133,7 @@ fn attach(
     let namespaces = state.inventory.namespaces.as_slice();
     let identity = Identity::of(&info, namespaces);
     let naming = name(call, &identity, quirks, configuration.place());
-    let units = adapter.units.get_mut(finding);
+    let units = adapter.io.units.get_mut(finding);
     units.set(&info, naming);
     // The port driver looks for units once the adapter is started.
     let _changed = units.renew(
@@ -145,10 +146,15 @@ fn attach(
             }
         },
     );
+    let depth = adapter
+        .io
+        .pairs()
+        .first()
+        .map_or(0, |pair| pair.lock().depth());
     let limits = Limits {
         transfer_bytes: units.max_transfer_bytes(),
         physical_breaks: prp::max_entries(units.max_transfer_bytes()).max(LEAST_BREAKS),
-        requests: u32::from(state.io.depth()).max(1),
+        requests: u32::from(depth).max(1),
         units: UPPER_BOUNDS.units,
     };
     *adapter.registers.get_mut(finding) = Some(registers);
@@ -237,7 +243,7 @@ fn identify(state: &mut State, call: Call<'_>, masked: bool) -> Result<(), FindE
             return Err(FindError::Controller);
         }
     }
-    if make_queues(state).is_none() {
+    if make_queues(state, call).is_none() {
         silence(state, call, masked);
         return Err(FindError::Configuration(Missing::Queues));
     }
@@ -253,14 +259,17 @@ fn silence(state: &mut State, call: Call<'_>, masked: bool) {
 }
 
 /// Makes the I/O queues, as large as the controller takes them.
-fn make_queues(state: &mut State) -> Option<()> {
+fn make_queues(state: &mut State, call: Call<'_>) -> Option<()> {
     let controller = state.controller.as_ref()?;
     let entries = controller.max_queue_entries().min(MAX_ENTRIES);
     let dstrd = controller.capabilities().dstrd();
     let (submission, completion) = state.io_memory.take()?;
     let submission = SubmissionQueue::new(submission, IO_QUEUE, entries, dstrd)?;
     let completion = CompletionQueue::new(completion, IO_QUEUE, entries, dstrd)?;
-    state.io.place((submission, completion));
+    let pair = call.adapter.io.pairs().first()?;
+    pair.lock()
+        .place((submission, completion), state.registers?);
+    state.gate = Gate::Closed;
     Some(())
 }
 

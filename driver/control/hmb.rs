@@ -321,9 +321,9 @@ impl Hmb {
         }
     }
 
-    /// The controller has answered requests.
-    pub(crate) fn answered(&mut self, port: Port) {
-        self.probation.answer(|| port.now());
+    /// The controller has answered requests, for the last time then.
+    pub(crate) fn answered(&mut self, at: Instant) {
+        self.probation.answered(at);
     }
 
     /// The controller stopped working. If the memory that it was lent is to blame, it gets less from now on.
@@ -359,6 +359,7 @@ impl Hmb {
     /// The controller accepted the memory.
     pub(crate) fn enabled(&mut self, call: Call<'_>, controller: Option<&Controller<DmaBlock>>) {
         self.probation.begin(call.port.now());
+        call.adapter.io.listen(call.irql);
         let (Memory::Lent(lent), Some(controller)) = (&self.memory, controller) else {
             return;
         };

@@ -1,8 +1,8 @@
 //! What the Host Memory Buffer does to the adapter's state: lent on the way to running, asked for again, and waited for.
 
 use crate::control::call::Call;
-use crate::control::completion::visit;
 use crate::control::hmb::{Lending, Outcome};
+use crate::control::interrupt::visit;
 use crate::control::state::{Life, Stage, State};
 use crate::storport::SrbList;
 

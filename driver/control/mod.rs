@@ -1,10 +1,10 @@
 //! The control plane: what takes the adapter from one state to the next. Bring-up, power, plug and play, reset, Host Memory Buffer.
 
 pub(crate) mod call;
-pub(crate) mod completion;
 pub(crate) mod downgrade;
 pub(crate) mod find;
 mod hmb;
+pub(crate) mod interrupt;
 mod lending;
 pub(crate) mod mask;
 mod namespaces;

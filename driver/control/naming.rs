@@ -3,14 +3,14 @@
 //! drives is found first.
 
 use core::ffi::CStr;
-use core::hint::spin_loop;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use nvme::identity::{Doubt, Identity, Naming};
+use sync::Lock;
 
 use crate::control::call::Call;
 use crate::control::report;
-use crate::storport::{Guarded, Irql, Port};
+use crate::storport::{Irql, Port};
 
 /// The value in the adapter's key.
 const NAME: &CStr = c"DoubtedIdentifiers";
@@ -30,7 +30,7 @@ pub(crate) enum Why {
 struct Drive {
     /// Whose it is; 0 for nobody's.
     owner: AtomicUsize,
-    identity: Guarded<Identity>,
+    identity: Lock<Identity>,
 }
 
 impl Drive {
@@ -40,7 +40,7 @@ impl Drive {
     )]
     const NONE: Self = Self {
         owner: AtomicUsize::new(0),
-        identity: Guarded::new(Identity::NONE),
+        identity: Lock::new(Identity::NONE),
     };
 }
 
@@ -54,13 +54,8 @@ const PATIENCE: u32 = 100_000;
 impl Drive {
     /// Works on the identity, when no other adapter does.
     fn with<R>(&self, work: impl FnOnce(&mut Identity) -> R) -> Option<R> {
-        for _ in 0..PATIENCE {
-            if let Some(mut identity) = self.identity.enter() {
-                return Some(work(&mut identity));
-            }
-            spin_loop();
-        }
-        None
+        let mut identity = self.identity.lock_within(PATIENCE)?;
+        Some(work(&mut identity))
     }
 }
 

@@ -6,7 +6,7 @@ use nvme::lifecycle::Contents;
 
 use crate::adapter::Adapter;
 use crate::control::call::Call;
-use crate::control::completion::visit;
+use crate::control::interrupt::visit;
 use crate::control::report;
 use crate::control::state::{Life, Stage};
 use crate::storport::{Irql, Port, SrbList};
@@ -151,15 +151,17 @@ fn wake(call: Call<'_>, unprepared: bool) -> bool {
         state.wake(call, unprepared);
         if call.irql == Irql::Device {
             call.port.tick_after(1);
-        } else {
-            visit(state, call, &mut done);
+            // From now on requests are held until it runs.
+            return state.set_gate(call, &mut done);
         }
+        visit(state, call, &mut done);
+        true
     });
     done.complete(call.port);
     if call.irql != Irql::Device {
         call.see_to_errands();
     }
-    begun.is_some()
+    begun == Some(true)
 }
 
 /// Waits until the controller is at rest, within what the IRQL allows; then it is stopped by force. What takes longer than

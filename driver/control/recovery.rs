@@ -6,15 +6,14 @@ use nvme_spec::command::AdminOpcode;
 
 use crate::adapter::Adapter;
 use crate::control::call::Call;
-use crate::control::completion::visit;
+use crate::control::interrupt::visit;
 use crate::control::report;
 use crate::control::state::{Life, Stage, State};
+use crate::io::request::POLL_US;
 use crate::storport::{Port, SrbList, SrbStatus};
 
 /// How often an interrupt has to be missed before the queues are polled.
 const MISSED_LIMIT: u8 = 2;
-/// How often the queues are polled then, in microseconds.
-const POLL_US: u32 = 10_000;
 /// How often the ring is drained at most when answers are looked for.
 const LOOKS: u8 = 4;
 
@@ -28,6 +27,7 @@ impl MissedInterrupts {
     fn add(&mut self, call: Call<'_>) {
         self.0 = self.0.saturating_add(1);
         if self.0 == MISSED_LIMIT {
+            call.adapter.io.poll(call.irql, true);
             report::polling(call, self.0, POLL_US);
         }
     }
@@ -49,7 +49,8 @@ impl MissedInterrupts {
 pub(crate) fn reset(adapter: &Adapter, port: Port) -> bool {
     let mut done = SrbList::new();
     let reset = Call::held(adapter, port).with(|state, call| {
-        state.return_waiting(&mut done, SrbStatus::BUS_RESET);
+        let io = &call.adapter.io;
+        io.return_waiting(call.irql, SrbStatus::BUS_RESET, &mut done);
         state.recover(call, &mut done);
         visit(state, call, &mut done);
     });
@@ -65,7 +66,7 @@ impl State {
         if let (Life::Running, Some(controller), Some(registers)) =
             (self.life, &self.controller, &self.registers)
         {
-            let waits = self.io.outstanding() > 0;
+            let waits = call.adapter.io.outstanding(call.irql) > 0;
             if controller.has_failed(registers) {
                 self.suspect(call, Symptom::Dead);
             } else if found && !waits {
@@ -90,28 +91,32 @@ impl State {
         if self.life != Life::Running {
             return false;
         }
-        let before = self.io.outstanding();
+        let mut answering = 0;
         for _ in 0..LOOKS {
-            if !self.drain(call, done) {
+            let found = self.drain(call, done);
+            answering |= found.answering;
+            if !found.more {
                 break;
             }
         }
-        let found = self.io.outstanding() < before;
-        if found && call.adapter.io_dpc().issue(call.port) {
+        if call.adapter.look_again(call.port, answering) {
             self.missed_interrupts.add(call);
         }
-        found
+        answering != 0
     }
 
     /// After how long to look at the queues whether or not an interrupt comes, in microseconds.
-    pub(crate) fn poll_after_us(&self) -> Option<u32> {
-        let waits = self.life == Life::Running && self.io.outstanding() > 0;
-        (waits && self.missed_interrupts.are_many()).then_some(POLL_US)
+    pub(crate) fn poll_after_us(&self, call: Call<'_>) -> Option<u32> {
+        let polls = self.life == Life::Running && self.missed_interrupts.are_many();
+        (polls && call.adapter.io.outstanding(call.irql) > 0).then_some(POLL_US)
     }
 
     /// The controller does not work: its Host Memory Buffer may be why.
     pub(crate) fn suspect(&mut self, call: Call<'_>, symptom: Symptom) {
         if self.life == Life::Running {
+            if let Some(at) = call.adapter.io.answered(call.irql) {
+                self.hmb.answered(at);
+            }
             self.hmb.suspect(call, self.controller.as_ref(), symptom);
         }
     }
@@ -119,7 +124,7 @@ impl State {
     /// Resets the controller; what it had in hand comes back as reset. One that was given up without proof that it stopped is
     /// disabled once more: requests are held until there is proof.
     pub(crate) fn reset(&mut self, call: Call<'_>) -> bool {
-        if self.holds_requests() {
+        if self.holds_requests(call) {
             return self.is_busy() || self.disable(call);
         }
         if !matches!(self.life, Life::Running | Life::Waking) {

@@ -14,13 +14,15 @@ impl State {
     /// Nothing more will come of any request.
     pub(crate) fn give_up(&mut self, call: Call<'_>, done: &mut SrbList) {
         self.return_proven(call, done, self.unfinished);
-        self.return_waiting(done, self.unfinished);
+        call.adapter
+            .io
+            .return_waiting(call.irql, self.unfinished, done);
     }
 
     /// The requests that the controller had come back where it is known not to use their memory any more. Else they are held
     /// until that is known; where the adapter is being removed they cannot be, and an event says so.
     pub(crate) fn return_proven(&mut self, call: Call<'_>, done: &mut SrbList, status: SrbStatus) {
-        let requests = self.io.outstanding();
+        let requests = call.adapter.io.outstanding(call.irql);
         let unproven = self
             .controller
             .as_ref()
@@ -34,25 +36,12 @@ impl State {
             }
             report::returned(call, requests, controller_status);
         }
-        self.return_outstanding(done, status);
+        let io = &call.adapter.io;
+        io.return_outstanding(call.irql, status, done);
     }
 
     /// Whether requests are held although the controller was given up.
-    pub(crate) fn holds_requests(&self) -> bool {
-        self.life == Life::Dead && self.io.outstanding() > 0
-    }
-
-    /// The controller has forgotten every command: their requests come back.
-    pub(crate) fn return_outstanding(&mut self, done: &mut SrbList, status: SrbStatus) {
-        while let Some(srb) = self.io.take_any() {
-            done.push(srb, status);
-        }
-    }
-
-    /// Requests that the controller never saw come back: nothing holds them up.
-    pub(crate) fn return_waiting(&mut self, done: &mut SrbList, status: SrbStatus) {
-        while let Some((srb, _)) = self.waiting.pop() {
-            done.push(srb, status);
-        }
+    pub(crate) fn holds_requests(&self, call: Call<'_>) -> bool {
+        self.life == Life::Dead && call.adapter.io.outstanding(call.irql) > 0
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn start(adapter: &Adapter, port: Port) -> bool {
         policy.maximum_megabytes = 0;
     }
     let call = Call::barred(adapter, port, Irql::Passive);
-    let downgrade = downgrade::read(port, adapter.units.get().firmware());
+    let downgrade = downgrade::read(port, adapter.io.units.get().firmware());
     adapter.set_starting(true);
     call.with(|state, call| {
         state.policy = Some(policy);

@@ -3,15 +3,13 @@
 use nvme::hmb::{Policy, Symptom};
 use nvme::lifecycle::{Contents, Controller, Failure, Goal, Inventory, Progress, Shutdown};
 
-use crate::adapter::Adapter;
 use crate::control::call::Call;
-use crate::control::completion::visit;
 use crate::control::hmb::Hmb;
-use crate::control::namespaces::still_there;
 use crate::control::naming;
 use crate::control::recovery::MissedInterrupts;
 use crate::control::report;
-use crate::io::pair::{self, IoPair};
+use crate::io::gate::Gate;
+use crate::io::pair::Found;
 use crate::storport::{DmaBlock, Irql, RegisterWindow, Srb, SrbFunction, SrbList, SrbStatus};
 
 /// What an adapter is good for.
@@ -67,7 +65,6 @@ pub(crate) struct State {
     pub(crate) controller: Option<Controller<DmaBlock>>,
     pub(crate) registers: Option<RegisterWindow>,
     pub(crate) inventory: Inventory,
-    pub(crate) io: IoPair,
     /// Memory of the I/O queues, until their size is known.
     pub(crate) io_memory: Option<(DmaBlock, DmaBlock)>,
     pub(crate) hmb: Hmb,
@@ -81,8 +78,8 @@ pub(crate) struct State {
     pub(crate) removed: bool,
     /// How requests come back that are not finished when the controller comes to rest for good.
     pub(crate) unfinished: SrbStatus,
-    /// Requests that wait until the controller runs.
-    pub(crate) waiting: SrbList,
+    /// What becomes of requests, as the data plane was told.
+    pub(crate) gate: Gate,
     /// Requests that are completed when the controller has come to rest or runs again.
     pub(crate) then_complete: SrbList,
 }
@@ -92,7 +89,6 @@ impl State {
         controller: None,
         registers: None,
         inventory: Inventory::new(),
-        io: IoPair::new(),
         io_memory: None,
         hmb: Hmb::NONE,
         policy: None,
@@ -102,105 +98,60 @@ impl State {
         missed_interrupts: MissedInterrupts::NONE,
         removed: false,
         unfinished: SrbStatus::NO_HBA,
-        waiting: SrbList::new(),
+        gate: Gate::Closed,
         then_complete: SrbList::new(),
     };
 
-    /// A request that `HwStartIo` got: to the controller, into the queue of waiting ones, or refused.
+    /// A request of the control plane's, out of `HwStartIo`.
     pub(crate) fn accept(&mut self, call: Call<'_>, srb: Srb, done: &mut SrbList) {
-        match srb.function() {
-            SrbFunction::PNP => self.plug_and_play(call, srb, done),
-            SrbFunction::RESET_BUS
-            | SrbFunction::RESET_DEVICE
-            | SrbFunction::RESET_LOGICAL_UNIT => {
-                self.return_waiting(done, SrbStatus::BUS_RESET);
-                if self.recover(call, done) {
-                    self.then_complete.push(srb, SrbStatus::SUCCESS);
-                } else {
-                    done.push(srb, SrbStatus::SUCCESS);
-                }
-            }
-            _ => {
-                let idle = self.io.outstanding() == 0;
-                self.submit(call.adapter, srb, done);
-                if idle && let Some(after_us) = self.poll_after_us() {
-                    call.port.tick_after(after_us);
-                }
-                return;
-            }
+        if srb.function() == SrbFunction::PNP {
+            return self.plug_and_play(call, srb, done);
         }
-        // Something was begun: on with it.
-        visit(self, call, done);
+        let io = &call.adapter.io;
+        io.return_waiting(call.irql, SrbStatus::BUS_RESET, done);
+        if self.recover(call, done) {
+            self.then_complete.push(srb, SrbStatus::SUCCESS);
+        } else {
+            done.push(srb, SrbStatus::SUCCESS);
+        }
     }
 
-    fn submit(&mut self, adapter: &Adapter, srb: Srb, done: &mut SrbList) {
+    /// What becomes of requests, as things are.
+    const fn gate(&self) -> Gate {
         match self.life {
-            Life::Running if self.stage == Stage::Identifying => {
-                self.waiting.push(srb, SrbStatus::SUCCESS);
-            }
-            Life::Running => {
-                let Some(srb) = still_there(adapter, srb, done) else {
-                    return;
-                };
-                let Some(registers) = &self.registers else {
-                    done.push(srb, SrbStatus::NO_HBA);
-                    return;
-                };
-                if let Err(srb) = pair::submit(&mut self.io, srb, registers) {
-                    self.waiting.push(srb, SrbStatus::SUCCESS);
-                }
-            }
-            Life::Waking | Life::Asleep => self.waiting.push(srb, SrbStatus::SUCCESS),
-            Life::Stopped => done.push(srb, self.unfinished),
-            Life::Empty | Life::Dead => done.push(srb, SrbStatus::NO_HBA),
+            Life::Running if matches!(self.stage, Stage::Identifying) => Gate::Paused,
+            Life::Running => Gate::Open,
+            Life::Waking | Life::Asleep => Gate::Closed,
+            Life::Stopped => Gate::Refusing(self.unfinished),
+            Life::Empty | Life::Dead => Gate::Refusing(SrbStatus::NO_HBA),
         }
     }
 
-    /// Gives waiting requests to the controller, as far as there is room.
-    fn submit_waiting(&mut self, adapter: &Adapter, done: &mut SrbList) {
-        for _ in 0..self.io.room() {
-            let Some((srb, _)) = self.waiting.pop() else {
-                return;
-            };
-            self.submit(adapter, srb, done);
+    /// Tells the data plane what becomes of requests. False where it could not be told everywhere, at DIRQL: again then.
+    pub(crate) fn set_gate(&mut self, call: Call<'_>, done: &mut SrbList) -> bool {
+        let gate = self.gate();
+        if gate == self.gate {
+            return true;
         }
+        let set = call.adapter.io.set_gate(call.irql, gate, done);
+        if set {
+            self.gate = gate;
+        }
+        set
     }
 
-    /// Drains the I/O completion queue where that is all there is to do; false where there is more, or may be.
-    pub(crate) fn drain_alone(&mut self, call: Call<'_>, done: &mut SrbList) -> bool {
-        if self.life != Life::Running || self.is_busy() || self.poll_after_us().is_some() {
-            return false;
+    /// Drains the I/O completion queues, and has a controller reset that is not to be believed.
+    pub(crate) fn drain(&mut self, call: Call<'_>, done: &mut SrbList) -> Found {
+        let found = call.adapter.io.drain(call.irql, done);
+        if found.sampled {
+            self.hmb.answered(call.port.now());
         }
-        let more = self.drain(call, done);
-        !more && !self.is_busy()
-    }
-
-    /// Drains the I/O completion queue. True when there may be more.
-    pub(crate) fn drain(&mut self, call: Call<'_>, done: &mut SrbList) -> bool {
-        if self.life != Life::Running {
-            return false;
-        }
-        let Some(registers) = &self.registers else {
-            return false;
-        };
-        let mut again = SrbList::new();
-        let drained = pair::drain(&mut self.io, registers, done, &mut again);
-        while let Some((srb, _)) = again.pop() {
-            self.submit(call.adapter, srb, done);
-        }
-        self.turn_lookouts(call.adapter);
-        let Ok(drained) = drained else {
+        self.turn_lookouts(call);
+        if found.broken && self.life == Life::Running {
             self.suspect(call, Symptom::Dead);
             self.reset(call);
-            return false;
-        };
-        if drained.ended > 0 {
-            self.hmb.answered(call.port);
         }
-        if self.stage != Stage::Identifying {
-            self.submit_waiting(call.adapter, done);
-        }
-        drained.more
+        found
     }
 
     /// Brings an identified controller into service: I/O queues, event requests, Host Memory Buffer.
@@ -213,7 +164,7 @@ impl State {
     /// Has the I/O queues created. A mask that was left on the interrupt would hold the answer back. A line stays masked while the
     /// start polls at `PASSIVE_LEVEL`: its interrupts would find what they tell of taken. The DPC at the end lifts that mask.
     fn start_queues(&mut self, call: Call<'_>) {
-        self.place_queue(call);
+        self.place_queues(call);
         if let Some(registers) = &self.registers {
             let (mask, messages) = (&call.adapter.mask, call.adapter.messages());
             if messages == 0 && call.irql == Irql::Passive {
@@ -225,18 +176,22 @@ impl State {
         self.begin(call, Goal::Start { pairs: 1 }, Stage::Starting);
     }
 
-    /// Says where the I/O queue pair is and which message it interrupts with.
-    fn place_queue(&mut self, call: Call<'_>) {
+    /// Says where the I/O queue pairs are and which messages they interrupt with.
+    fn place_queues(&mut self, call: Call<'_>) {
         let Some(controller) = &self.controller else {
             return;
         };
-        self.io.reset(controller.capabilities().dstrd());
-        let vector = u16::from(call.adapter.io_has_own_message());
-        if let (Some(place), Some(memory)) =
-            (self.inventory.queues.first_mut(), self.io.memory(vector))
-        {
-            *place = memory;
-        }
+        let dstrd = controller.capabilities().dstrd();
+        let own = call.adapter.io_has_own_messages();
+        let vector = |index: usize| {
+            if own {
+                (index as u16).saturating_add(1)
+            } else {
+                0
+            }
+        };
+        let places = &mut self.inventory.queues;
+        call.adapter.io.restart(call.irql, dstrd, vector, places);
     }
 
     /// Wakes a controller that lost its power or was disabled. `unprepared` says that it lost its power as it ran.
@@ -289,11 +244,11 @@ impl State {
     }
 
     /// Tells the routine of a line interrupt where the next completions will show. Messages need nobody to look.
-    fn turn_lookouts(&self, adapter: &Adapter) {
-        if adapter.messages() == 0 {
+    fn turn_lookouts(&self, call: Call<'_>) {
+        if call.adapter.messages() == 0 {
             let admin = self.controller.as_ref().and_then(Controller::completions);
-            adapter.admin_lookout.turn_to(admin);
-            adapter.io_lookout.turn_to(self.io.completions());
+            call.adapter.admin_lookout.turn_to(admin);
+            call.adapter.io.turn_lookouts(call.irql);
         }
     }
 
@@ -315,6 +270,10 @@ impl State {
     /// nothing to wait for.
     pub(crate) fn advance(&mut self, call: Call<'_>, done: &mut SrbList) -> Option<u32> {
         for _ in 0..MAX_STEPS {
+            // Before the controller is taken anywhere, no request is on its way to it.
+            if !self.set_gate(call, done) {
+                return Some(1);
+            }
             if self.stage == Stage::Freeing {
                 return None;
             }
@@ -339,7 +298,7 @@ impl State {
             }
             let progress = controller.step(registers, &mut self.inventory, call.port.now());
             self.hmb.settle(call, controller);
-            self.turn_lookouts(call.adapter);
+            self.turn_lookouts(call);
             match progress {
                 Progress::Again { after_us: 0 } => {}
                 Progress::Again { after_us } => return Some(after_us),
@@ -362,7 +321,8 @@ impl State {
         match self.stage {
             Stage::Idle | Stage::Asking | Stage::Freeing => {}
             Stage::Resetting => {
-                self.return_outstanding(done, SrbStatus::BUS_RESET);
+                let io = &call.adapter.io;
+                io.return_outstanding(call.irql, SrbStatus::BUS_RESET, done);
                 if !self.find_namespaces(call) {
                     self.start_queues(call);
                 }
@@ -371,7 +331,6 @@ impl State {
                 self.show_units(call);
                 if self.life == Life::Running {
                     self.stage = Stage::Idle;
-                    self.submit_waiting(call.adapter, done);
                 } else {
                     self.start_queues(call);
                 }
@@ -461,7 +420,6 @@ impl State {
         self.hmb.release(call, self.life);
         self.then_complete.move_to(done);
         self.show_health(call);
-        self.submit_waiting(call.adapter, done);
     }
 
     /// The controller has come to rest, or cannot be brought to it.

@@ -2,10 +2,13 @@
 
 use scsi::{Access, Action, DataDirection, Other, Outcome, Request};
 
+use super::finish::end_scsi;
+use super::pair::Submitted;
 use crate::adapter::Adapter;
-use crate::control::call::Call;
-use crate::io::pair::end_scsi;
-use crate::storport::{Port, Srb, SrbFunction, SrbList, SrbStatus};
+use crate::storport::{Port, Srb, SrbFunction, SrbStatus};
+
+/// How often the queues are polled where interrupts are missing, in microseconds.
+pub(crate) const POLL_US: u32 = 10_000;
 
 /// What `HwBuildIo` made of a request.
 enum Built {
@@ -40,7 +43,7 @@ pub(crate) fn build(adapter: &Adapter, port: Port, mut srb: Srb) -> bool {
 /// The logical unit that a request is for.
 fn lun(adapter: &Adapter, srb: &Srb) -> Result<u8, SrbStatus> {
     if let Ok(lun) = u8::try_from(srb.unit())
-        && adapter.units.get().is_given(lun)
+        && adapter.io.units.get().is_given(lun)
     {
         return Ok(lun);
     }
@@ -61,7 +64,7 @@ fn scsi(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
         Ok(request) => request,
         Err(sense) => return Built::Done(end_scsi(srb, Outcome::check_condition(sense))),
     };
-    if let Some(sense) = adapter.units.get().attention(lun, &request) {
+    if let Some(sense) = adapter.io.units.get().attention(lun, &request) {
         return Built::Done(end_scsi(srb, Outcome::check_condition(sense)));
     }
     match request {
@@ -72,7 +75,7 @@ fn scsi(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
 
 /// READ and WRITE, which go straight to their command.
 fn read_or_write(adapter: &Adapter, port: Port, srb: &mut Srb, lun: u8, access: Access) -> Built {
-    let Some(medium) = adapter.units.get().medium(lun) else {
+    let Some(medium) = adapter.io.units.get().medium(lun) else {
         return Built::Done(end_scsi(srb, scsi::gone()));
     };
     let transfer = srb.transfer();
@@ -91,7 +94,7 @@ fn other(adapter: &Adapter, port: Port, srb: &mut Srb, lun: u8, request: Other) 
     } else {
         &mut []
     };
-    let units = adapter.units.get();
+    let units = adapter.io.units.get();
     let action = units.with(lun, |unit| match unit {
         Ok(unit) => request.translate(unit, transfer, data),
         Err(controller) => request.translate_gone(controller, transfer, data),
@@ -117,7 +120,7 @@ fn other(adapter: &Adapter, port: Port, srb: &mut Srb, lun: u8, request: Other) 
 /// A flush or shutdown of a logical unit. Without a volatile write cache there is nothing to flush.
 #[inline(never)]
 fn flush(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
-    if !adapter.units.get().volatile_write_cache() {
+    if !adapter.io.units.get().volatile_write_cache() {
         return Built::Done(SrbStatus::SUCCESS);
     }
     let lun = match lun(adapter, srb) {
@@ -125,7 +128,7 @@ fn flush(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
         Err(status) => return Built::Done(status),
     };
     let none = scsi::Transfer::NONE;
-    let action = adapter.units.get().with(lun, |unit| match unit {
+    let action = adapter.io.units.get().with(lun, |unit| match unit {
         Ok(unit) => Other::FLUSH.translate(unit, none, &mut []),
         Err(_) => Action::Done(scsi::gone()),
     });
@@ -149,13 +152,23 @@ fn prepare(
     }
 }
 
-/// `HwStartIo`, with the StartIo lock.
+/// `HwStartIo`: to the request's queue pair, or to the control plane.
 pub(crate) fn start(adapter: &Adapter, port: Port, srb: Srb) {
-    let call = Call::held(adapter, port);
-    let mut done = SrbList::new();
-    match adapter.state.enter() {
-        Some(mut state) => state.accept(call, srb, &mut done),
-        None => done.push(srb, SrbStatus::BUSY),
+    match srb.function() {
+        SrbFunction::PNP
+        | SrbFunction::RESET_BUS
+        | SrbFunction::RESET_DEVICE
+        | SrbFunction::RESET_LOGICAL_UNIT => adapter.ask(port, srb),
+        _ => submit(adapter, port, srb),
     }
-    done.complete(port);
+}
+
+fn submit(adapter: &Adapter, port: Port, srb: Srb) {
+    let io = &adapter.io;
+    let submitted = io.route(&srb).lock().submit(io.units.get(), srb);
+    match submitted {
+        Submitted::Taken => {}
+        Submitted::Polled => port.tick_after(POLL_US),
+        Submitted::Ended(srb, status) => srb.complete(port, status),
+    }
 }

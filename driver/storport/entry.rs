@@ -22,7 +22,7 @@ use wdk_sys::{
     STOR_ADAPTER_CONTROL_POWER, STOR_DPC, STOR_MAP_NON_READ_WRITE_BUFFERS, ULONG,
 };
 
-use super::guarded::Finding;
+use super::published::Finding;
 use super::request_memory::EXTENSION_BYTES;
 use super::srb::refuse;
 use super::{Configuration, Irql, Port, PortError, Srb};
@@ -30,8 +30,8 @@ use crate::adapter::Adapter;
 use crate::control::call::Call;
 use crate::control::find::{self, FindError};
 use crate::control::power::{self, AdapterControl};
-use crate::control::{completion, downgrade, recovery, start};
-use crate::io::request;
+use crate::control::{downgrade, interrupt as interrupts, recovery, start};
+use crate::io::{completion, request};
 
 /// Says that the device extension holds an [`Adapter`]: the port driver hands it over zeroed.
 const INITIALIZED: u64 = u64::from_le_bytes(*b"ferrstor");
@@ -169,7 +169,9 @@ unsafe extern "C" fn initialize(extension: PVOID) -> BOOLEAN {
     };
     if !adapter.dpc_is_initialized() {
         adapter.dpc.initialize(port, Some(deferred));
-        adapter.request_dpc.initialize(port, Some(request_deferred));
+        for pair in adapter.io.pairs() {
+            pair.dpc.initialize(port, Some(request_deferred));
+        }
         adapter.set_dpc_initialized();
     }
     BOOLEAN::from(port.enable_passive_initialization(Some(passive_initialize)))
@@ -204,7 +206,8 @@ unsafe extern "C" fn build_io(extension: PVOID, block: *mut SCSI_REQUEST_BLOCK) 
     BOOLEAN::from(request::build(adapter, port, srb))
 }
 
-/// `HwStorStartIo`. `DISPATCH_LEVEL`, with the StartIo lock. Gives the command to the controller.
+/// `HwStorStartIo`. `DISPATCH_LEVEL`. Whether the port driver holds the StartIo lock makes no difference. Gives the command to the
+/// controller.
 unsafe extern "C" fn start_io(extension: PVOID, block: *mut SCSI_REQUEST_BLOCK) -> BOOLEAN {
     // SAFETY: the first argument of a callback.
     let Some((adapter, port)) = (unsafe { adapter(extension) }) else {
@@ -228,7 +231,7 @@ unsafe extern "C" fn interrupt(extension: PVOID) -> BOOLEAN {
     let Some((adapter, port)) = (unsafe { adapter(extension) }) else {
         return 0;
     };
-    BOOLEAN::from(completion::line_interrupt(adapter, port))
+    BOOLEAN::from(interrupts::line_interrupt(adapter, port))
 }
 
 /// `HwMSInterruptRoutine`. DIRQL, with the lock of the message. Always the adapter's own.
@@ -237,7 +240,7 @@ unsafe extern "C" fn message_interrupt(extension: PVOID, message: ULONG) -> BOOL
     let Some((adapter, port)) = (unsafe { adapter(extension) }) else {
         return 0;
     };
-    completion::message_interrupt(adapter, port, message);
+    interrupts::message_interrupt(adapter, port, message);
     1
 }
 
@@ -250,7 +253,7 @@ unsafe extern "C" fn request_deferred(
 ) {
     // SAFETY: the context of the adapter's DPC is its device extension.
     if let Some((adapter, port)) = unsafe { adapter(extension) } {
-        completion::request_deferred(adapter, port);
+        completion::deferred(adapter, port, 0);
     }
 }
 
@@ -263,7 +266,7 @@ unsafe extern "C" fn deferred(
 ) {
     // SAFETY: the context of the adapter's DPC is its device extension.
     if let Some((adapter, port)) = unsafe { adapter(extension) } {
-        completion::deferred(adapter, port);
+        interrupts::deferred(adapter, port);
     }
 }
 
@@ -271,7 +274,7 @@ unsafe extern "C" fn deferred(
 unsafe extern "C" fn timer(extension: PVOID) {
     // SAFETY: the first argument of a callback.
     if let Some((adapter, port)) = unsafe { adapter(extension) } {
-        completion::tick(adapter, port);
+        interrupts::tick(adapter, port);
     }
 }
 
@@ -306,7 +309,7 @@ impl Port {
         self.queue_work(Some(errand_item))
     }
 
-    /// Asks for a call of [`completion::tick`] in about `us` microseconds. Any IRQL.
+    /// Asks for a call of [`interrupts::tick`] in about `us` microseconds. Any IRQL.
     pub(crate) fn tick_after(self, us: u32) {
         self.request_timer(Some(timer), us.max(1));
     }

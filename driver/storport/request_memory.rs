@@ -178,6 +178,10 @@ impl SrbList {
         Some((Srb { memory }, SrbStatus(status)))
     }
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.first.is_null()
+    }
+
     /// Moves every request to the end of `other`.
     pub(crate) fn move_to(&mut self, other: &mut Self) {
         while let Some((srb, status)) = self.pop() {

@@ -345,6 +345,12 @@ impl Srb {
         self.parts().address
     }
 
+    /// The logical unit, whatever the path and the target.
+    pub(crate) fn lun(&self) -> u8 {
+        let [lun, ..] = self.parts().address.to_le_bytes();
+        lun
+    }
+
     /// Path, target and logical unit.
     pub(crate) fn address(&self) -> Option<(u8, u8, u8)> {
         let [lun, target, path, none] = self.parts().address.to_le_bytes();

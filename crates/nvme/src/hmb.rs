@@ -15,7 +15,7 @@ use crate::{DmaMemory, PAGE_BYTES};
 
 mod downgrade;
 
-pub use downgrade::{Downgrade, Probation, Symptom};
+pub use downgrade::{Downgrade, Probation, Sampling, Symptom};
 
 /// The unit of HMPRE, HMMIN and HMMINDS in bytes, whatever CC.MPS says.
 pub const UNIT_BYTES: u64 = 4096;

@@ -49,7 +49,7 @@ impl<D: DmaMemory, T, const N: usize> QueuePair<D, T, N> {
     }
 
     /// Empties the rings, as they are after their creation: only while the controller does not have them. Commands stay
-    /// outstanding until they are [taken](Self::take_any).
+    /// outstanding until they are [taken](Self::take_all).
     pub fn reset(&mut self, dstrd: u8) {
         self.strays = 0;
         if let Some((submission, completion)) = &mut self.rings {
@@ -118,10 +118,10 @@ impl<D: DmaMemory, T, const N: usize> QueuePair<D, T, N> {
         self.commands.outstanding()
     }
 
-    /// Takes one outstanding command back, whichever; `None` when there is none. For after a reset, when the controller has
+    /// Takes every outstanding command back, in time that grows with their number alone. For after a reset, when the controller has
     /// forgotten them all.
-    pub fn take_any(&mut self) -> Option<T> {
-        self.commands.retire_any()
+    pub fn take_all(&mut self, taken: impl FnMut(T)) {
+        self.commands.retire_all(taken);
     }
 
     /// Hands every completion that there is, and the value of its command, to `ended`; at most as many as the ring has entries, so

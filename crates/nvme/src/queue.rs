@@ -3,11 +3,11 @@
 //! Writing entries and ringing the doorbell are two calls, so that a batch costs one register write.
 
 use core::mem::offset_of;
-use core::sync::atomic::{Ordering, fence};
 
 use nvme_spec::command::{COMMAND_BYTES, Command};
 use nvme_spec::completion::{COMPLETION_BYTES, Completion};
 use nvme_spec::registers::{completion_head_doorbell, submission_tail_doorbell};
+use sync::order;
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::{DmaMemory, Registers};
@@ -123,8 +123,7 @@ impl<D: DmaMemory> SubmissionQueue<D> {
     /// Rings the doorbell once for all commands written since the last call; does nothing when there are none.
     pub fn commit(&mut self, registers: &impl Registers) {
         if self.rung != self.tail {
-            // The commands have to be in memory before the doorbell that announces them.
-            fence(Ordering::Release);
+            order::before_doorbell();
             registers.write32(self.doorbell, u32::from(self.tail));
             self.rung = self.tail;
         }
@@ -206,7 +205,7 @@ impl<D: DmaMemory> CompletionQueue<D> {
     pub fn commit(&mut self, registers: &impl Registers) {
         if self.rung != self.head {
             // The entries have to be read before the controller may overwrite them.
-            fence(Ordering::Release);
+            order::before_doorbell();
             registers.write32(self.doorbell, u32::from(self.head));
             self.rung = self.head;
         }
@@ -265,8 +264,7 @@ impl<D: DmaMemory> Iterator for CompletionQueue<D> {
         if next == self.rung || !self.is_pending() {
             return None;
         }
-        // The rest of the entry was written before its phase tag: it must not be read earlier.
-        fence(Ordering::Acquire);
+        order::after_phase_tag();
         let dwords: [u32; COMPLETION_DWORDS] = self.memory.read_dwords(Self::offset(self.head));
         self.head = next;
         if next == 0 {

@@ -142,11 +142,19 @@ impl<T, const N: usize> Slots<T, N> {
         })
     }
 
-    /// Retires one outstanding command, whichever; `None` when there is none. For after a reset, when the controller
-    /// has forgotten them all: their identifiers are stale from then on.
-    pub fn retire_any(&mut self) -> Option<T> {
-        let (id, _) = self.iter().next()?;
-        self.retire(id).ok()
+    /// Retires every outstanding command. For after a reset, when the controller has forgotten them all: their identifiers are
+    /// stale from then on.
+    pub fn retire_all(&mut self, mut retired: impl FnMut(T)) {
+        for index in 0..self.used {
+            if self.outstanding == 0 {
+                return;
+            }
+            let slot = self.entries.get(usize::from(index));
+            let id = slot.map_or(0, |slot| slot.generation << Self::INDEX_BITS | index);
+            if let Ok(value) = self.retire(id) {
+                retired(value);
+            }
+        }
     }
 
     const fn index(id: u16) -> u16 {

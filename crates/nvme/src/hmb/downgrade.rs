@@ -79,13 +79,40 @@ pub enum Symptom {
     Silent,
 }
 
+/// At which answers of a controller the clock is looked at: the first ones, and then one of so many. That is often enough, and costs
+/// little.
+#[derive(Clone, Copy, Debug)]
+pub struct Sampling {
+    answers: Option<u32>,
+}
+
+impl Sampling {
+    const SAMPLE: u32 = 64;
+
+    /// At none.
+    pub const OFF: Self = Self { answers: None };
+
+    /// Begins anew.
+    pub const fn begin(&mut self) {
+        self.answers = Some(0);
+    }
+
+    /// The controller has answered: whether the clock is to be looked at.
+    pub const fn answer(&mut self) -> bool {
+        let Some(answers) = self.answers else {
+            return false;
+        };
+        self.answers = Some(answers.wrapping_add(1));
+        answers < Self::SAMPLE || answers.is_multiple_of(Self::SAMPLE)
+    }
+}
+
 /// For a minute after it was lent, memory is suspected when the controller stops working.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Probation {
     since: Option<Instant>,
     /// When it answered last, as far as that was looked at.
     answered: Option<Instant>,
-    answers: u32,
     /// How often in a row it was silent soon after it was lent memory.
     silences: u8,
 }
@@ -95,8 +122,6 @@ impl Probation {
     pub const US: u64 = 60_000_000;
     /// How long a controller has to be silent, in microseconds.
     pub const SILENCE_US: u64 = 1_000_000;
-    /// The time is looked at for the first answers, and then for one of so many: that is often enough, and costs little.
-    const SAMPLE: u32 = 64;
     /// So many silences in a row are no accident.
     const SILENCES: u8 = 2;
 
@@ -104,7 +129,6 @@ impl Probation {
     pub const NONE: Self = Self {
         since: None,
         answered: None,
-        answers: 0,
         silences: 0,
     };
 
@@ -112,18 +136,11 @@ impl Probation {
     pub const fn begin(&mut self, now: Instant) {
         self.since = Some(now);
         self.answered = None;
-        self.answers = 0;
     }
 
-    /// The controller has answered requests.
-    pub fn answer(&mut self, now: impl FnOnce() -> Instant) {
-        if self.since.is_some() {
-            let sampled = self.answers < Self::SAMPLE || self.answers.is_multiple_of(Self::SAMPLE);
-            self.answers = self.answers.wrapping_add(1);
-            if sampled {
-                self.answered = Some(now());
-            }
-        }
+    /// The controller has answered requests, for the last time then.
+    pub fn answered(&mut self, at: Instant) {
+        self.answered = Some(self.answered.map_or(at, |before| before.max(at)));
     }
 
     /// Ends it with a symptom. True when the memory is to blame.

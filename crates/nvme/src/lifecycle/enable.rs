@@ -298,7 +298,7 @@ impl<D: DmaMemory> Controller<D> {
         self.requests = 0;
         self.requests_wanted = 0;
         self.event_logs = EventLogs::default();
-        while self.commands.retire_any().is_some() {}
+        self.commands.retire_all(drop);
         self.pending = None;
         self.answer = None;
         self.lending.stopped();

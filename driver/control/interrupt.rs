@@ -1,4 +1,4 @@
-//! A request's way out: interrupt, DPC, completion.
+//! Interrupts, and the DPC and the timer of the control plane.
 
 use crate::adapter::Adapter;
 use crate::control::call::{Call, StartIo};
@@ -13,14 +13,15 @@ const BUSY_US: u32 = 1000;
 /// commands of `HwFindAdapter` leave one pending where MSI-X was enabled by then. There is no DPC yet; passive initialisation
 /// looks at the rings when it ends.
 pub(crate) fn message_interrupt(adapter: &Adapter, port: Port, message: u32) {
-    if adapter.dpc_is_initialized() {
-        if message == 0 {
-            &adapter.dpc
-        } else {
-            adapter.io_dpc()
-        }
-        .issue(port);
+    if !adapter.dpc_is_initialized() {
+        return;
     }
+    let pair = (message as usize).checked_sub(1);
+    let pair = pair.and_then(|index| adapter.io.pairs().get(index));
+    match pair.filter(|_| adapter.io_has_own_messages()) {
+        Some(pair) => pair.dpc.issue(port),
+        None => adapter.dpc.issue(port),
+    };
 }
 
 /// A line interrupt: true when it is the adapter's. The controller stays masked until the DPC has seen what it wants.
@@ -31,7 +32,7 @@ pub(crate) fn line_interrupt(adapter: &Adapter, port: Port) -> bool {
     if adapter.messages() != 0 || !adapter.dpc_is_initialized() {
         return false;
     }
-    let posted = adapter.io_lookout.sees_completion() || adapter.admin_lookout.sees_completion();
+    let posted = adapter.io.sees_completion() || adapter.admin_lookout.sees_completion();
     let ours = adapter.mask.claim_line(posted, registers);
     if ours {
         adapter.dpc.issue(port);
@@ -39,36 +40,16 @@ pub(crate) fn line_interrupt(adapter: &Adapter, port: Port) -> bool {
     ours
 }
 
-/// The DPC of the message that tells of requests: drains their completion queue and looks at nothing else, unless something is
-/// under way or not as it should be.
-pub(crate) fn request_deferred(adapter: &Adapter, port: Port) {
-    run_deferred(adapter, port, |state, call, done| {
-        if !state.drain_alone(call, done) {
-            serve(state, call, done);
-        }
-    });
-}
-
-/// The DPC: drains the queues, and takes the next step of whatever is under way.
+/// The DPC of the control plane: takes the next step of whatever is under way. Passive initialisation looks for itself. What the port
+/// driver has to be asked for after that is seen to without a lock.
 pub(crate) fn deferred(adapter: &Adapter, port: Port) {
-    run_deferred(adapter, port, serve);
-    power::do_what_is_owed(Call::free(adapter, port, Irql::Dispatch));
-}
-
-/// Does `work` with the state in a DPC; passive initialisation looks for itself. What the port driver has to be asked for after
-/// that is seen to without a lock.
-fn run_deferred(
-    adapter: &Adapter,
-    port: Port,
-    work: impl FnOnce(&mut State, Call<'_>, &mut SrbList),
-) {
     if adapter.is_starting() {
         return;
     }
     let call = Call::free(adapter, port, Irql::Dispatch);
     let mut done = SrbList::new();
     let errand = call.once(|state, call| {
-        work(state, call, &mut done);
+        serve(state, call, &mut done);
         state.hmb.is_unsent()
     });
     done.complete(port);
@@ -79,6 +60,7 @@ fn run_deferred(
         }
         None => come_back(call),
     }
+    power::do_what_is_owed(call);
 }
 
 /// `HwStorTimer`, with the StartIo lock: the next step of whatever is under way. Passive initialisation takes them itself.
@@ -107,6 +89,11 @@ fn come_back(call: Call<'_>) {
 
 /// One visit of the state at `DISPATCH_LEVEL` under the StartIo lock. What is not finished is left to the timer or to another DPC.
 fn serve(state: &mut State, call: Call<'_>, done: &mut SrbList) {
+    let mut asked = SrbList::new();
+    call.adapter.asked.lock().move_to(&mut asked);
+    while let Some((srb, _)) = asked.pop() {
+        state.accept(call, srb, done);
+    }
     visit(state, call, done);
     if call.adapter.messages() == 0
         && state.takes_interrupts()
@@ -118,13 +105,17 @@ fn serve(state: &mut State, call: Call<'_>, done: &mut SrbList) {
 
 /// Drains, advances, and asks for the next visit.
 pub(crate) fn visit(state: &mut State, call: Call<'_>, done: &mut SrbList) {
-    if state.drain(call, done) {
+    if state.drain(call, done).more {
         call.adapter.dpc.issue(call.port);
     }
     let after_us = state
         .advance(call, done)
         .or_else(|| state.retry_hmb(call, done));
-    let wanted = [after_us, state.poll_after_us(), state.log_after_us(call)];
+    let wanted = [
+        after_us,
+        state.poll_after_us(call),
+        state.log_after_us(call),
+    ];
     if let Some(after_us) = wanted.into_iter().flatten().min() {
         call.port.tick_after(after_us);
     }
