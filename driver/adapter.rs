@@ -10,7 +10,7 @@ use crate::control::power::Owed;
 use crate::control::state::State;
 use crate::io::Io;
 use crate::storport::{
-    Dpc, HmbStore, Lookout, Port, Published, RegisterWindow, Srb, SrbList, SrbStatus,
+    Dpc, HmbStore, Lookout, Port, Published, RegisterWindow, Srb, SrbList, SrbStatus, Targets,
 };
 
 /// An adapter. Made once, in place, by the first `HwFindAdapter`; a rebalance keeps it.
@@ -35,6 +35,8 @@ pub(crate) struct Adapter {
     messages: AtomicU16,
     quirks: AtomicU32,
     starting: AtomicBool,
+    /// Where the port driver notes the processors of messages.
+    pub(crate) targets: Targets,
     /// What the port driver has asked for and was not done.
     pub(crate) owed: Owed,
 }
@@ -58,6 +60,7 @@ impl Adapter {
         messages: AtomicU16::new(0),
         quirks: AtomicU32::new(0),
         starting: AtomicBool::new(false),
+        targets: Targets::new(),
         owed: Owed::nothing(),
     };
 
@@ -90,8 +93,14 @@ impl Adapter {
         }
         let of_mask = |index: usize| pairs >> index & 1 == 1;
         let each = self.io.pairs().iter().enumerate();
-        let idle = each.filter(|(index, pair)| of_mask(*index) && pair.dpc.issue(port));
+        let idle = each.filter(|(index, pair)| of_mask(*index) && pair.dpc.issue_for(port, *index));
         idle.count() > 0
+    }
+
+    /// How many I/O queue pairs are of use: one for each message that tells of requests, as far as there are rings.
+    pub(crate) fn wanted_pairs(&self) -> u16 {
+        let placed = self.io.pairs().len() as u16;
+        self.messages().saturating_sub(1).min(placed).max(1)
     }
 
     /// Leaves a request to the control plane. `DISPATCH_LEVEL`.

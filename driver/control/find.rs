@@ -33,8 +33,8 @@ pub(crate) enum FindError {
     Controller,
 }
 
-/// The first I/O queue pair.
-const IO_QUEUE: u16 = 1;
+/// The identifier of the first I/O queue pair's queues; the others follow.
+const FIRST_IO_QUEUE: u16 = 1;
 
 const PAGE: usize = PAGE_BYTES as usize;
 const SUBMISSION_BYTES: usize = MAX_ENTRIES as usize * COMMAND_BYTES;
@@ -54,7 +54,10 @@ const UPPER_BOUNDS: Limits = Limits {
 const _: () = assert!(UPPER_BOUNDS.physical_breaks >= LEAST_BREAKS);
 
 /// Four pages for the admin queues, Identify and the HMB descriptor list, the I/O queues, and a page to align them.
-const MEMORY_BYTES: usize = 5 * PAGE + SUBMISSION_BYTES + COMPLETION_RING_BYTES;
+const fn memory_bytes(pairs: usize) -> usize {
+    let rings = pairs.saturating_mul(SUBMISSION_BYTES + COMPLETION_RING_BYTES);
+    rings.saturating_add(5 * PAGE)
+}
 
 /// Finds out what the adapter is: enables the controller with its interrupts masked and polls it through Identify. Why it does
 /// not, an event tells.
@@ -92,9 +95,7 @@ fn attach(
         .map_registers(port)
         .ok_or(missing(Missing::Registers))?;
     configuration.set(&UPPER_BOUNDS, messages);
-    let memory = port
-        .uncached_extension(configuration, MEMORY_BYTES as u32)
-        .ok_or(missing(Missing::Memory))?;
+    let memory = memory(call, configuration).ok_or(missing(Missing::Memory))?;
     let function = port.pci_function(configuration);
     if let Some(function) = &function {
         function.let_master(port, configuration);
@@ -162,6 +163,20 @@ fn attach(
     Ok(())
 }
 
+/// Memory for a queue pair for each processor, or for fewer.
+fn memory(call: Call<'_>, configuration: &mut Configuration<'_>) -> Option<DmaBlock> {
+    let mut pairs = call.adapter.io.all_pairs().len();
+    while pairs > 0 {
+        let bytes = memory_bytes(pairs) as u32;
+        let memory = call.port.uncached_extension(configuration, bytes);
+        if memory.is_some() {
+            return memory;
+        }
+        pairs /= 2;
+    }
+    None
+}
+
 /// By what the namespaces are named.
 fn name(call: Call<'_>, identity: &Identity, quirks: Quirks, place: u64) -> scsi::Naming {
     let not_unique = quirks.has(Quirks::IDENTIFIERS_NOT_UNIQUE);
@@ -218,10 +233,7 @@ fn prepare(
     };
     state.controller = Some(Controller::new(admin, settings(quirks))?);
     state.registers = Some(registers);
-    state.io_memory = Some((
-        memory.take(SUBMISSION_BYTES)?,
-        memory.take(COMPLETION_RING_BYTES)?,
-    ));
+    state.io_memory = Some(memory);
     state.life = Life::Empty;
     state.removed = false;
     state.missed_interrupts = MissedInterrupts::NONE;
@@ -263,14 +275,25 @@ fn make_queues(state: &mut State, call: Call<'_>) -> Option<()> {
     let controller = state.controller.as_ref()?;
     let entries = controller.max_queue_entries().min(MAX_ENTRIES);
     let dstrd = controller.capabilities().dstrd();
-    let (submission, completion) = state.io_memory.take()?;
-    let submission = SubmissionQueue::new(submission, IO_QUEUE, entries, dstrd)?;
-    let completion = CompletionQueue::new(completion, IO_QUEUE, entries, dstrd)?;
-    let pair = call.adapter.io.pairs().first()?;
-    pair.lock()
-        .place((submission, completion), state.registers?);
+    let (mut memory, registers) = (state.io_memory.take()?, state.registers?);
+    let io = &call.adapter.io;
+    let mut placed = 0;
+    for (pair, queue_id) in io.all_pairs().iter().zip(FIRST_IO_QUEUE..) {
+        let (Some(submission), Some(completion)) = (
+            memory.take(SUBMISSION_BYTES),
+            memory.take(COMPLETION_RING_BYTES),
+        ) else {
+            break;
+        };
+        let submission = SubmissionQueue::new(submission, queue_id, entries, dstrd)?;
+        let completion = CompletionQueue::new(completion, queue_id, entries, dstrd)?;
+        pair.lock().place((submission, completion), registers);
+        placed = usize::from(queue_id);
+    }
+    io.set_placed(placed);
+    io.set_used(placed);
     state.gate = Gate::Closed;
-    Some(())
+    (placed > 0).then_some(())
 }
 
 /// Steps the controller to a goal. Every wait inside has a deadline, so this ends.

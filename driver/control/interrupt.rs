@@ -16,10 +16,14 @@ pub(crate) fn message_interrupt(adapter: &Adapter, port: Port, message: u32) {
     if !adapter.dpc_is_initialized() {
         return;
     }
-    let pair = (message as usize).checked_sub(1);
-    let pair = pair.and_then(|index| adapter.io.pairs().get(index));
-    match pair.filter(|_| adapter.io_has_own_messages()) {
-        Some(pair) => pair.dpc.issue(port),
+    let index = (message as usize).wrapping_sub(1);
+    match adapter
+        .io
+        .pairs()
+        .get(index)
+        .filter(|_| adapter.io_has_own_messages())
+    {
+        Some(pair) => pair.dpc.issue_for(port, index),
         None => adapter.dpc.issue(port),
     };
 }

@@ -9,7 +9,7 @@ use crate::control::call::Call;
 use crate::control::naming::Why;
 use crate::control::power::AdapterControl;
 use crate::io::units::Change;
-use crate::storport::{Event, Level, Parameters, text};
+use crate::storport::{Event, Level, Parameters, Performance, text};
 
 /// Event numbers, as documented.
 mod event_id {
@@ -25,6 +25,7 @@ mod event_id {
     pub(super) const NAMESPACE_CHANGED: u32 = 119;
     pub(super) const NOT_FOUND: u32 = 120;
     pub(super) const LATE_CONTROL: u32 = 121;
+    pub(super) const QUEUES: u32 = 123;
 }
 
 /// The controller failed: it is reset, or given up.
@@ -213,5 +214,22 @@ pub(crate) fn late(call: Call<'_>, control: AdapterControl) {
         level: Level::Error,
         text: text!("Adapter control carried out late"),
         parameters: Parameters::Two(&[(text!("Control"), control as u64), (text!("Detail"), 0)]),
+    });
+}
+
+/// How many I/O queue pairs the controller has, and what the port driver does for them. A warning where processors share them.
+pub(crate) fn queues(call: Call<'_>, pairs: usize, processors: usize, granted: Performance) {
+    call.log(&Event {
+        id: event_id::QUEUES,
+        level: if pairs < processors {
+            Level::Warning
+        } else {
+            Level::Information
+        },
+        text: text!("I/O queue pairs"),
+        parameters: Parameters::Two(&[
+            (text!("Pairs"), pairs as u64),
+            (text!("PerformanceFlags"), u64::from(granted.bits())),
+        ]),
     });
 }

@@ -66,7 +66,7 @@ pub(crate) struct State {
     pub(crate) registers: Option<RegisterWindow>,
     pub(crate) inventory: Inventory,
     /// Memory of the I/O queues, until their size is known.
-    pub(crate) io_memory: Option<(DmaBlock, DmaBlock)>,
+    pub(crate) io_memory: Option<DmaBlock>,
     pub(crate) hmb: Hmb,
     pub(crate) policy: Option<Policy>,
     pub(crate) life: Life,
@@ -173,7 +173,8 @@ impl State {
                 mask.open(messages, registers);
             }
         }
-        self.begin(call, Goal::Start { pairs: 1 }, Stage::Starting);
+        let pairs = call.adapter.wanted_pairs();
+        self.begin(call, Goal::Start { pairs }, Stage::Starting);
     }
 
     /// Says where the I/O queue pairs are and which messages they interrupt with.
@@ -335,7 +336,11 @@ impl State {
                     self.start_queues(call);
                 }
             }
-            Stage::Starting => self.lend(call, done),
+            Stage::Starting => {
+                let pairs = self.controller.as_ref().map_or(1, Controller::pairs);
+                call.adapter.io.set_used(usize::from(pairs));
+                self.lend(call, done);
+            }
             Stage::Lending => {
                 self.hmb.enabled(call, self.controller.as_ref());
                 self.run(call, done);

@@ -22,7 +22,7 @@ pub(crate) fn deferred(adapter: &Adapter, port: Port, index: usize) {
     drop(shared);
     done.complete(port);
     if found.more {
-        pair.dpc.issue(port);
+        pair.dpc.issue_for(port, index);
     }
     if found.sampled {
         let now = port.now();

@@ -11,6 +11,8 @@ pub(crate) enum Gate {
     Paused,
     /// They are held, and the queue pair is left alone: the controller is not running.
     Closed,
+    /// They go to the first pair: the controller has fewer pairs than there were.
+    Elsewhere,
     /// They come back with this status, and the queue pair is left alone.
     Refusing(SrbStatus),
 }

@@ -11,21 +11,28 @@ pub(crate) mod pair;
 pub(crate) mod request;
 pub(crate) mod units;
 
-use core::slice;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use gate::Gate;
 use nvme::Instant;
 use nvme::lifecycle::QueueMemory;
-use pair::{Found, Pair};
+use pair::{Found, Pair, Submitted};
 use units::Units;
 
-use crate::storport::{Irql, Published, Srb, SrbList, SrbStatus};
+use crate::storport::{Irql, Port, Published, Srb, SrbList, SrbStatus, Table};
 
 /// The data plane of an adapter.
 pub(crate) struct Io {
     /// The logical units.
     pub(crate) units: Published<Units>,
-    pair: Pair,
+    /// One for each processor that there was when the driver was loaded.
+    table: Table<Pair>,
+    /// So many of them, the first, have rings.
+    placed: AtomicUsize,
+    /// So many of them, the first, the controller has.
+    used: AtomicUsize,
+    /// The port driver says for each request by which message the answer is best given.
+    assigned: AtomicBool,
 }
 
 impl Io {
@@ -35,28 +42,99 @@ impl Io {
     )]
     pub(crate) const EMPTY: Self = Self {
         units: Published::new(Units::EMPTY),
-        pair: Pair::new(),
+        table: Table::EMPTY,
+        placed: AtomicUsize::new(0),
+        used: AtomicUsize::new(1),
+        assigned: AtomicBool::new(false),
     };
 
-    /// The queue pairs.
-    pub(crate) const fn pairs(&self) -> &[Pair] {
-        slice::from_ref(&self.pair)
+    /// Gives the adapter its queue pairs.
+    pub(crate) const fn set_pairs(&mut self, table: Table<Pair>) {
+        self.table = table;
     }
 
-    /// The queue pair that a request goes to.
-    const fn route(&self, _srb: &Srb) -> &Pair {
-        &self.pair
+    /// Every queue pair that the adapter could have.
+    pub(crate) const fn all_pairs(&self) -> &[Pair] {
+        self.table.get()
+    }
+
+    /// The queue pairs that have rings.
+    pub(crate) fn pairs(&self) -> &[Pair] {
+        let placed = self.placed.load(Ordering::Relaxed);
+        self.table.get().get(..placed).unwrap_or_default()
+    }
+
+    /// The first so many pairs have rings.
+    pub(crate) fn set_placed(&self, placed: usize) {
+        self.placed.store(placed, Ordering::Relaxed);
+    }
+
+    /// How many queue pairs the controller has.
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// The controller has so many queue pairs, the first ones. Counts from the next [`set_gate`](Self::set_gate) on.
+    pub(crate) fn set_used(&self, used: usize) {
+        self.used.store(used.max(1), Ordering::Relaxed);
+    }
+
+    /// Whether the port driver says by which message a request is best answered.
+    pub(crate) fn set_assigned(&self, assigned: bool) {
+        self.assigned.store(assigned, Ordering::Relaxed);
+    }
+
+    /// Gives a request to its queue pair: the one whose message the port driver wants the answer by, else the one of this processor.
+    fn submit(&self, port: Port, srb: Srb) -> Submitted {
+        let used = self.used();
+        let index = if used <= 1 {
+            0
+        } else if self.assigned.load(Ordering::Relaxed) {
+            // The first message is that of admin commands.
+            let message = port.message_of(&srb).unwrap_or(1) as usize;
+            message.wrapping_sub(1)
+        } else {
+            port.current_processor()
+        };
+        let (pairs, units) = (self.table.get(), self.units.get());
+        let index = if index < used {
+            index
+        } else {
+            index.checked_rem(used).unwrap_or(0)
+        };
+        let Some(pair) = pairs.get(index).or(pairs.first()) else {
+            return Submitted::Ended(srb, SrbStatus::NO_HBA);
+        };
+        let submitted = pair.lock().submit(units, srb);
+        match (submitted, pairs.first()) {
+            (Submitted::Elsewhere(srb), Some(first)) => first.lock().submit(units, srb),
+            (submitted, _) => submitted,
+        }
     }
 
     /// Sets what becomes of requests. Whatever was on its way to the controller has reached it when this returns. False where a
     /// pair could not be had, which happens at DIRQL only.
     pub(crate) fn set_gate(&self, irql: Irql, gate: Gate, done: &mut SrbList) -> bool {
-        let mut all = true;
-        for pair in self.pairs() {
-            match pair.lock_at(irql) {
-                Some(mut pair) => pair.set_gate(gate, self.units.get(), done),
-                None => all = false,
+        let (used, mut all) = (self.used(), true);
+        let mut moved = SrbList::new();
+        // The last first: what waits for a pair that is not used any more goes to the first.
+        for (index, pair) in self.pairs().iter().enumerate().rev() {
+            let Some(mut pair) = pair.lock_at(irql) else {
+                all = false;
+                continue;
+            };
+            if index >= used {
+                pair.set_gate(Gate::Elsewhere, self.units.get(), done);
+                pair.give_waiting_to(&mut moved);
+                continue;
             }
+            if index == 0 {
+                pair.take_over(&mut moved);
+            }
+            pair.set_gate(gate, self.units.get(), done);
+        }
+        while let Some((srb, _)) = moved.pop() {
+            done.push(srb, SrbStatus::BUS_RESET);
         }
         all
     }

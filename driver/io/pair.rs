@@ -21,6 +21,9 @@ const PATIENCE: u32 = 1000;
 
 /// A queue pair. Its lock is taken at `DISPATCH_LEVEL`, for some hundred instructions, and no routine of the port driver is called
 /// under it. At `PASSIVE_LEVEL` only those take it beside whom there is no request: `HwFindAdapter` and passive initialisation.
+///
+/// It shares no cache line with another pair.
+#[repr(align(64))]
 pub(crate) struct Pair {
     shared: Lock<Shared>,
     /// Where the interrupt of the pair's own message leaves its work.
@@ -51,6 +54,8 @@ pub(crate) enum Submitted {
     Taken,
     /// As before, and it is the first one of a pair that is polled.
     Polled,
+    /// It is for the first pair.
+    Elsewhere(Srb),
     /// It comes back.
     Ended(Srb, SrbStatus),
 }
@@ -69,7 +74,13 @@ pub(crate) struct Found {
 }
 
 impl Pair {
-    pub(crate) const fn new() -> Self {
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "a value to copy from, never used in place"
+    )]
+    pub(crate) const EMPTY: Self = Self::new();
+
+    const fn new() -> Self {
         Self {
             shared: Lock::new(Shared {
                 queues: QueuePair::new(),
@@ -139,7 +150,7 @@ impl Shared {
         self.gate = gate;
         match gate {
             Gate::Open => self.submit_waiting(units, done),
-            Gate::Paused | Gate::Closed => {}
+            Gate::Paused | Gate::Closed | Gate::Elsewhere => {}
             Gate::Refusing(status) => self.return_waiting(status, done),
         }
     }
@@ -171,6 +182,7 @@ impl Shared {
         match self.gate {
             Gate::Open => {}
             Gate::Paused | Gate::Closed => return self.hold(srb),
+            Gate::Elsewhere => return Submitted::Elsewhere(srb),
             Gate::Refusing(status) => return Submitted::Ended(srb, status),
         }
         if !units.has(srb.lun()) {
@@ -207,8 +219,10 @@ impl Shared {
             let Some((srb, _)) = self.waiting.pop() else {
                 return;
             };
-            if let Submitted::Ended(srb, status) = self.submit(units, srb) {
-                done.push(srb, status);
+            match self.submit(units, srb) {
+                Submitted::Taken | Submitted::Polled => {}
+                Submitted::Elsewhere(srb) => self.waiting.push(srb, SrbStatus::SUCCESS),
+                Submitted::Ended(srb, status) => done.push(srb, status),
             }
         }
     }
@@ -256,6 +270,16 @@ impl Shared {
     /// The controller has forgotten every command: their requests come back.
     pub(crate) fn return_outstanding(&mut self, status: SrbStatus, done: &mut SrbList) {
         self.queues.take_all(|srb| done.push(srb, status));
+    }
+
+    /// Requests that the controller never saw go to another pair.
+    pub(crate) fn give_waiting_to(&mut self, others: &mut SrbList) {
+        self.waiting.move_to(others);
+    }
+
+    /// Requests that wait for another pair wait here from now on.
+    pub(crate) fn take_over(&mut self, others: &mut SrbList) {
+        others.move_to(&mut self.waiting);
     }
 
     /// Requests that the controller never saw come back: nothing holds them up.

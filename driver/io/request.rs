@@ -164,11 +164,10 @@ pub(crate) fn start(adapter: &Adapter, port: Port, srb: Srb) {
 }
 
 fn submit(adapter: &Adapter, port: Port, srb: Srb) {
-    let io = &adapter.io;
-    let submitted = io.route(&srb).lock().submit(io.units.get(), srb);
-    match submitted {
+    match adapter.io.submit(port, srb) {
         Submitted::Taken => {}
         Submitted::Polled => port.tick_after(POLL_US),
+        Submitted::Elsewhere(srb) => srb.complete(port, SrbStatus::BUS_RESET),
         Submitted::Ended(srb, status) => srb.complete(port, status),
     }
 }

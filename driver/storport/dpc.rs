@@ -37,7 +37,13 @@ impl Dpc {
     /// `StorPortIssueDpc`. Any IRQL. False when the DPC was queued already: it has not started yet, so it will see
     /// what this call was about.
     pub(crate) fn issue(&self, port: Port) -> bool {
+        self.issue_for(port, 0)
+    }
+
+    /// As [`issue`](Self::issue), with a number for the routine: its first argument.
+    pub(crate) fn issue_for(&self, port: Port, number: usize) -> bool {
         let mut queued: LONG = 0;
+        let number = ptr::without_provenance_mut::<core::ffi::c_void>(number);
         let none = ptr::null_mut::<core::ffi::c_void>();
         // SAFETY: the argument list of storport.h: the object, two arguments for the routine, and a LONG for the answer.
         unsafe {
@@ -45,7 +51,7 @@ impl Dpc {
                 IssueDpc,
                 port.extension(),
                 self.object.get(),
-                none,
+                number,
                 none,
                 &raw mut queued,
             );

@@ -6,7 +6,9 @@
 use core::ffi::c_void;
 use core::mem::{MaybeUninit, size_of};
 use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
+use nvme::lifecycle::MAX_QUEUE_PAIRS;
 use wdk_sys::_SCSI_ADAPTER_CONTROL_STATUS::{
     ScsiAdapterControlSuccess, ScsiAdapterControlUnsuccessful,
 };
@@ -25,22 +27,34 @@ use wdk_sys::{
 use super::published::Finding;
 use super::request_memory::EXTENSION_BYTES;
 use super::srb::refuse;
-use super::{Configuration, Irql, Port, PortError, Srb};
+use super::{Configuration, Irql, Port, PortError, Srb, Table, processors};
 use crate::adapter::Adapter;
 use crate::control::call::Call;
 use crate::control::find::{self, FindError};
 use crate::control::power::{self, AdapterControl};
 use crate::control::{downgrade, interrupt as interrupts, recovery, start};
+use crate::io::pair::Pair;
 use crate::io::{completion, request};
 
 /// Says that the device extension holds an [`Adapter`]: the port driver hands it over zeroed.
 const INITIALIZED: u64 = u64::from_le_bytes(*b"ferrstor");
 
-/// The device extension.
+/// The device extension: this, and a queue pair for each processor behind it.
 #[repr(C)]
 struct DeviceExtension {
     initialized: u64,
     adapter: MaybeUninit<Adapter>,
+}
+
+/// How many queue pairs each device extension has. Written by `DriverEntry`: processors may be added later.
+static PAIRS: AtomicUsize = AtomicUsize::new(0);
+
+/// How many bytes a device extension with so many queue pairs has: the port driver promises no alignment beyond that of its own
+/// structures.
+fn extension_bytes(pairs: usize) -> ULONG {
+    let pairs = pairs.saturating_mul(size_of::<Pair>());
+    let bytes = size_of::<DeviceExtension>().saturating_add(pairs);
+    bytes.saturating_add(align_of::<Pair>()) as ULONG
 }
 
 /// The driver's entry point. `PASSIVE_LEVEL`. Registers the callbacks with the port driver.
@@ -50,6 +64,8 @@ pub extern "system" fn driver_entry(
     driver: *mut DRIVER_OBJECT,
     registry_path: PCUNICODE_STRING,
 ) -> NTSTATUS {
+    let pairs = processors::count().clamp(1, MAX_QUEUE_PAIRS);
+    PAIRS.store(pairs, Ordering::Release);
     let mut data = HW_INITIALIZATION_DATA {
         HwInitializationDataSize: size_of::<HW_INITIALIZATION_DATA>() as ULONG,
         AdapterInterfaceType: wdk_sys::_INTERFACE_TYPE::PCIBus,
@@ -61,7 +77,7 @@ pub extern "system" fn driver_entry(
         HwAdapterControl: Some(adapter_control),
         HwBuildIo: Some(build_io),
         HwUnitControl: Some(unit_control),
-        DeviceExtensionSize: size_of::<DeviceExtension>() as ULONG,
+        DeviceExtensionSize: extension_bytes(pairs),
         SpecificLuExtensionSize: 0,
         SrbExtensionSize: EXTENSION_BYTES,
         NumberOfAccessRanges: 6,
@@ -119,8 +135,33 @@ unsafe fn make_adapter(extension: PVOID) {
     // The value is a constant: it is copied from the image, never built on the small kernel stack.
     // SAFETY: the place is valid for a write.
     unsafe { place.cast::<Adapter>().write(Adapter::EMPTY) };
+    // SAFETY: as above; nothing else refers to the adapter yet.
+    let adapter = unsafe { &mut *place.cast::<Adapter>() };
+    // SAFETY: behind the adapter lie the queue pairs, as many as were asked for.
+    adapter.io.set_pairs(unsafe { make_pairs(device) });
     // SAFETY: as above.
     unsafe { initialized.write(INITIALIZED) };
+}
+
+/// Makes the queue pairs behind an adapter.
+///
+/// # Safety
+/// As for [`make_adapter`].
+unsafe fn make_pairs(device: *mut DeviceExtension) -> Table<Pair> {
+    let end = device.wrapping_add(1).cast::<u8>();
+    let first = end.wrapping_add(end.align_offset(align_of::<Pair>()));
+    let Some(first) = NonNull::new(first).map(NonNull::cast::<Pair>) else {
+        return Table::EMPTY;
+    };
+    let pairs = PAIRS.load(Ordering::Acquire);
+    for index in 0..pairs {
+        // SAFETY: the extension has room for so many, and for their alignment.
+        let pair = unsafe { first.add(index) };
+        // SAFETY: the place is valid for a write. The value is a constant, copied from the image.
+        unsafe { pair.write(Pair::EMPTY) };
+    }
+    // SAFETY: they were just written, and stay there as long as the adapter.
+    unsafe { Table::new(first, pairs) }
 }
 
 /// `HwStorFindAdapter`. `PASSIVE_LEVEL` as a rule, up to `DISPATCH_LEVEL` at a restart; no other callback runs.
@@ -169,7 +210,7 @@ unsafe extern "C" fn initialize(extension: PVOID) -> BOOLEAN {
     };
     if !adapter.dpc_is_initialized() {
         adapter.dpc.initialize(port, Some(deferred));
-        for pair in adapter.io.pairs() {
+        for pair in adapter.io.all_pairs() {
             pair.dpc.initialize(port, Some(request_deferred));
         }
         adapter.set_dpc_initialized();
@@ -244,16 +285,17 @@ unsafe extern "C" fn message_interrupt(extension: PVOID, message: ULONG) -> BOOL
     1
 }
 
-/// `HwStorDpcRoutine` of the message that tells of requests. `DISPATCH_LEVEL`, no lock held. Drains their completion queue.
+/// `HwStorDpcRoutine` of a message that tells of requests. `DISPATCH_LEVEL`, no lock held. Drains the completion queue of their pair,
+/// whose number is the first argument.
 unsafe extern "C" fn request_deferred(
     _dpc: *mut STOR_DPC,
     extension: PVOID,
-    _first: PVOID,
+    pair: PVOID,
     _second: PVOID,
 ) {
     // SAFETY: the context of the adapter's DPC is its device extension.
     if let Some((adapter, port)) = unsafe { adapter(extension) } {
-        completion::deferred(adapter, port, 0);
+        completion::deferred(adapter, port, pair.addr());
     }
 }
 

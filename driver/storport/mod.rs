@@ -20,11 +20,14 @@ mod lock;
 mod lookout;
 mod memory;
 mod pci;
+mod processors;
 mod published;
 mod registers;
 mod registry;
 mod request_memory;
 mod srb;
+mod table;
+mod targets;
 mod worker;
 
 use core::ffi::c_void;
@@ -38,10 +41,13 @@ pub(crate) use execution::Irql;
 pub(crate) use hmb::{HmbRanges, HmbStore};
 pub(crate) use lookout::Lookout;
 pub(crate) use pci::PciFunction;
+pub(crate) use processors::Performance;
 pub(crate) use published::{Finding, Published};
 pub(crate) use registers::RegisterWindow;
 pub(crate) use request_memory::{MAX_TRANSFER_BYTES, SrbList};
 pub(crate) use srb::{PnpAction, Srb, SrbFunction, SrbStatus};
+pub(crate) use table::Table;
+pub(crate) use targets::Targets;
 
 /// A call of the port driver that did not succeed: its `STOR_STATUS_*` value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -335,6 +335,11 @@ impl Srb {
         unsafe { &(*self.memory.as_ptr()).parts }
     }
 
+    /// The request itself, for a routine of the port driver.
+    pub(super) fn block(&self) -> *mut SCSI_REQUEST_BLOCK {
+        self.parts().block.as_ptr()
+    }
+
     /// What is asked.
     pub(crate) fn function(&self) -> SrbFunction {
         SrbFunction(self.parts().function)
@@ -426,7 +431,7 @@ impl Srb {
 
     /// The pieces of the data buffer as the controller sees them. `HwStorBuildIo` or later.
     pub(super) fn pieces(&self, port: Port) -> Option<&[STOR_SCATTER_GATHER_ELEMENT]> {
-        let block = self.parts().block.as_ptr();
+        let block = self.block();
         // SAFETY: the request is one that the port driver passed and that was not completed.
         let list = NonNull::new(unsafe { StorPortGetScatterGatherList(port.extension(), block) })?;
         // SAFETY: the port driver's list lives as long as the request.
