@@ -7,7 +7,7 @@ use rusty_fork::rusty_fork_test;
 /// The controller was brought up once, and its buffer was not blamed for anything.
 fn was_left_alone(bed: &Bed) {
     assert_eq!(
-        bed.controller_said("I/O submission queue"),
+        bed.controller_said("I/O submission queue 1 "),
         1,
         "it was reset"
     );

@@ -27,3 +27,4 @@ pub mod quirks;
 pub mod slots;
 
 pub use machine::{DmaMemory, Instant, PAGE_BYTES, Registers};
+use sync::order;

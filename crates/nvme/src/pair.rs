@@ -3,10 +3,10 @@
 use nvme_spec::command::Command;
 use nvme_spec::completion::Completion;
 
-use crate::lifecycle::{Impossible, QueueMemory};
-use crate::queue::{CompletionQueue, Full, SubmissionQueue};
-use crate::slots::{SlotError, Slots};
-use crate::{DmaMemory, Registers};
+use super::lifecycle::{Impossible, QueueMemory};
+use super::queue::{CompletionQueue, Full, SubmissionQueue};
+use super::slots::{SlotError, Slots};
+use super::{DmaMemory, Registers};
 
 /// So many completions in a row that belong to no outstanding command are borne: one can come late, after a command that was given
 /// up. A controller that posts more is broken.

@@ -7,10 +7,9 @@ use core::mem::offset_of;
 use nvme_spec::command::{COMMAND_BYTES, Command};
 use nvme_spec::completion::{COMPLETION_BYTES, Completion};
 use nvme_spec::registers::{completion_head_doorbell, submission_tail_doorbell};
-use sync::order;
 use zerocopy::{FromZeros, IntoBytes};
 
-use crate::{DmaMemory, Registers};
+use super::{DmaMemory, Registers, order};
 
 /// Dwords of a completion.
 const COMPLETION_DWORDS: usize = COMPLETION_BYTES / size_of::<u32>();
@@ -40,7 +39,7 @@ const fn distance(from: u16, to: u16, entries: u16) -> u16 {
 
 /// Whether `memory` can hold a ring of `entries`: 2 to 65535 of `entry_bytes` each, at the start of a page.
 fn fits(memory: &impl DmaMemory, entries: u16, entry_bytes: usize) -> bool {
-    let aligned = memory.address() & u64::from(crate::PAGE_BYTES - 1) == 0;
+    let aligned = memory.address() & u64::from(super::PAGE_BYTES - 1) == 0;
     let bytes = usize::from(entries).checked_mul(entry_bytes);
     aligned && entries >= 2 && bytes.is_some_and(|bytes| bytes <= memory.len())
 }

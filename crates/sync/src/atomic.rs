@@ -13,11 +13,9 @@ impl<T> Cell<T> {
         Self(UnsafeCell::new(value))
     }
 
-    /// The value's place, for as long as the lock is held.
-    pub(crate) const fn access(&self) -> *mut T {
+    /// The value's place, for whoever holds the lock.
+    #[inline]
+    pub(crate) const fn place(&self) -> *mut T {
         self.0.get()
     }
 }
-
-/// What [`Cell::access`] gives.
-pub(crate) type Access<T> = *mut T;

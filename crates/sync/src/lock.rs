@@ -2,7 +2,7 @@
 
 use core::ops::{Deref, DerefMut};
 
-use crate::atomic::{Access, AtomicBool, Cell, Ordering, spin_loop};
+use crate::atomic::{AtomicBool, Cell, Ordering, spin_loop};
 
 /// A value that one holder at a time may use.
 ///
@@ -10,32 +10,21 @@ use crate::atomic::{Access, AtomicBool, Cell, Ordering, spin_loop};
 /// it. Who may be pre-empted, or may itself pre-empt the holder, does not wait: [`try_lock`](Self::try_lock) or
 /// [`lock_within`](Self::lock_within).
 pub struct Lock<T> {
-    held: AtomicBool,
-    value: Cell<T>,
+    pub(crate) held: AtomicBool,
+    pub(crate) value: Cell<T>,
 }
 
 // SAFETY: one `Held` exists at a time, so sharing the lock only moves `T` between processors.
 unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
-    /// A lock that nobody holds. Constant, so that it can be placed without passing over a stack.
-    pub const fn new(value: T) -> Self {
-        Self {
-            held: AtomicBool::new(false),
-            value: Cell::new(value),
-        }
-    }
-
     /// The value, until the guard goes; `None` while somebody else has it.
     #[inline]
     pub fn try_lock(&self) -> Option<Held<'_, T>> {
         self.held
             .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
-            .then(|| Held {
-                access: self.value.access(),
-                lock: self,
-            })
+            .then(|| Held { lock: self })
     }
 
     /// The value; waits until whoever has it is done.
@@ -71,7 +60,6 @@ impl<T> Lock<T> {
 
 /// Exclusive use of the value of a [`Lock`].
 pub struct Held<'a, T> {
-    access: Access<T>,
     lock: &'a Lock<T>,
 }
 
@@ -80,16 +68,18 @@ impl<T> Deref for Held<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
+        let place = self.lock.value.place();
         // SAFETY: `held` was false when this guard was made, so no other reference exists while it lives.
-        unsafe { &*self.access }
+        unsafe { &*place }
     }
 }
 
 impl<T> DerefMut for Held<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
+        let place = self.lock.value.place();
         // SAFETY: as in `deref`; the guard itself is borrowed mutably.
-        unsafe { &mut *self.access }
+        unsafe { &mut *place }
     }
 }
 

@@ -243,7 +243,6 @@ fn preempts(signal: c_int, code: c_int, context: &mut ucontext_t) -> bool {
 
 /// Whether the code at `rip` waits for another processor: PAUSE, which takes most of the time of a loop that does, is near.
 fn spins(rip: u64) -> bool {
-    const PAUSE: [u8; 2] = [0xf3, 0x90];
     /// Bytes of half a loop.
     const NEAR: u64 = 16;
     let before = (1..=NEAR).take_while(|&bytes| is_watched(rip - bytes));
@@ -251,7 +250,8 @@ fn spins(rip: u64) -> bool {
     let (begin, end) = (rip - before.count() as u64, rip + after.count() as u64);
     // SAFETY: the code of an image lies between the two, and is not written while it runs.
     let code = unsafe { std::slice::from_raw_parts(begin as *const u8, (end - begin) as usize) };
-    code.windows(PAUSE.len()).any(|bytes| bytes == PAUSE)
+    code.windows(step::PAUSE.len())
+        .any(|bytes| bytes == step::PAUSE)
 }
 
 fn is_watched(rip: u64) -> bool {

@@ -120,6 +120,21 @@ impl Thread {
     }
 }
 
+/// PAUSE, which code executes while it waits for another processor.
+pub(super) const PAUSE: [u8; 2] = [0xf3, 0x90];
+
+/// Whether the instruction at `rip`, in an image, is a PAUSE.
+fn waits_at(rip: u64) -> bool {
+    // SAFETY: the instruction is the next to be executed.
+    let code = unsafe { std::slice::from_raw_parts(rip as *const u8, 1) };
+    if code != &PAUSE[..1] {
+        return false;
+    }
+    // SAFETY: a prefix is followed by its instruction.
+    let code = unsafe { std::slice::from_raw_parts(rip as *const u8, PAUSE.len()) };
+    code == PAUSE
+}
+
 /// Pre-empts the code under test on this thread, which was interrupted; `spins` says whether it waits for another processor.
 pub(super) fn interrupted(spins: impl FnOnce() -> bool) {
     let glance = THREAD.with(|current| {
@@ -253,6 +268,10 @@ pub(super) fn stepped(rip: u64, in_image: bool) {
         reach(rip);
     } else {
         LAST.set(0);
+    }
+    if in_image && waits_at(rip) {
+        // How often it looks until it may go on must not depend on how fast this machine is.
+        preempt(Reason::Spins);
     }
     if LEFT.get() == 0 {
         return;
