@@ -7,8 +7,9 @@ mod options;
 mod request;
 
 pub use options::{
-    Clock, DispatchFree, DispatchGrant, Grant, Interrupts, Isolation, MachineOptions, PortKey,
-    PortOptionError, PortOptions, Power, PowerIrql, Removal, Stop, WorkItems,
+    Clock, DispatchFree, DispatchGrant, Grant, Interrupts, Isolation, MachineOptions, Performance,
+    PerformanceOffer, PortKey, PortOptionError, PortOptions, Power, PowerIrql, Removal,
+    StartIoAnswer, Stop, WorkItems,
 };
 pub use request::{
     Completed, Cost, Data, HmbReport, Instructions, LogicalUnit, PowerAction, Rebalance, Request,
@@ -233,6 +234,12 @@ impl Machine {
             .port
             .adapter
             .max_transfer_bytes()
+    }
+
+    /// The device extension of the first adapter.
+    #[cfg(test)]
+    pub(crate) fn extension(&self) -> u64 {
+        self.core.state().port.adapter.extension
     }
 
     /// The verdicts.

@@ -116,4 +116,14 @@ pub(crate) mod perf {
         | DPC_REDIRECTION_CURRENT_CPU;
     /// `STOR_PERF_VERSION`.
     pub(crate) const VERSION: u32 = 8;
+
+    /// The options that are valid in a version of `PERF_CONFIGURATION_DATA`.
+    pub(crate) const fn valid_in(version: u32) -> u32 {
+        match version {
+            0 | 1 => 0,
+            2 => DPC_REDIRECTION | CONCURRENT_CHANNELS | INTERRUPT_MESSAGE_RANGES,
+            3 => OFFERED & !DPC_REDIRECTION_CURRENT_CPU,
+            _ => OFFERED,
+        }
+    }
 }

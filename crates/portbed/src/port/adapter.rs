@@ -1,6 +1,7 @@
 //! The adapter: what the miniport registered and configured, and how far it has come.
 
 use super::find::DmaDescription;
+use super::performance::Granted;
 use crate::abi::callback::zeroed;
 use crate::abi::configuration::{DMA64_SYSTEM_SUPPORTED, PortConfiguration};
 use crate::abi::initialization::HwInitializationData;
@@ -55,8 +56,7 @@ pub(crate) struct Adapter {
     pub(crate) message_routine: u64,
     pub(crate) lock_per_message: bool,
     pub(super) passive_routine: u64,
-    /// How many `HwStartIo` calls may run at once; above 1 the port driver holds no lock.
-    pub(super) channels: u32,
+    pub(super) performance: Granted,
     pub(super) supported: Vec<bool>,
     pub(super) unit_supported: Vec<bool>,
 }
@@ -92,7 +92,7 @@ impl Adapter {
             message_routine: 0,
             lock_per_message: false,
             passive_routine: 0,
-            channels: 1,
+            performance: Granted::default(),
             supported: Vec::new(),
             unit_supported: Vec::new(),
         }
@@ -104,7 +104,7 @@ impl Adapter {
         self.first_vector += VECTOR_STEP;
         self.interrupts = interrupts;
         self.passive_routine = 0;
-        self.channels = 1;
+        self.performance = Granted::default();
     }
 
     /// Whether the miniport supports an adapter control type.

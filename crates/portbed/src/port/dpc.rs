@@ -69,7 +69,8 @@ pub(super) fn issue(call: &Call, arguments: &mut Arguments) {
             }
         });
         if known.is_some() && idle && !dropped {
-            state.dispatch_on(cpu.index(), work);
+            let target = super::performance::dpc_target(&mut state, cpu.index());
+            state.dispatch_on(target, work);
         }
         known.map(|()| idle)
     };

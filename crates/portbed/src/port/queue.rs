@@ -337,7 +337,7 @@ fn hand_over(state: &mut State, outstanding: Outstanding) {
 
 /// Hands a request to the miniport.
 pub(super) fn start(cpu: &Cpu, block: u64) {
-    let (build_io, start_io, extension, channels) = {
+    let (build_io, start_io, extension, locked) = {
         let mut state = cpu.state();
         let Some(outstanding) = state.port.queues.outstanding.get_mut(&block) else {
             return;
@@ -353,7 +353,8 @@ pub(super) fn start(cpu: &Cpu, block: u64) {
             adapter.initialization.build_io,
             adapter.initialization.start_io,
         );
-        (routines.0, routines.1, adapter.extension, adapter.channels)
+        let locked = adapter.performance.holds_start_io_lock();
+        (routines.0, routines.1, adapter.extension, locked)
     };
     let arguments = [extension, block, 0, 0, 0, 0];
     if build_io != 0 && cpu.call(Callback::BuildIo, build_io, arguments) as u8 == 0 {
@@ -363,7 +364,6 @@ pub(super) fn start(cpu: &Cpu, block: u64) {
     if !cpu.state().port.queues.outstanding.contains_key(&block) {
         return;
     }
-    let locked = channels <= 1;
     if locked {
         cpu.acquire(LockId::StartIo(cpu.adapter()), 0);
     }

@@ -2,8 +2,9 @@
 
 mod device;
 mod miniport;
+mod performance;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::device::Device;
 use self::miniport::{Fault, Habit};

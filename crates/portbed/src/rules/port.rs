@@ -106,11 +106,17 @@ rules! {
         "StorPortInitializePerfOpts is called in HwInitialize or the passive initialisation routine",
         "StorPortInitializePerfOpts";
     PERF_DATA: "performance-options-data",
-        "PERF_CONFIGURATION_DATA has a known version and its size, and sets nothing that was not offered",
-        "StorPortInitializePerfOpts; SDV rule StorPortPerfOpts";
+        "PERF_CONFIGURATION_DATA has a version of the kit and its size, and sets nothing that was not offered or is not valid in its version",
+        "StorPortInitializePerfOpts; PERF_CONFIGURATION_DATA; SDV rule StorPortPerfOpts";
     PERF_FLAGS: "performance-options-flags",
         "a performance option that builds on others is set together with them",
         "PERF_CONFIGURATION_DATA";
+    PERF_MESSAGES: "performance-options-messages",
+        "the redirection messages are messages of the adapter, the first one not above the last one",
+        "PERF_CONFIGURATION_DATA";
+    PERF_PARAMETERS: "start-io-parameters-size",
+        "STARTIO_PERFORMANCE_PARAMETERS has its size when StorPortGetStartIoPerfParams is called",
+        "StorPortGetStartIoPerfParams";
     MAX_IO_SITE: "maximum-io-site",
         "the adapter's request limits are updated in the initialise routines",
         "StorPortUpdateAdapterMaxIO";

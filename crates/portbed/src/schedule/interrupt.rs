@@ -91,11 +91,13 @@ impl Cpu {
             return;
         }
         self.acquire(lock, 0);
+        self.state().processors[self.index()].message = Some(message);
         let claimed = self.call(
             Callback::MessageInterrupt,
             routine,
             [extension, u64::from(message), 0, 0, 0, 0],
         );
+        self.state().processors[self.index()].message = None;
         self.check(&rules::INTERRUPT_CLAIMED, claimed as u8 != 0, || {
             format!("message {message} was not claimed")
         });

@@ -138,6 +138,8 @@ pub(crate) struct Processor {
     pub(super) dispatch: VecDeque<(usize, Dispatch)>,
     /// Whose interrupts and work it serves, the innermost last.
     pub(super) serving: Vec<usize>,
+    /// The interrupt message whose routine runs on it.
+    pub(super) message: Option<u16>,
     /// Whether its thread rests until the processor can run on, under the threaded clock.
     pub(super) parked: bool,
     /// When it came to a point last.
@@ -155,6 +157,7 @@ impl Processor {
             held: Vec::new(),
             dispatch: VecDeque::new(),
             serving: Vec::new(),
+            message: None,
             parked: false,
             moved_ns: 0,
             thread: None,

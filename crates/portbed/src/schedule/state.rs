@@ -105,6 +105,11 @@ impl State {
         self.processors.len()
     }
 
+    /// The interrupt message whose routine runs on processor `index`.
+    pub(crate) fn message_on(&self, index: usize) -> Option<u16> {
+        self.processors[index].message
+    }
+
     /// Goes on on behalf of `adapter`.
     pub(super) fn select(&mut self, adapter: usize) {
         self.selected = adapter;

@@ -52,7 +52,10 @@ faults! {
     PassiveFromRestart => "passive-initialization-site";
     PerformanceLate => "performance-options-site";
     PerformanceVersion => "performance-options-data";
+    PerformanceOfLaterVersion => "performance-options-data";
     PerformanceFlagAlone => "performance-options-flags";
+    RedirectionOutside => "performance-options-messages";
+    ParametersWithoutSize => "start-io-parameters-size";
     MaximumIoLate => "maximum-io-site";
     // Callbacks.
     IrqlKept => "lock-release" "callback-irql";

@@ -40,7 +40,7 @@ pub extern "C" fn build_io(extension: u64, srb: u64) -> u8 {
 pub extern "C" fn start_io(extension: u64, srb: u64) -> u8 {
     let adapter = Adapter::of(extension);
     let request = Request::of(srb);
-    wrong::in_start_io(adapter);
+    wrong::in_start_io(adapter, srb);
     if request.function != function::EXECUTE_SCSI {
         request.finish(adapter, status::SUCCESS);
         return 1;

@@ -94,6 +94,7 @@ pub mod function {
     pub const ACQUIRE_MESSAGE_LOCK: u32 = 11;
     pub const MESSAGE_INFORMATION: u32 = 13;
     pub const PERFORMANCE_OPTIONS: u32 = 14;
+    pub const START_IO_PARAMETERS: u32 = 15;
     pub const LOG_SYSTEM_EVENT: u32 = 16;
     pub const INITIALIZE_WORKER: u32 = 29;
     pub const QUEUE_WORK_ITEM: u32 = 30;

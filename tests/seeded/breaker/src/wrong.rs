@@ -168,17 +168,21 @@ fn calls(adapter: &Adapter) {
     let call = |code, arguments: &[u64]| extended(extension, code, arguments);
     let mut place = 0_u64;
     let mut options = [0_u64; 5];
-    if adapter.wants(Fault::PerformanceVersion) {
-        write(at(&mut options), 99_u32);
-        write(at(&mut options) + 4, 40_u32);
-        call(function::PERFORMANCE_OPTIONS, &[1, at(&mut options)]);
-    }
-    if adapter.wants(Fault::PerformanceFlagAlone) {
-        write(at(&mut options), 3_u32);
-        write(at(&mut options) + 4, 40_u32);
+    // The version, whether it asks, the flags, and the first and the last redirection message.
+    for (fault, version, asks, flags, redirected) in [
+        (Fault::PerformanceVersion, 99_u32, 1, 0_u32, [0_u32; 2]),
+        // STOR_PERF_DPC_REDIRECTION and STOR_PERF_DPC_REDIRECTION_CURRENT_CPU.
+        (Fault::PerformanceOfLaterVersion, 3, 0, 0x21, [0; 2]),
         // STOR_PERF_ADV_CONFIG_LOCALITY.
-        write(at(&mut options) + 8, 8_u32);
-        call(function::PERFORMANCE_OPTIONS, &[0, at(&mut options)]);
+        (Fault::PerformanceFlagAlone, 3, 0, 8, [0; 2]),
+        // STOR_PERF_DPC_REDIRECTION and STOR_PERF_INTERRUPT_MESSAGE_RANGES.
+        (Fault::RedirectionOutside, 2, 0, 5, [0, 1000]),
+    ] {
+        if adapter.wants(fault) {
+            let options = at(&mut options);
+            write(options, [version, 40, flags, 0, redirected[0], redirected[1]]);
+            call(function::PERFORMANCE_OPTIONS, &[asks, options]);
+        }
     }
     if adapter.wants(Fault::BaseLate) {
         device_base(extension, 0xFE80_0000, 4096);
@@ -354,7 +358,7 @@ fn commands(adapter: &Adapter) {
 }
 
 /// In `HwStorStartIo`: `DISPATCH_LEVEL`, the StartIo lock.
-pub fn in_start_io(adapter: &Adapter) {
+pub fn in_start_io(adapter: &Adapter, srb: u64) {
     let extension = adapter.extension.get();
     let mut place = 0_u64;
     let mut options = [0_u64; 5];
@@ -377,6 +381,10 @@ pub fn in_start_io(adapter: &Adapter) {
             function::PERFORMANCE_OPTIONS,
             &[1, at(&mut options)],
         );
+    }
+    if adapter.once(Fault::ParametersWithoutSize) {
+        let arguments = [srb, at(&mut options)];
+        extended(extension, function::START_IO_PARAMETERS, &arguments);
     }
     if adapter.once(Fault::MaximumIoLate) {
         extended(extension, function::UPDATE_MAXIMUM_IO, &[32]);

@@ -10,6 +10,8 @@ pub(super) const LENGTH: u64 = 0x18;
 pub(super) const BLOCK: u64 = 0x1C;
 /// Reading it tells how many transfers ended since, and withdraws the interrupt.
 pub(super) const ENDED: u64 = 0x20;
+/// The message with which it interrupts.
+pub(super) const MESSAGE: u64 = 0x28;
 /// The message table.
 const TABLE: u32 = 0x1000;
 const BAR_BYTES: u64 = 0x2000;
@@ -29,6 +31,7 @@ pub(super) struct Device {
     length: u32,
     transfers: Vec<(u64, u64, u32, u32)>,
     ended: u32,
+    message: u16,
     messages: bool,
     gone: bool,
 }
@@ -48,6 +51,7 @@ impl Controller for Device {
     fn config_read(&self, offset: u16, bytes: u8) -> u32 {
         match (offset, bytes) {
             (0x34, 1) => u32::from(MSI_X),
+            (MSI_X, 1) => 0x11,
             (MSI_X, 4) => 0x11 | 1 << 16 | u32::from(self.messages) << 31,
             (offset, 4) if offset == MSI_X + 4 => TABLE,
             _ => 0,
@@ -88,6 +92,7 @@ impl Controller for Device {
                 self.length,
                 value as u32,
             )),
+            MESSAGE => self.message = value as u16,
             _ => {}
         }
     }
@@ -104,7 +109,7 @@ impl Controller for Device {
             let _ = bus.write(address, &data, Access::Data { queue: 1, cid: 0 });
             self.ended += 1;
             if self.messages {
-                bus.interrupt(0);
+                bus.interrupt(self.message);
             } else {
                 bus.line(true);
             }

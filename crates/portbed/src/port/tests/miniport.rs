@@ -1,6 +1,7 @@
 //! A miniport for the bench device, which can be told to break a rule.
 
 mod calls;
+mod channels;
 mod faults;
 mod habits;
 mod host_memory;
@@ -12,6 +13,7 @@ use std::ffi::c_void;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::calls::{at, complete, extended, notify};
+pub(super) use self::channels::{Seen, seen};
 use self::faults::passive_faults;
 pub(super) use self::habits::Habit;
 use self::host_memory::{allocate_host_memory, free_host_memory};
@@ -108,6 +110,7 @@ struct Adapter {
     pnp: Option<u64>,
     /// The request that a timer routine completes.
     late: u64,
+    seen: Seen,
 }
 
 static ADAPTERS: Mutex<BTreeMap<u64, Adapter>> = Mutex::new(BTreeMap::new());
@@ -294,6 +297,7 @@ extern "win64" fn build_io(extension: u64, srb: u64) -> u8 {
 
 extern "win64" fn start_io(extension: u64, at_srb: u64) -> u8 {
     let srb = Srb::new(at_srb);
+    channels::meet(extension, &srb);
     start_faults(extension, &srb);
     match srb.function {
         function::EXECUTE_SCSI => execute(extension, &srb),
@@ -358,7 +362,7 @@ fn execute(extension: u64, srb: &Srb) {
             srb.fill(extension, &answer);
         }
         0x25 => srb.fill(extension, &[0, 0, 7, 0xFF, 0, 0, 2, 0]),
-        0x28 => transfer(extension, srb),
+        0x28 => channels::guarded(extension, || transfer(extension, srb)),
         LOSE_UNTIL_RESET => with(extension, |adapter| adapter.lost.push(srb.at)),
         BUSY_ONCE => {
             // It has to come again in the same memory.
@@ -400,7 +404,8 @@ fn transfer(extension: u64, srb: &Srb) {
     }
 }
 
-extern "win64" fn message(extension: u64, _message: u32) -> u8 {
+extern "win64" fn message(extension: u64, message: u32) -> u8 {
+    channels::interrupted(extension, message);
     interrupt(extension)
 }
 
@@ -429,6 +434,7 @@ extern "win64" fn interrupt(extension: u64) -> u8 {
 
 extern "win64" fn dpc_routine(dpc: u64, extension: u64, _: u64, _: u64) {
     assert_eq!(dpc, extension + 64);
+    channels::deferred(extension);
     let mut handle = [0_u64; 4];
     notify(extension, n::ACQUIRE_SPIN_LOCK, &[2, 0, at(&mut handle)]);
     if once(extension, Fault::LockTwice) {

@@ -114,7 +114,7 @@ fn message_targets(extension: u64, flags: u32) {
     let bytes = size_of::<GroupAffinity>() as u64;
     extended(extension, f::ALLOCATE_POOL, &[bytes, 0, at(&mut pool)]);
     let mut options = PerfConfigurationData {
-        version: 3,
+        version: 4,
         size: 40,
         flags,
         first_redirection_message_number: 0,

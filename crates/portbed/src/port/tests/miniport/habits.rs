@@ -2,7 +2,7 @@
 
 use super::calls::{at, extended, notify};
 use super::request::Srb;
-use super::{device, with};
+use super::{channels, device, with};
 use crate::abi::callback::{read, write, zeroed};
 use crate::abi::configuration::{AccessRange, PortConfiguration};
 use crate::abi::interrupt::{GroupAffinity, PerfConfigurationData, perf};
@@ -34,10 +34,12 @@ pub(crate) enum Habit {
     TagTable,
     /// Does not know REPORT LUNS.
     NoUnitList,
+    /// Sets every performance option that it is offered, whichever version the port driver knows, and notes what follows.
+    Channels,
 }
 
 impl Habit {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::ExactBreaks,
         Self::ScarceBreaks,
         Self::SomeMessages,
@@ -48,10 +50,11 @@ impl Habit {
         Self::DataToucher,
         Self::TagTable,
         Self::NoUnitList,
+        Self::Channels,
     ];
 }
 
-fn has(extension: u64, habit: Habit) -> bool {
+pub(super) fn has(extension: u64, habit: Habit) -> bool {
     with(extension, |adapter| adapter.fault == habit as u32)
 }
 
@@ -72,6 +75,7 @@ pub(super) fn initialize(extension: u64) {
     if has(extension, Habit::ManyCalls) {
         call_much(extension);
     }
+    channels::initialize(extension);
 }
 
 /// In `HwFindAdapter`.

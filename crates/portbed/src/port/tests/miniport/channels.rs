@@ -1,0 +1,176 @@
+//! Performance options in use, and what the miniport sees of them.
+
+use super::calls::{at, extended, notify};
+use super::habits::{Habit, has};
+use super::request::Srb;
+use super::{device, with};
+use crate::abi::callback::{write, zeroed};
+use crate::abi::interrupt::{
+    GroupAffinity, PerfConfigurationData, ProcessorNumber, StartIoPerformanceParameters,
+};
+use crate::abi::srb::function;
+use crate::abi::{function as f, notification as n, status};
+
+/// How often a processor looks whether another one joins it in `HwStartIo`, where it may and where it must not.
+const LOOKS: [u32; 2] = [50_000, 300];
+/// Messages of the bench device.
+const MESSAGES: usize = 2;
+
+/// What the miniport saw.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// What the set of the options was answered.
+    pub(crate) set: u32,
+    /// The version and the options that were taken.
+    pub(crate) version: u32,
+    pub(crate) flags: u32,
+    pub(crate) channels: u32,
+    /// How many `HwStartIo` calls ran at once.
+    pub(crate) at_once: u32,
+    inside: u32,
+    /// What a request was told: the processor, the message, the channel.
+    pub(crate) told: Vec<(u32, u32, u32)>,
+    /// Answers of the call that tells it, other than success.
+    pub(crate) untold: Vec<u32>,
+    /// The message and the processor of each interrupt, and the processor of each DPC.
+    pub(crate) interrupts: Vec<(u32, u32)>,
+    pub(crate) dpcs: Vec<u32>,
+}
+
+/// What the miniport with the device extension `extension` saw.
+pub(crate) fn seen(extension: u64) -> Seen {
+    with(extension, |adapter| adapter.seen.clone())
+}
+
+fn note<R>(extension: u64, work: impl FnOnce(&mut Seen) -> R) -> R {
+    with(extension, |adapter| work(&mut adapter.seen))
+}
+
+fn processor(extension: u64) -> u32 {
+    let mut number: ProcessorNumber = zeroed();
+    let code = f::GET_CURRENT_PROCESSOR_NUMBER;
+    assert_eq!(
+        extended(extension, code, &[at(&mut number)]),
+        status::SUCCESS
+    );
+    u32::from(number.group) * 64 + u32::from(number.number)
+}
+
+/// Asks for everything that there is, in the newest version that the port driver knows.
+pub(super) fn initialize(extension: u64) {
+    if !has(extension, Habit::Channels) {
+        return;
+    }
+    let mut targets = 0_u64;
+    let bytes = (MESSAGES * size_of::<GroupAffinity>()) as u64;
+    extended(extension, f::ALLOCATE_POOL, &[bytes, 0, at(&mut targets)]);
+    let call = |asks: u64, options: &mut PerfConfigurationData| {
+        let code = f::INITIALIZE_PERFORMANCE_OPTIMIZATIONS;
+        extended(extension, code, &[asks, at(options)])
+    };
+    let offered = (1..=8).rev().find_map(|version| {
+        let mut options = PerfConfigurationData {
+            version,
+            size: 40,
+            ..zeroed()
+        };
+        (call(1, &mut options) == status::SUCCESS).then_some(options)
+    });
+    if let Some(mut options) = offered {
+        // What is offered without what it needs is left out.
+        if options.flags & 1 == 0 {
+            options.flags &= 2;
+        }
+        if options.flags & 4 == 0 {
+            options.flags &= !8;
+        }
+        options.message_targets = targets;
+        let set = call(0, &mut options);
+        note(extension, |seen| {
+            *seen = Seen {
+                set,
+                version: options.version,
+                flags: options.flags,
+                channels: options.concurrent_channels,
+                ..Seen::default()
+            }
+        });
+    }
+    extended(extension, f::FREE_POOL, &[targets]);
+    let registers = with(extension, |adapter| adapter.registers);
+    write(registers + device::MESSAGE, 1_u32);
+}
+
+fn is_granted(extension: u64) -> bool {
+    note(extension, |seen| {
+        seen.set == status::SUCCESS && seen.flags & 2 != 0 && seen.channels > 1
+    })
+}
+
+/// In `HwStartIo`: waits a while for another processor, and asks what it is told of the request.
+pub(super) fn meet(extension: u64, srb: &Srb) {
+    if !has(extension, Habit::Channels)
+        || srb.function != function::EXECUTE_SCSI
+        || srb.cdb[0] != 0x28
+    {
+        return;
+    }
+    note(extension, |seen| {
+        seen.inside += 1;
+        seen.at_once = seen.at_once.max(seen.inside);
+    });
+    let mut here = 0;
+    let [granted, serial] = LOOKS;
+    for _ in 0..if is_granted(extension) {
+        granted
+    } else {
+        serial
+    } {
+        here = processor(extension);
+        if note(extension, |seen| seen.at_once > 1) {
+            break;
+        }
+    }
+    let mut parameters = StartIoPerformanceParameters {
+        size: 16,
+        ..zeroed()
+    };
+    let code = f::GET_START_IO_PERFORMANCE_PARAMETERS;
+    let answer = extended(extension, code, &[srb.at, at(&mut parameters)]);
+    let told = (here, parameters.message_number, parameters.channel_number);
+    note(extension, |seen| {
+        seen.inside -= 1;
+        if answer == status::SUCCESS {
+            seen.told.push(told);
+        } else {
+            seen.untold.push(answer);
+        }
+    });
+}
+
+/// Does something with the device, which the requests of several channels share.
+pub(super) fn guarded(extension: u64, work: impl FnOnce()) {
+    if !is_granted(extension) {
+        return work();
+    }
+    let mut handle = [0_u64; 4];
+    notify(extension, n::ACQUIRE_SPIN_LOCK, &[2, 0, at(&mut handle)]);
+    work();
+    notify(extension, n::RELEASE_SPIN_LOCK, &[at(&mut handle)]);
+}
+
+/// In the interrupt routine of a message.
+pub(super) fn interrupted(extension: u64, message: u32) {
+    if has(extension, Habit::Channels) {
+        let here = processor(extension);
+        note(extension, |seen| seen.interrupts.push((message, here)));
+    }
+}
+
+/// In the DPC.
+pub(super) fn deferred(extension: u64) {
+    if has(extension, Habit::Channels) {
+        let here = processor(extension);
+        note(extension, |seen| seen.dpcs.push(here));
+    }
+}

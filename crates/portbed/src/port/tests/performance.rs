@@ -1,0 +1,149 @@
+//! Performance options: what is offered, and what a miniport sees that takes all of it.
+
+use super::device::Device;
+use super::miniport::{self, Habit, Seen};
+use super::*;
+use crate::abi::status as stor;
+use crate::machine::{Performance, PerformanceOffer, StartIoAnswer};
+
+/// Starts the adapter, reads, and tells what the miniport saw; then everything to the end, without a broken rule.
+fn observe(clock: Clock, cpus: u32, port: &PortOptions) -> Seen {
+    let options = MachineOptions {
+        cpus,
+        clock,
+        seed: 5,
+        port: port.clone(),
+        registry: BTreeMap::from([("Fault".to_owned(), Habit::Channels as u32)]),
+        controllers: vec![Box::new(Device::default())],
+        journal: Journal::default(),
+    };
+    let mut machine = Machine::new(options).unwrap();
+    machine.load_entry(miniport::driver_entry).unwrap();
+    machine.start_adapter().unwrap();
+    for block in 0..24 {
+        machine.submit(read(block, 4096, SrbKind::Storage)).unwrap();
+    }
+    let answers = machine.drain().unwrap();
+    assert!(answers.iter().all(|(_, answer)| answer.succeeded()));
+    let seen = miniport::seen(machine.extension());
+    machine.stop_and_remove().unwrap();
+    machine.unload().unwrap();
+    assert_eq!(machine.rules().violations(), [], "{port:?}");
+    seen
+}
+
+fn with(performance: Performance) -> PortOptions {
+    PortOptions {
+        performance,
+        ..PortOptions::default()
+    }
+}
+
+fn offering(keys: &[(&str, &str)]) -> PortOptions {
+    let mut port = PortOptions::default();
+    for (key, value) in keys {
+        port.set(key, value).unwrap();
+    }
+    port
+}
+
+#[test]
+fn start_io_runs_on_several_processors_at_once_if_and_only_if_channels_are_granted() {
+    for clock in [Clock::Deterministic, Clock::Threaded] {
+        for (keys, channels) in [
+            (&[][..], true),
+            (&[("perf", "channels")], true),
+            (&[("perf-channels", "2")], true),
+            (&[("perf-channels", "100")], true),
+            (&[("perf-channels", "1")], false),
+            (&[("perf", "dpc+ranges+startio")], false),
+            (&[("perf", "none")], false),
+            (&[("perf", "notimplemented")], false),
+            (&[("perf-set", "refuse")], false),
+            (&[("perf-version", "1")], false),
+            (&[("perf-version", "2")], true),
+        ] {
+            let seen = observe(clock, 3, &offering(keys));
+            assert_eq!(seen.at_once > 1, channels, "{clock:?}, {keys:?}: {seen:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_offered_is_what_the_options_and_the_version_allow() {
+    let taken = |keys| {
+        let seen = observe(Clock::Deterministic, 2, &offering(keys));
+        (seen.version, seen.flags, seen.channels, seen.set)
+    };
+    assert_eq!(taken(&[]), (8, 0x3F, 2, stor::SUCCESS));
+    assert_eq!(taken(&[("perf-version", "4")]), (4, 0x3F, 2, stor::SUCCESS));
+    assert_eq!(taken(&[("perf-version", "3")]), (3, 0x1F, 2, stor::SUCCESS));
+    assert_eq!(taken(&[("perf-version", "1")]), (1, 0, 0, stor::SUCCESS));
+    assert_eq!(
+        taken(&[("perf", "dpc+startio")]),
+        (8, 0x11, 0, stor::SUCCESS)
+    );
+    assert_eq!(
+        taken(&[("perf-channels", "7")]),
+        (8, 0x3F, 7, stor::SUCCESS)
+    );
+    assert_eq!(taken(&[("perf", "notimplemented")]), (0, 0, 0, 0));
+    let refused = taken(&[("perf-set", "refuse")]);
+    assert_eq!(refused, (8, 0x3F, 2, stor::INSUFFICIENT_RESOURCES));
+}
+
+#[test]
+fn requests_are_told_the_message_and_the_channel_that_the_options_say() {
+    let told = |start_io| {
+        let performance = Performance {
+            start_io,
+            ..Performance::default()
+        };
+        observe(Clock::Deterministic, 4, &with(performance))
+    };
+    let own = told(StartIoAnswer::Own).told;
+    assert_eq!(own.len(), 24);
+    let differs = |&&(processor, message, channel): &&(u32, u32, u32)| {
+        (message, channel) != (processor % 2, processor)
+    };
+    assert_eq!(own.iter().find(differs), None);
+    let other = told(StartIoAnswer::Other).told;
+    assert!(
+        other
+            .iter()
+            .all(|&(processor, _, channel)| channel == (processor + 1) % 4)
+    );
+    assert!(
+        told(StartIoAnswer::Any)
+            .told
+            .iter()
+            .any(|told| differs(&told))
+    );
+    let shared = told(StartIoAnswer::Shared).told;
+    assert!(
+        shared
+            .iter()
+            .all(|&(_, message, channel)| (message, channel) == (0, 0))
+    );
+    assert!(shared.iter().any(|&(processor, ..)| processor > 0));
+    let untold = told(StartIoAnswer::NotImplemented);
+    assert_eq!(untold.untold, [stor::NOT_IMPLEMENTED; 24]);
+}
+
+#[test]
+fn dpcs_of_redirected_messages_run_where_their_requests_come_from() {
+    // The device interrupts with message 1, which processors 1 and 3 are told of.
+    let dpcs = |offer| {
+        let performance = Performance {
+            offer: PerformanceOffer::Flags(offer),
+            ..Performance::default()
+        };
+        let seen = observe(Clock::Deterministic, 4, &with(performance));
+        assert!(seen.interrupts.iter().all(|&it| it == (1, 1)), "{seen:?}");
+        BTreeSet::from_iter(seen.dpcs)
+    };
+    assert_eq!(dpcs(0x1F), BTreeSet::from([1, 3]));
+    assert_eq!(dpcs(0x3F), BTreeSet::from([1]));
+    assert_eq!(dpcs(0x13), BTreeSet::from([1]));
+    assert_eq!(dpcs(0), BTreeSet::from([1]));
+}
