@@ -159,6 +159,46 @@ pub enum Interrupts {
     Line,
 }
 
+/// Which processor takes an interrupt message.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Affinity {
+    /// The one with the message's number; where there are fewer processors, they take turns.
+    #[default]
+    Spread,
+    /// The same, counted from the last processor down.
+    Reversed,
+    /// The first processor takes every message.
+    First,
+    /// Each processor in turn takes the next one, whichever message it is.
+    Turns,
+}
+
+impl Affinity {
+    /// Whether processor `index` of so many may take `message`.
+    pub(crate) const fn may_take(self, index: usize, message: usize, processors: usize) -> bool {
+        match self {
+            Self::Spread => index == message % processors,
+            Self::Reversed => index == processors - 1 - message % processors,
+            Self::First => index == 0,
+            Self::Turns => true,
+        }
+    }
+
+    /// Whether it takes `message` as the `arrival`-th one that arrived.
+    pub(crate) const fn takes(
+        self,
+        index: usize,
+        message: usize,
+        arrival: usize,
+        processors: usize,
+    ) -> bool {
+        match self {
+            Self::Turns => index == arrival % processors,
+            _ => self.may_take(index, message, processors),
+        }
+    }
+}
+
 /// What becomes of DMA to memory that was not given for it, which is told in any case.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Isolation {
@@ -195,6 +235,8 @@ pub struct PortOptions {
     pub removal: Removal,
     /// See [`Interrupts`].
     pub interrupts: Interrupts,
+    /// See [`Affinity`].
+    pub affinity: Affinity,
     /// Whether `StorPortGetCurrentIrql` is implemented.
     pub irql_query: bool,
     /// See [`Isolation`].
@@ -217,6 +259,7 @@ impl Default for PortOptions {
             pnp: true,
             removal: Removal::default(),
             interrupts: Interrupts::default(),
+            affinity: Affinity::default(),
             irql_query: true,
             iommu: Isolation::default(),
             performance: Performance::default(),

@@ -69,7 +69,7 @@ pub(super) fn issue(call: &Call, arguments: &mut Arguments) {
             }
         });
         if known.is_some() && idle && !dropped {
-            let target = super::performance::dpc_target(&mut state, cpu.index());
+            let target = super::performance::dpc_target(cpu, &mut state);
             state.dispatch_on(target, work);
         }
         known.map(|()| idle)

@@ -1,13 +1,15 @@
 //! Performance options: what is offered, what the miniport sets, and what follows from it.
 
+use std::ops::RangeInclusive;
+
 use super::call::Call;
 use crate::abi::interrupt::{
     GroupAffinity, PerfConfigurationData, StartIoPerformanceParameters, perf,
 };
 use crate::abi::{callback, status};
-use crate::machine::{PerformanceOffer, StartIoAnswer};
+use crate::machine::{Affinity, PerformanceOffer, StartIoAnswer};
 use crate::rules::port as rules;
-use crate::schedule::{Callback, State};
+use crate::schedule::{Callback, Cpu, State};
 use crate::thunk::Arguments;
 
 /// The performance options that an adapter was granted.
@@ -45,18 +47,35 @@ impl Granted {
         self.channels <= 1
     }
 
-    /// The message with which a device interrupts best for a request that comes from `processor`.
-    pub(super) fn message_of(self, processor: u32, messages: u32) -> u32 {
-        match self.redirected {
-            _ if messages == 0 => 0,
-            Some((first, last)) => first + processor % (last - first + 1),
-            None => processor % messages,
-        }
+    /// The redirection messages, or all that there are.
+    fn messages(self, of: u32) -> Option<RangeInclusive<u32>> {
+        let (first, last) = self.redirected.unwrap_or((0, of.checked_sub(1)?));
+        Some(first..=last)
     }
 
     fn channel_of(self, processor: u32) -> u32 {
         processor % self.channels.max(1)
     }
+}
+
+/// The message with which a device interrupts best for a request that comes from `processor`: one that this processor
+/// takes, where there is one.
+pub(super) fn message_of(call: &Call, state: &State, processor: u32) -> u32 {
+    best_message(state, call.cpu().core().options.affinity, processor)
+}
+
+fn best_message(state: &State, affinity: Affinity, processor: u32) -> u32 {
+    let adapter = &state.port.adapter;
+    let Some(messages) = adapter.performance.messages(adapter.messages) else {
+        return 0;
+    };
+    let (first, count) = (*messages.start(), messages.end() - messages.start() + 1);
+    let processors = state.processor_count();
+    let own = |message: &u32| affinity.may_take(processor as usize, *message as usize, processors);
+    // Where a processor takes every message, or another one all of them, requests are spread over them all the same.
+    let alike = matches!(affinity, Affinity::First | Affinity::Turns);
+    let own = messages.filter(|_| !alike).find(own);
+    own.unwrap_or(first + processor % count)
 }
 
 /// `StorPortInitializePerfOpts`: asks what is offered, or sets what is wanted.
@@ -172,7 +191,8 @@ fn set(call: &Call, data_at: u64, mut data: PerfConfigurationData) -> u32 {
 
 /// Fills `MessageTargets`: one entry for each redirection message, the first one's first.
 fn tell_targets(call: &Call, data: &PerfConfigurationData) -> bool {
-    let processors = call.cpu().state().processor_count() as u32;
+    let processors = call.cpu().state().processor_count();
+    let affinity = call.cpu().core().options.affinity;
     let redirected = data.first_redirection_message_number..=data.last_redirection_message_number;
     let entry_bytes = size_of::<GroupAffinity>();
     let bytes = redirected.clone().count() * entry_bytes;
@@ -180,34 +200,37 @@ fn tell_targets(call: &Call, data: &PerfConfigurationData) -> bool {
         return false;
     }
     for (message, at) in redirected.zip((data.message_targets..).step_by(entry_bytes)) {
-        let affinity = GroupAffinity {
-            mask: 1 << (message % processors),
+        let takes = |&index: &usize| affinity.may_take(index, message as usize, processors);
+        let target = GroupAffinity {
+            mask: (0..processors)
+                .filter(takes)
+                .fold(0, |mask, index| mask | 1 << index),
             group: 0,
             reserved: [0; 3],
         };
-        callback::write(at, affinity);
+        callback::write(at, target);
     }
     true
 }
 
-/// The processor that runs a DPC which processor `index` issues. In the interrupt routine of a redirection message it is
-/// one that requests of this message come from; the miniport may have asked for its own all the same.
-pub(super) fn dpc_target(state: &mut State, index: usize) -> usize {
-    let adapter = &state.port.adapter;
-    let (granted, messages) = (adapter.performance, adapter.messages);
-    let Some(message) = state.message_on(index).map(u32::from) else {
-        return index;
+/// The processor that runs a DPC which `cpu` issues. In the interrupt routine of a redirection message it is one that
+/// requests of this message come from; the miniport may have asked for its own all the same.
+pub(super) fn dpc_target(cpu: &Cpu, state: &mut State) -> usize {
+    let granted = state.port.adapter.performance;
+    let Some(message) = state.message_on(cpu.index()).map(u32::from) else {
+        return cpu.index();
     };
     let redirected = granted.redirected.is_some_and(|(first, last)| {
         (first..=last).contains(&message) && granted.flags & perf::DPC_REDIRECTION_CURRENT_CPU == 0
     });
     if !redirected {
-        return index;
+        return cpu.index();
     }
+    let affinity = cpu.core().options.affinity;
     let origins: Vec<usize> = (0..state.processor_count())
-        .filter(|&origin| granted.message_of(origin as u32, messages) == message)
+        .filter(|&origin| best_message(state, affinity, origin as u32) == message)
         .collect();
-    state.random.choice(origins).unwrap_or(index)
+    state.random.choice(origins).unwrap_or(cpu.index())
 }
 
 /// `StorPortGetStartIoPerfParams`.
@@ -240,10 +263,9 @@ pub(super) fn start_io_parameters(call: &Call, arguments: &mut Arguments) -> u32
         StartIoAnswer::Any => state.random.u32(..processors),
         StartIoAnswer::Shared => 0,
     };
-    let (granted, messages) = (state.port.adapter.performance, state.port.adapter.messages);
+    parameters.message_number = message_of(call, &state, processor);
+    parameters.channel_number = state.port.adapter.performance.channel_of(processor);
     drop(state);
-    parameters.message_number = granted.message_of(processor, messages);
-    parameters.channel_number = granted.channel_of(processor);
     callback::write(parameters_at, parameters);
     status::SUCCESS
 }

@@ -121,8 +121,8 @@ pub(super) fn query(call: &Call, code: u32, arguments: &mut Arguments) -> u32 {
             if index >= processors || messages == 0 {
                 return status::INVALID_PARAMETER;
             }
-            let granted = cpu.state().port.adapter.performance;
-            put(call, message_at, granted.message_of(index, messages))
+            let message = super::performance::message_of(call, &cpu.state(), index);
+            put(call, message_at, message)
         }
     }
 }

@@ -91,7 +91,7 @@ impl Core {
             let mut port = Port::new(adapter, controller.bar_bytes(), options.interrupts);
             port.dma.enforce_by(controller.iommu());
             port.dma.keep_out(options.iommu == Isolation::On);
-            Slot::new(controller, port)
+            Slot::new(controller, port, options.affinity)
         });
         let slots = slots.collect();
         let core = Arc::new(Self {

@@ -1,11 +1,12 @@
 //! Interrupts on their way to a processor.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::cpu::Cpu;
 use super::irql;
 use super::lock::LockId;
 use super::processor::Callback;
+use crate::machine::Affinity;
 use crate::rules::port as rules;
 
 /// How often the line may stay asserted after its interrupt was served before the machine gives up.
@@ -17,7 +18,10 @@ const FLOOD_PATIENCE: u32 = 100_000;
 /// What the device has sent and no processor has taken yet.
 #[derive(Debug, Default)]
 pub(crate) struct Interrupts {
-    messages: BTreeSet<u16>,
+    /// Each message, and how many had arrived before it.
+    messages: BTreeMap<u16, usize>,
+    arrived: usize,
+    affinity: Affinity,
     line: bool,
     connected: bool,
     unquiet: u32,
@@ -26,6 +30,14 @@ pub(crate) struct Interrupts {
 }
 
 impl Interrupts {
+    /// Interrupts that are not connected.
+    pub(super) fn new(affinity: Affinity) -> Self {
+        Self {
+            affinity,
+            ..Self::default()
+        }
+    }
+
     /// Connects the miniport's routines, or disconnects them and forgets what is pending.
     pub(crate) fn connect(&mut self, connected: bool) {
         self.connected = connected;
@@ -36,7 +48,9 @@ impl Interrupts {
     /// A message arrives.
     pub(crate) fn message(&mut self, message: u16) {
         if self.connected {
-            self.messages.insert(message);
+            let arrival = self.arrived;
+            self.messages.entry(message).or_insert(arrival);
+            self.arrived += 1;
         }
     }
 
@@ -62,10 +76,14 @@ impl Interrupts {
     }
 
     pub(super) fn message_for(&self, index: usize, processors: usize) -> Option<u16> {
+        let taken = |&(&message, &arrival): &(&u16, &usize)| {
+            let message = usize::from(message);
+            self.affinity.takes(index, message, arrival, processors)
+        };
         self.messages
             .iter()
-            .copied()
-            .find(|&message| usize::from(message) % processors == index)
+            .find(taken)
+            .map(|(&message, _)| message)
     }
 
     pub(super) fn line_for(&self, index: usize, processors: usize) -> bool {

@@ -149,6 +149,7 @@ const OPTIONS: &[(&str, &[&str])] = &[
             "removal=maybe",
             "interrupts=none",
             "irqlquery=2",
+            "affinity=last",
             "perf=dpc+",
             "perf=channels+all",
             "perf-version=0",

@@ -2,11 +2,11 @@
 
 use super::performance as perf;
 use super::{
-    DispatchFree, DispatchGrant, Grant, Interrupts, Isolation, PortKey, PortOptionError,
+    Affinity, DispatchFree, DispatchGrant, Grant, Interrupts, Isolation, PortKey, PortOptionError,
     PortOptions, Power, PowerIrql, Removal, Stop, WorkItems,
 };
 
-const KEYS: [PortKey; 18] = [
+const KEYS: [PortKey; 19] = [
     PortKey {
         name: "grant",
         meaning: "host memory that is granted: preferred, minimum, half, refuse, later:N (refused N times first), notimplemented, invalid, ranges:N",
@@ -61,6 +61,11 @@ const KEYS: [PortKey; 18] = [
         name: "interrupts",
         meaning: "interrupts that the adapter gets: messages, early (messages, with MSI-X enabled before HwFindAdapter and one pending before HwInitialize), late (messages, with MSI-X enabled after HwInitialize), msi (plain MSI), message, line",
         default: "messages",
+    },
+    PortKey {
+        name: "affinity",
+        meaning: "the processor that takes an interrupt message: spread (the one with its number), reversed (from the last one down), first (one for all), turns (each in turn takes the next one)",
+        default: "spread",
     },
     PortKey {
         name: "irqlquery",
@@ -128,6 +133,7 @@ impl PortOptions {
             "pnp" => self.pnp = switch(value).ok_or_else(bad)?,
             "removal" => self.removal = removal(value).ok_or_else(bad)?,
             "interrupts" => self.interrupts = interrupts(value).ok_or_else(bad)?,
+            "affinity" => self.affinity = affinity(value).ok_or_else(bad)?,
             "iommu" => self.iommu = isolation(value).ok_or_else(bad)?,
             "perf" => self.performance.offer = perf::offer(value).ok_or_else(bad)?,
             "perf-version" => self.performance.version = perf::version(value).ok_or_else(bad)?,
@@ -251,6 +257,16 @@ fn interrupts(value: &str) -> Option<Interrupts> {
         "msi" => Interrupts::Msi,
         "message" => Interrupts::OneMessage,
         "line" => Interrupts::Line,
+        _ => return None,
+    })
+}
+
+fn affinity(value: &str) -> Option<Affinity> {
+    Some(match value {
+        "spread" => Affinity::Spread,
+        "reversed" => Affinity::Reversed,
+        "first" => Affinity::First,
+        "turns" => Affinity::Turns,
         _ => return None,
     })
 }

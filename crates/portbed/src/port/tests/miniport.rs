@@ -217,7 +217,7 @@ extern "win64" fn find_adapter(
     it.maximum_number_of_logical_units = 2;
     it.dma_64_bit_addresses |= 1;
     it.message_interrupt_routine = message as *const () as u64;
-    it.interrupt_synchronization_mode = 1;
+    it.interrupt_synchronization_mode = channels::synchronization(extension);
     write(configuration, it);
     let uncached = memory::get_uncached_extension(extension, configuration, 4096);
     with(extension, |adapter| {
@@ -393,6 +393,7 @@ fn transfer(extension: u64, srb: &Srb) {
         0
     };
     let block = u32::from_be_bytes([srb.cdb[2], srb.cdb[3], srb.cdb[4], srb.cdb[5]]);
+    channels::choose_message(extension, block);
     for index in 0..u64::from(list.number_of_elements) {
         let element: ScatterGatherElement = read(list_at + 16 + index * 24);
         write(

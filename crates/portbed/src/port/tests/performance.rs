@@ -8,12 +8,16 @@ use crate::machine::{Performance, PerformanceOffer, StartIoAnswer};
 
 /// Starts the adapter, reads, and tells what the miniport saw; then everything to the end, without a broken rule.
 fn observe(clock: Clock, cpus: u32, port: &PortOptions) -> Seen {
+    observe_in(Habit::Channels, clock, cpus, port)
+}
+
+fn observe_in(habit: Habit, clock: Clock, cpus: u32, port: &PortOptions) -> Seen {
     let options = MachineOptions {
         cpus,
         clock,
         seed: 5,
         port: port.clone(),
-        registry: BTreeMap::from([("Fault".to_owned(), Habit::Channels as u32)]),
+        registry: BTreeMap::from([("Fault".to_owned(), habit as u32)]),
         controllers: vec![Box::new(Device::default())],
         journal: Journal::default(),
     };
@@ -140,10 +144,70 @@ fn dpcs_of_redirected_messages_run_where_their_requests_come_from() {
         };
         let seen = observe(Clock::Deterministic, 4, &with(performance));
         assert!(seen.interrupts.iter().all(|&it| it == (1, 1)), "{seen:?}");
-        BTreeSet::from_iter(seen.dpcs)
+        seen.dpcs.into_iter().collect::<BTreeSet<_>>()
     };
     assert_eq!(dpcs(0x1F), BTreeSet::from([1, 3]));
     assert_eq!(dpcs(0x3F), BTreeSet::from([1]));
     assert_eq!(dpcs(0x13), BTreeSet::from([1]));
     assert_eq!(dpcs(0), BTreeSet::from([1]));
+}
+
+#[test]
+fn messages_come_to_the_processors_that_the_affinity_says_and_the_miniport_is_told() {
+    // The device interrupts with message 1.
+    let seen = |affinity| {
+        observe(
+            Clock::Deterministic,
+            4,
+            &offering(&[("affinity", affinity)]),
+        )
+    };
+    for (affinity, targets, taken, dpcs) in [
+        ("spread", [1, 2], &[1_u32][..], &[1, 3][..]),
+        ("reversed", [8, 4], &[2], &[1, 2]),
+        ("first", [1, 1], &[0], &[1, 3]),
+        ("turns", [15, 15], &[0, 1, 2, 3], &[1, 3]),
+    ] {
+        // Everything is granted but that the DPC stays where the interrupt is.
+        let seen = seen(affinity);
+        let keys = [("affinity", affinity), ("perf-version", "3")];
+        let redirected = observe(Clock::Deterministic, 4, &offering(&keys));
+        assert_eq!(seen.targets, targets, "{affinity}");
+        let at = |messages: Vec<(u32, u32)>| -> BTreeSet<u32> {
+            messages.into_iter().map(|(_, at)| at).collect()
+        };
+        let set = |all: &[u32]| -> BTreeSet<u32> { all.iter().copied().collect() };
+        let taken = set(taken);
+        // Where the messages go round, those of a short run need not come to every processor.
+        for at in [
+            at(seen.interrupts),
+            set(&seen.dpcs),
+            at(redirected.interrupts),
+        ] {
+            let as_said = at.is_subset(&taken) && (at.len() > 1) == (taken.len() > 1);
+            assert!(as_said && !at.is_empty(), "{affinity}: {at:?}");
+        }
+        assert_eq!(set(&redirected.dpcs), set(dpcs), "{affinity}");
+    }
+}
+
+#[test]
+fn messages_run_at_once_if_and_only_if_each_has_a_lock_of_its_own_and_another_processor() {
+    for clock in [Clock::Deterministic, Clock::Threaded] {
+        for (habit, affinity, at_once) in [
+            (Habit::LockPerMessage, "spread", true),
+            (Habit::LockPerMessage, "turns", true),
+            (Habit::LockPerMessage, "first", false),
+            (Habit::LockForAll, "spread", false),
+            (Habit::LockForAll, "turns", false),
+        ] {
+            let seen = observe_in(habit, clock, 2, &offering(&[("affinity", affinity)]));
+            assert_eq!(
+                seen.interrupts_at_once > 1,
+                at_once,
+                "{clock:?}, {habit:?}, {affinity}"
+            );
+            assert_eq!(seen.intruded, 0, "{clock:?}, {habit:?}, {affinity}");
+        }
+    }
 }

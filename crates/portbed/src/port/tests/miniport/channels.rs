@@ -4,7 +4,7 @@ use super::calls::{at, extended, notify};
 use super::habits::{Habit, has};
 use super::request::Srb;
 use super::{device, with};
-use crate::abi::callback::{write, zeroed};
+use crate::abi::callback::{read, write, zeroed};
 use crate::abi::interrupt::{
     GroupAffinity, PerfConfigurationData, ProcessorNumber, StartIoPerformanceParameters,
 };
@@ -28,6 +28,14 @@ pub(crate) struct Seen {
     /// How many `HwStartIo` calls ran at once.
     pub(crate) at_once: u32,
     inside: u32,
+    /// How many interrupt routines ran at once.
+    pub(crate) interrupts_at_once: u32,
+    inside_interrupt: u32,
+    /// Whether `HwStartIo` holds the lock of a message, and how often its routine ran all the same.
+    holds_message: bool,
+    pub(crate) intruded: u32,
+    /// Where the messages are sent.
+    pub(crate) targets: Vec<u64>,
     /// What a request was told: the processor, the message, the channel.
     pub(crate) told: Vec<(u32, u32, u32)>,
     /// Answers of the call that tells it, other than success.
@@ -86,9 +94,18 @@ pub(super) fn initialize(extension: u64) {
         }
         options.message_targets = targets;
         let set = call(0, &mut options);
+        let entry = size_of::<GroupAffinity>() as u64;
+        let told = if set == status::SUCCESS && options.flags & 8 != 0 {
+            (0..=u64::from(options.last_redirection_message_number))
+                .map(|message| read::<GroupAffinity>(targets + message * entry).mask)
+                .collect()
+        } else {
+            Vec::new()
+        };
         note(extension, |seen| {
             *seen = Seen {
                 set,
+                targets: told,
                 version: options.version,
                 flags: options.flags,
                 channels: options.concurrent_channels,
@@ -159,12 +176,62 @@ pub(super) fn guarded(extension: u64, work: impl FnOnce()) {
     notify(extension, n::RELEASE_SPIN_LOCK, &[at(&mut handle)]);
 }
 
-/// In the interrupt routine of a message.
-pub(super) fn interrupted(extension: u64, message: u32) {
-    if has(extension, Habit::Channels) {
-        let here = processor(extension);
-        note(extension, |seen| seen.interrupts.push((message, here)));
+/// Whether messages are told apart, and each has a lock of its own.
+fn locks_each(extension: u64) -> Option<bool> {
+    if has(extension, Habit::LockPerMessage) {
+        Some(true)
+    } else {
+        has(extension, Habit::LockForAll).then_some(false)
     }
+}
+
+/// `InterruptSynchronizationMode`.
+pub(super) fn synchronization(extension: u64) -> u32 {
+    1 + u32::from(locks_each(extension) == Some(true))
+}
+
+/// Before the device gets a transfer: chooses the message that ends it.
+pub(super) fn choose_message(extension: u64, block: u32) {
+    let Some(each) = locks_each(extension) else {
+        return;
+    };
+    let registers = with(extension, |adapter| adapter.registers);
+    write(registers + device::MESSAGE, block % 2);
+    let mut old = 0_u32;
+    if each {
+        extended(extension, f::ACQUIRE_MSI_SPIN_LOCK, &[1, at(&mut old)]);
+        note(extension, |seen| seen.holds_message = true);
+        processor(extension);
+        note(extension, |seen| seen.holds_message = false);
+        extended(extension, f::RELEASE_MSI_SPIN_LOCK, &[1, u64::from(old)]);
+    }
+}
+
+/// In the interrupt routine of a message: waits a while for another processor.
+pub(super) fn interrupted(extension: u64, message: u32) {
+    let apart = locks_each(extension);
+    if apart.is_none() && !has(extension, Habit::Channels) {
+        return;
+    }
+    let here = processor(extension);
+    note(extension, |seen| {
+        seen.interrupts.push((message, here));
+        seen.inside_interrupt += 1;
+        seen.interrupts_at_once = seen.interrupts_at_once.max(seen.inside_interrupt);
+        seen.intruded += u32::from(seen.holds_message && message == 1);
+    });
+    let [long, short] = LOOKS;
+    for _ in 0..match apart {
+        Some(true) => long / 100,
+        Some(false) => short,
+        None => 0,
+    } {
+        processor(extension);
+        if note(extension, |seen| seen.interrupts_at_once > 1) {
+            break;
+        }
+    }
+    note(extension, |seen| seen.inside_interrupt -= 1);
 }
 
 /// In the DPC.

@@ -36,10 +36,14 @@ pub(crate) enum Habit {
     NoUnitList,
     /// Sets every performance option that it is offered, whichever version the port driver knows, and notes what follows.
     Channels,
+    /// Has the device use its messages in turn, each of which has a lock of its own, and waits in the interrupt routine.
+    LockPerMessage,
+    /// The same with one lock for all messages.
+    LockForAll,
 }
 
 impl Habit {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::ExactBreaks,
         Self::ScarceBreaks,
         Self::SomeMessages,
@@ -51,6 +55,8 @@ impl Habit {
         Self::TagTable,
         Self::NoUnitList,
         Self::Channels,
+        Self::LockPerMessage,
+        Self::LockForAll,
     ];
 }
 
