@@ -106,6 +106,9 @@ rules! {
     QueueCreation: "nvme-queue-creation",
         "an I/O queue is created with a free identifier, a size, base and vector that the controller allows, on entry sizes in CC",
         "NVMe Base, Create I/O Completion Queue, Create I/O Submission Queue";
+    QueueOverlap: "nvme-queue-overlap",
+        "the memory of an I/O queue that is created overlaps that of no other queue",
+        "NVMe Base, Create I/O Completion Queue, Create I/O Submission Queue, PRP Entry 1";
     QueueDeletion: "nvme-queue-deletion",
         "an I/O queue that is deleted exists, and a completion queue outlives its submission queues",
         "NVMe Base, Delete I/O Completion Queue, Delete I/O Submission Queue";

@@ -17,8 +17,7 @@ use crate::failure::{Failure, Outcome, Request, Verdict};
 use crate::feature::{Features, POWER_STATE_MAX};
 use crate::hmb::Offer;
 use crate::nvm::judge_namespace;
-use crate::profile::Answer;
-use crate::profile::Temperature;
+use crate::profile::{Allocation, Answer, Profile, Temperature};
 use crate::rule::Rule;
 
 /// Where the NSID is in a command.
@@ -134,10 +133,13 @@ impl Controller {
         if wanted.nsqr_z() == 0xFFFF || wanted.ncqr_z() == 0xFFFF {
             return Err(Failure::field(Status::INVALID_FIELD, CDW11_BYTE));
         }
-        let most_z = self.profile.queues - 1;
-        let granted = NumberOfQueues::new()
-            .with_nsqr_z(wanted.nsqr_z().min(most_z))
-            .with_ncqr_z(wanted.ncqr_z().min(most_z));
+        let all = all_queues(&self.profile);
+        let granted = match self.profile.allocates {
+            Allocation::All => all,
+            Allocation::Asked => NumberOfQueues::new()
+                .with_nsqr_z(wanted.nsqr_z().min(all.nsqr_z()))
+                .with_ncqr_z(wanted.ncqr_z().min(all.ncqr_z())),
+        };
         self.features.queues = Some(granted);
         Ok(Outcome::Done(granted.into_bits()))
     }
@@ -235,6 +237,13 @@ impl Controller {
     }
 }
 
+/// All I/O queues that there are.
+fn all_queues(profile: &Profile) -> NumberOfQueues {
+    NumberOfQueues::new()
+        .with_nsqr_z(profile.queues_of(false) - 1)
+        .with_ncqr_z(profile.queues_of(true) - 1)
+}
+
 /// The value that these features have.
 fn value_of(features: &Features, controller: &Controller, request: Request<'_>) -> Verdict {
     let command = request.command;
@@ -242,10 +251,7 @@ fn value_of(features: &Features, controller: &Controller, request: Request<'_>) 
     let id = FeatureCdw10::from_bits(command.cdw10).fid();
     let value = match id {
         FeatureId::NUMBER_OF_QUEUES => {
-            let most_z = controller.profile.queues - 1;
-            let all = NumberOfQueues::new()
-                .with_nsqr_z(most_z)
-                .with_ncqr_z(most_z);
+            let all = all_queues(&controller.profile);
             features.queues.unwrap_or(all).into_bits()
         }
         FeatureId::INTERRUPT_VECTOR_CONFIGURATION => {

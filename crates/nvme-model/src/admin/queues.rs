@@ -1,10 +1,10 @@
 //! Creating and deleting I/O queues.
 
 use nvme_spec::command::{
-    COMMAND_SHIFT, CreateCompletionQueueCdw11, CreateQueueCdw10, CreateSubmissionQueueCdw11,
-    DeleteQueueCdw10,
+    COMMAND_SHIFT, Command, CreateCompletionQueueCdw11, CreateQueueCdw10,
+    CreateSubmissionQueueCdw11, DeleteQueueCdw10,
 };
-use nvme_spec::completion::COMPLETION_SHIFT;
+use nvme_spec::completion::{COMPLETION_SHIFT, Completion};
 use nvme_spec::feature::NumberOfQueues;
 use nvme_spec::status::Status;
 
@@ -50,6 +50,7 @@ impl Controller {
             .check_queue(request, wanted)
             .and_then(|()| self.check_vector(cdw11));
         judge_creation("completion", cdw10, result, bus)?;
+        self.judge_memory(request.command.prp1, cdw10, size_of::<Completion>(), bus);
         let vector = cdw11.ien().then_some(cdw11.iv());
         let entries = u32::from(cdw10.qsize_z()) + 1;
         let queue = CompletionQueue::new(request.command.prp1, entries, vector);
@@ -79,6 +80,7 @@ impl Controller {
             .check_queue(request, wanted)
             .and_then(|()| self.check_target(cdw11.cqid()));
         judge_creation("submission", cdw10, result, bus)?;
+        self.judge_memory(request.command.prp1, cdw10, size_of::<Command>(), bus);
         let entries = u32::from(cdw10.qsize_z()) + 1;
         let queue = SubmissionQueue::new(request.command.prp1, entries, cdw11.cqid());
         self.queues.submission.insert(cdw10.qid(), queue);
@@ -91,7 +93,7 @@ impl Controller {
 
     /// How many I/O queues of a kind there may be.
     fn granted(&self, completion: bool) -> u32 {
-        let all = u32::from(self.profile.queues);
+        let all = u32::from(self.profile.queues_of(completion));
         let count = |queues: NumberOfQueues| {
             let count_z = if completion {
                 queues.ncqr_z()
@@ -140,6 +142,21 @@ impl Controller {
         )
     }
 
+    /// The memory of a queue is its own: it overlaps that of no other queue.
+    fn judge_memory(&self, base: u64, cdw10: CreateQueueCdw10, entry: usize, bus: &mut dyn Bus) {
+        let end = base.saturating_add((u64::from(cdw10.qsize_z()) + 1) * entry as u64);
+        let queues = self.queue_memory();
+        let other = queues
+            .iter()
+            .find(|&&(other, bytes)| base < other.saturating_add(bytes) && other < end);
+        bus.judge(Rule::QueueOverlap, other.is_none(), &|| {
+            let id = cdw10.qid();
+            format!(
+                "queue {id} is created from {base:#x} to {end:#x}, over the queue in {other:x?}"
+            )
+        });
+    }
+
     /// The vector exists. The INTx line is vector 0.
     fn check_vector(&self, cdw11: CreateCompletionQueueCdw11) -> Result<(), Failure> {
         let vectors = match self.config.msi_messages() {
@@ -156,7 +173,7 @@ impl Controller {
     /// The completion queue of a submission queue exists.
     fn check_target(&self, id: u16) -> Result<(), Failure> {
         let byte = CDW11_BYTE + 2;
-        if id > self.profile.queues {
+        if id > self.profile.queues_of(true) {
             return Err(Failure::field(Status::INVALID_QUEUE_IDENTIFIER, byte));
         }
         ensure(

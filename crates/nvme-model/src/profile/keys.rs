@@ -86,6 +86,16 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key("queues", "16", "I/O queue pairs, 1 to 1024"),
     key(
+        "cqs",
+        "0",
+        "I/O completion queues, where there are more or fewer than submission queues, 1 to 1024; 0: as many as queues",
+    ),
+    key(
+        "allocates",
+        "asked",
+        "queues that a set of Number of Queues allocates: asked (as many as were asked for and there are), all (as many as there are, even if fewer were asked for)",
+    ),
+    key(
         "group",
         "1",
         "I/O completions that are posted together, with one interrupt, 1 to 256; at once when no other command is at work",

@@ -12,8 +12,8 @@ pub(crate) use value::{death, size};
 
 use keys::{KEYS, NAMED};
 use value::{
-    answer, dies, function, handover, identifier, late_timeout, line, milliseconds, pages,
-    power_of_two, printable, reset, temperature, verify, version,
+    allocation, answer, dies, function, handover, identifier, late_timeout, line, milliseconds,
+    pages, power_of_two, printable, reset, temperature, verify, version,
 };
 
 use crate::fault::Fault;
@@ -107,6 +107,16 @@ impl Verify {
     }
 }
 
+/// How many I/O queues the controller allocates when Number of Queues is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Allocation {
+    /// As many as were asked for, at most as many as there are.
+    #[default]
+    Asked,
+    /// As many as there are: the value allocated may be larger than the one that was asked for.
+    All,
+}
+
 /// What the INTx line shows after CC.EN = 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum IntxLine {
@@ -162,8 +172,12 @@ pub struct Profile {
     pub queue_entries: u32,
     /// So many I/O completions are posted together.
     pub group: u16,
-    /// I/O queue pairs.
+    /// I/O submission queues, and completion queues unless [`Profile::completion_queues`] says how many.
     pub queues: u16,
+    /// I/O completion queues; 0 for as many as submission queues.
+    pub completion_queues: u16,
+    /// See [`Allocation`].
+    pub allocates: Allocation,
     /// MSI-X messages, 0 for none.
     pub messages: u16,
     /// Messages of plain MSI, a power of two up to 32; 0 for none.
@@ -235,6 +249,8 @@ impl Default for Profile {
             queue_entries: 1024,
             group: 1,
             queues: 16,
+            completion_queues: 0,
+            allocates: Allocation::default(),
             messages: 17,
             msi: 0,
             handover: Handover::default(),
@@ -323,6 +339,8 @@ impl Profile {
             "mqes" => self.queue_entries = size(value, 1..=65536)? as u32,
             "group" => self.group = size(value, 1..=256)? as u16,
             "queues" => self.queues = size(value, 1..=1024)? as u16,
+            "cqs" => self.completion_queues = size(value, 0..=1024)? as u16,
+            "allocates" => self.allocates = allocation(value)?,
             "messages" => self.messages = size(value, 0..=2048)? as u16,
             "msi" if value == "0" => self.msi = 0,
             "msi" => self.msi = power_of_two(value, 1, 32)? as u16,
@@ -404,6 +422,7 @@ impl Profile {
             && self.verify.limit_bytes().is_none_or(u64::is_power_of_two)
             && (1..=65536).contains(&self.queue_entries)
             && (1..=1024).contains(&self.queues)
+            && self.completion_queues <= 1024
             && self.messages <= 2048
             && (self.msi == 0 || self.msi.is_power_of_two() && self.msi <= 32)
             && self.doorbell_bytes.is_power_of_two()
@@ -425,8 +444,18 @@ impl Profile {
             .collect()
     }
 
+    /// How many I/O queues of a kind there are.
+    pub(crate) fn queues_of(&self, completion: bool) -> u16 {
+        if completion && self.completion_queues != 0 {
+            self.completion_queues
+        } else {
+            self.queues
+        }
+    }
+
     /// The length of the doorbell registers: a tail and a head for each queue pair and the admin queues.
     pub(crate) fn doorbells_bytes(&self) -> u64 {
-        (u64::from(self.queues) + 1) * 2 * u64::from(self.doorbell_bytes)
+        let pairs = self.queues_of(true).max(self.queues_of(false));
+        (u64::from(pairs) + 1) * 2 * u64::from(self.doorbell_bytes)
     }
 }

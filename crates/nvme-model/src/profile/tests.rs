@@ -83,6 +83,7 @@ fn impossible_profiles_are_refused() {
         ),
         (&[("mpsmin", "64K"), ("mpsmax", "4K")], Refusal::Pages),
         (&[("queues", "1024"), ("dstrd", "4096")], Refusal::Doorbells),
+        (&[("cqs", "1024"), ("dstrd", "4096")], Refusal::Doorbells),
     ] {
         let mut profile = Profile::default();
         for (key, value) in settings {

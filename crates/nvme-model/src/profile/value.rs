@@ -2,7 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Answer, Death, Dies, GIB, Handover, IntxLine, KIB, MIB, Temperature, Verify};
+use super::{
+    Allocation, Answer, Death, Dies, GIB, Handover, IntxLine, KIB, MIB, Temperature, Verify,
+};
 
 /// A number with an optional suffix K, M, G or T.
 pub(crate) fn size(text: &str, range: RangeInclusive<u64>) -> Option<u64> {
@@ -120,6 +122,14 @@ pub(super) fn late_timeout(text: &str) -> Option<bool> {
 }
 
 /// Whether the INTx line stays up after a reset.
+pub(super) fn allocation(text: &str) -> Option<Allocation> {
+    match text {
+        "asked" => Some(Allocation::Asked),
+        "all" => Some(Allocation::All),
+        _ => None,
+    }
+}
+
 pub(super) fn line(text: &str) -> Option<IntxLine> {
     match text {
         "ok" => Some(IntxLine::Down),

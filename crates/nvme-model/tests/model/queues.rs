@@ -310,3 +310,47 @@ fn shutdown_with_commands_outstanding_is_told() {
     host.notify_shutdown();
     assert_eq!(host.broken(), [Rule::ShutdownQuiet]);
 }
+
+#[test]
+fn submission_and_completion_queues_may_differ_in_number() {
+    let ask = |settings: &[(&str, &str)], wanted: u32| {
+        let mut host = Host::ready(settings);
+        let mut number = admin(AdminOpcode::SET_FEATURES);
+        (number.cdw10, number.cdw11) = (7, wanted);
+        let set = host.admin_ok(number);
+        let mut get = admin(AdminOpcode::GET_FEATURES);
+        get.cdw10 = 7;
+        assert_eq!(host.admin_ok(get), set);
+        (host, set)
+    };
+    // NCQR in the upper half, NSQR in the lower one.
+    let few_completions = [("queues", "4"), ("cqs", "2")];
+    let (mut host, set) = ask(&few_completions, 0x0007_0007);
+    assert_eq!(set, 0x0001_0003);
+    let base = 0x20_0000;
+    host.admin_ok(create_completion(2, 7, base, 1));
+    for id in 1..=4 {
+        let place = base + u64::from(id) * PAGE;
+        host.admin_ok(create_submission(id, 7, place, 2));
+    }
+    host.assert_clean();
+    let third = host.admin(create_completion(3, 7, base + 8 * PAGE, 1));
+    assert_eq!(status(&third), Status::INVALID_QUEUE_IDENTIFIER);
+    let (_, set) = ask(&[("queues", "1"), ("cqs", "64")], 0x0007_0007);
+    assert_eq!(set, 0x0007_0000);
+    // What is allocated may be larger than what was asked for.
+    let (_, set) = ask(&[("queues", "9"), ("cqs", "3"), ("allocates", "all")], 0);
+    assert_eq!(set, 0x0002_0008);
+}
+
+#[test]
+fn a_queue_has_memory_of_its_own() {
+    let base = 0x20_0000;
+    for (id, place, overlaps) in [(2, base, true), (2, base + PAGE, false)] {
+        let mut host = negotiated();
+        host.admin_ok(create_completion(1, 63, base, 1));
+        host.admin_ok(create_completion(id, 63, place, 1));
+        let broken = host.broken().contains(&Rule::QueueOverlap);
+        assert_eq!(broken, overlaps, "{place:#x}");
+    }
+}

@@ -26,8 +26,8 @@ const MSI_COUNT: u32 = 7;
 const MSI_WIDE: u32 = 1 << 23;
 /// Where interrupt messages go on x64.
 pub(super) const MESSAGE_ADDRESS: u64 = 0xFEE0_0000;
-/// Messages that the system grants at most.
-const MOST_MESSAGES: u32 = 64;
+/// Messages that a function has, and is granted, at most.
+const MOST_MESSAGES: u32 = 2048;
 
 /// The MSI-X capability of a function.
 struct MsiX {

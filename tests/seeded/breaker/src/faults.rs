@@ -177,6 +177,7 @@ faults! {
     OddPage => "nvme-prp-offset";
     QueuesNotNegotiated => "nvme-queue-count";
     QueueCreatedTwice => "nvme-queue-creation";
+    QueuesOverlap => "nvme-queue-overlap";
     UnknownQueueDeleted => "nvme-queue-deletion";
     ManyEventRequests => "nvme-event-request-limit";
     ManyAborts => "nvme-abort-limit";

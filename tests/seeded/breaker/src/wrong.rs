@@ -337,6 +337,11 @@ fn commands(adapter: &Adapter) {
     if adapter.wants(Fault::UnknownCommand) {
         adapter.admin(command(0x7F, 0, 0));
     }
+    if adapter.wants(Fault::QueuesOverlap) {
+        let mut completion = command(0x05, 0, adapter.physical(Page::Completion));
+        (completion[10], completion[11]) = (63 << 16 | 2, 1);
+        adapter.admin(completion);
+    }
     if adapter.wants(Fault::UnknownQueueDeleted) {
         let mut delete = command(0x00, 0, 0);
         delete[10] = 9;
