@@ -7,9 +7,9 @@ mod options;
 mod request;
 
 pub use options::{
-    Affinity, Clock, DispatchFree, DispatchGrant, Grant, Interrupts, Isolation, MachineOptions,
-    Performance, PerformanceOffer, PortKey, PortOptionError, PortOptions, Power, PowerIrql,
-    Removal, StartIoAnswer, Stop, WorkItems,
+    Affinity, Clock, DispatchFree, DispatchGrant, DmaGrant, Grant, Interrupts, Isolation,
+    MachineOptions, Performance, PerformanceOffer, PortKey, PortOptionError, PortOptions, Power,
+    PowerIrql, Removal, StartIoAnswer, Stop, WorkItems,
 };
 pub use request::{
     Completed, Cost, Data, HmbReport, Instructions, LogicalUnit, PowerAction, Rebalance, Request,

@@ -119,7 +119,7 @@ impl PhysicalMemory {
         let run = state.frames.take_contiguous(
             page_bytes,
             request.align.max(PAGE_BYTES),
-            request.highest,
+            request.lowest..=request.highest,
         )?;
         let bytes = request.bytes;
         let va = self.place(state, Kind::Contiguous, vec![run], offset, request)?;
@@ -151,7 +151,7 @@ impl PhysicalMemory {
         let run = state.frames.take_contiguous(
             page_bytes,
             request.align.max(PAGE_BYTES),
-            request.highest,
+            request.lowest..=request.highest,
         )?;
         let allocation = Allocation {
             kind: Kind::ControllerOnly,

@@ -1,5 +1,6 @@
 //! What a machine is made of.
 
+mod dma;
 mod keys;
 mod performance;
 
@@ -9,6 +10,7 @@ use std::num::NonZeroU32;
 use crate::controller::Controller;
 use crate::journal::Journal;
 
+pub use dma::DmaGrant;
 pub use performance::{Performance, PerformanceOffer, StartIoAnswer};
 
 /// Everything that decides a run: under the deterministic clock, the same options give the same run.
@@ -243,6 +245,10 @@ pub struct PortOptions {
     pub iommu: Isolation,
     /// See [`Performance`].
     pub performance: Performance,
+    /// See [`DmaGrant`].
+    pub dma_grant: DmaGrant,
+    /// NUMA nodes, over which the processors are spread, 1 to 64.
+    pub nodes: u32,
 }
 
 impl Default for PortOptions {
@@ -263,6 +269,8 @@ impl Default for PortOptions {
             irql_query: true,
             iommu: Isolation::default(),
             performance: Performance::default(),
+            dma_grant: DmaGrant::default(),
+            nodes: 1,
         }
     }
 }

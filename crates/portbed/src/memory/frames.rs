@@ -1,6 +1,6 @@
 //! Physical page frames: where in physical memory an allocation lies.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use fastrand::Rng;
 
@@ -59,13 +59,19 @@ impl Frames {
     }
 
     /// Takes contiguous frames, and an unused one after them, so that what overruns the allocation hits no other.
-    pub(super) fn take_contiguous(&mut self, bytes: u64, align: u64, highest: u64) -> Option<Run> {
+    pub(super) fn take_contiguous(
+        &mut self,
+        bytes: u64,
+        align: u64,
+        window: RangeInclusive<u64>,
+    ) -> Option<Run> {
         let first = self.random.usize(..self.banks.len());
-        let (with_guard, limit) = (bytes.checked_add(PAGE_BYTES)?, highest.saturating_add(1));
+        let with_guard = bytes.checked_add(PAGE_BYTES)?;
+        let limit = window.end().saturating_add(1).saturating_add(PAGE_BYTES);
         let mut banks = self.in_order(first);
         let pa = banks.find_map(|bank| {
             bank.contiguous
-                .take(with_guard, align, limit.saturating_add(PAGE_BYTES))
+                .take_within(with_guard, align, *window.start()..limit)
         })?;
         Some(Run {
             offset: 0,

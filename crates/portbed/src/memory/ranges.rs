@@ -25,10 +25,20 @@ impl Ranges {
 
     /// Takes `bytes` aligned to `align` (a power of two) that end at or before `limit`.
     pub(super) fn take(&mut self, bytes: u64, align: u64, limit: u64) -> Option<u64> {
+        self.take_within(bytes, align, 0..limit)
+    }
+
+    /// Takes `bytes` aligned to `align` (a power of two) that lie in `window`.
+    pub(super) fn take_within(
+        &mut self,
+        bytes: u64,
+        align: u64,
+        window: Range<u64>,
+    ) -> Option<u64> {
         let fits = |(&start, &length): (&u64, &u64)| {
-            let aligned = start.checked_next_multiple_of(align)?;
+            let aligned = start.max(window.start).checked_next_multiple_of(align)?;
             let end = aligned.checked_add(bytes)?;
-            (end <= limit.min(start + length)).then_some(aligned)
+            (end <= window.end.min(start + length)).then_some(aligned)
         };
         let later = self.free.range(self.next..);
         let earlier = self.free.range(..self.next);

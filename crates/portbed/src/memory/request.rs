@@ -9,6 +9,7 @@ use super::PAGE_BYTES;
 pub struct Request {
     pub(super) bytes: u64,
     pub(super) align: u64,
+    pub(super) lowest: u64,
     pub(super) highest: u64,
     pub(super) zeroed: bool,
     pub(super) apart: bool,
@@ -21,6 +22,7 @@ impl Request {
         Self {
             bytes,
             align: 16,
+            lowest: 0,
             highest: u64::MAX,
             zeroed: false,
             apart: false,
@@ -32,6 +34,13 @@ impl Request {
     #[must_use]
     pub fn aligned(mut self, align: u64) -> Self {
         self.align = align;
+        self
+    }
+
+    /// The lowest physical address that the first byte of contiguous memory may have.
+    #[must_use]
+    pub fn from(mut self, lowest: u64) -> Self {
+        self.lowest = lowest;
         self
     }
 

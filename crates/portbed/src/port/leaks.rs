@@ -15,7 +15,7 @@ pub(crate) fn remove_adapter(cpu: &Cpu) -> Vec<String> {
         cpu.check(rule, left.is_empty(), || left.join("; "));
         leaks.extend(left);
     };
-    let left_behind = left_behind(&cpu.state(), cpu.core().options.stop);
+    let left_behind = left_behind(cpu, &cpu.state());
     for (rule, left) in left_behind {
         judge(rule, left);
     }
@@ -35,7 +35,7 @@ pub(crate) fn remove_adapter(cpu: &Cpu) -> Vec<String> {
 }
 
 /// Everything but host memory, by the rule that it breaks.
-fn left_behind(state: &State, stop: Stop) -> [(&'static Rule, Vec<String>); 7] {
+fn left_behind(cpu: &Cpu, state: &State) -> [(&'static Rule, Vec<String>); 7] {
     let port = &state.port;
     let pool = port.memory.pool.iter().map(|(va, pool)| {
         format!(
@@ -44,10 +44,17 @@ fn left_behind(state: &State, stop: Stop) -> [(&'static Rule, Vec<String>); 7] {
             tag_text(pool.tag)
         )
     });
-    let dma = port
-        .memory
-        .dma
-        .values()
+    let options = &cpu.core().options;
+    let (stop, queues) = (options.stop, state.controller.queue_memory());
+    // Without a moment below DIRQL after the device has stopped, the memory that it does not use is left to the port driver.
+    let may_leave = stop == Stop::DirqlNoDpc && !options.pnp;
+    let is_left = |dma: &&memory::DmaMemory| {
+        let place = [(dma.block.pa, dma.block.bytes)];
+        may_leave && (state.controller.is_disabled() || !overlap(&queues, &place))
+    };
+    let dma = port.memory.dma.values();
+    let dma = dma
+        .filter(|dma| !is_left(dma))
         .map(|dma| format!("{} bytes of DMA memory", dma.block.bytes));
     let timers = port
         .timers

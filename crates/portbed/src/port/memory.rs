@@ -7,17 +7,23 @@ use super::hmb::overlap;
 use super::leaks::tag_text;
 use crate::abi::{callback, status};
 use crate::controller::DmaUse;
+use crate::machine::DmaGrant;
 use crate::memory::{Block, FreeError, PhysicalMemory, Request};
 use crate::rules::{Judge, port as rules};
 use crate::schedule::irql::{DISPATCH, HIGH};
 use crate::schedule::{Callback, Cpu};
 use crate::thunk::Arguments;
 
+/// `MM_ANY_NODE_OK`.
+const ANY_NODE: u32 = 0x8000_0000;
+
 /// What was given and not taken back, by virtual address.
 #[derive(Default)]
 pub(super) struct Ledger {
     pub(super) pool: BTreeMap<u64, Pool>,
     pub(super) dma: BTreeMap<u64, DmaMemory>,
+    /// How often DMA memory was asked for.
+    dma_calls: u32,
     uncached: Option<Block>,
 }
 
@@ -26,6 +32,7 @@ impl Ledger {
     pub(super) fn forget(&mut self) {
         self.pool.clear();
         self.dma.clear();
+        self.dma_calls = 0;
     }
 }
 
@@ -157,7 +164,7 @@ pub(super) fn allocate_dma(call: &Call, arguments: &mut Arguments, tells_physica
         arguments.next_u64(),
         arguments.next_u64(),
     );
-    let (cache_type, _node) = (arguments.next_u32(), arguments.next_u32());
+    let (cache_type, node) = (arguments.next_u32(), arguments.next_u32());
     let pointer_at = arguments.next_u64();
     let physical_at = if tells_physical {
         arguments.next_u64()
@@ -167,12 +174,18 @@ pub(super) fn allocate_dma(call: &Call, arguments: &mut Arguments, tells_physica
     let cpu = call.cpu();
     judge_no_start_io(call);
     let boundary_met = boundary == 0 || (boundary.is_power_of_two() && boundary >= bytes);
-    let sane = bytes > 0 && lowest < highest && boundary_met && cache_type < 6;
+    let known_node = node == ANY_NODE || node < cpu.core().options.nodes;
+    let sane = bytes > 0 && lowest < highest && boundary_met && cache_type < 6 && known_node;
     cpu.check(&rules::DMA_ARGUMENTS, sane, || {
-        format!("{bytes:#x} bytes from {lowest:#x} to {highest:#x}, boundary {boundary:#x}, cache type {cache_type}")
+        format!("{bytes:#x} bytes from {lowest:#x} to {highest:#x}, boundary {boundary:#x}, cache type {cache_type}, node {node}")
     });
     if !sane || !call.needs_place::<u64>(pointer_at, "place for the pointer") {
         return status::INVALID_PARAMETER;
+    }
+    // If the request fails, the pointer is NULL.
+    callback::write(pointer_at, 0_u64);
+    if let Some(refused) = refusal(cpu, bytes) {
+        return refused;
     }
     let align = if boundary == 0 {
         4096
@@ -181,6 +194,7 @@ pub(super) fn allocate_dma(call: &Call, arguments: &mut Arguments, tells_physica
     };
     let request = Request::new(bytes, format!("DMA memory{}", allocator(cpu)))
         .aligned(align)
+        .from(lowest)
         .up_to(highest);
     let Some(block) = cpu.core().memory.alloc_contiguous(request) else {
         return status::INSUFFICIENT_RESOURCES;
@@ -200,6 +214,22 @@ pub(super) fn allocate_dma(call: &Call, arguments: &mut Arguments, tells_physica
     callback::write(pointer_at, block.va);
     call.answer(physical_at, block.pa);
     status::SUCCESS
+}
+
+/// What an allocation of DMA memory is answered that the options refuse.
+fn refusal(cpu: &Cpu, bytes: u64) -> Option<u32> {
+    let mut state = cpu.state();
+    let ledger = &mut state.port.memory;
+    ledger.dma_calls += 1;
+    let given: u64 = ledger.dma.values().map(|memory| memory.requested).sum();
+    let refused = match cpu.core().options.dma_grant {
+        DmaGrant::Ok => false,
+        DmaGrant::Refuse => true,
+        DmaGrant::Nth(number) => ledger.dma_calls == number,
+        DmaGrant::Limit(kib) => given.saturating_add(bytes) > u64::from(kib) << 10,
+        DmaGrant::NotImplemented => return Some(status::NOT_IMPLEMENTED),
+    };
+    refused.then_some(status::INSUFFICIENT_RESOURCES)
 }
 
 /// What the two free calls have in common.

@@ -1,6 +1,7 @@
 //! The port driver against a small miniport that lives in this process, on a small device.
 
 mod device;
+mod dma;
 mod miniport;
 mod performance;
 

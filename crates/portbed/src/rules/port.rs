@@ -243,7 +243,7 @@ rules! {
         "the driver touches only memory that it may touch",
         "bug check 0xD1";
     DMA_ARGUMENTS: "dma-memory-arguments",
-        "DMA memory is asked for with a size, an address window and a boundary that can be met",
+        "DMA memory is asked for with a size, an address window and a boundary that can be met, a cache type, and a node that there is",
         "StorPortAllocateContiguousMemorySpecifyCacheNode; StorPortAllocateDmaMemory";
     DMA_FREE: "dma-memory-free",
         "DMA memory is freed once, with the address, size and cache type that it was allocated with",

@@ -109,6 +109,7 @@ faults! {
     DmaFreedShorter => "dma-memory-free";
     DataElsewhere => "dma-target";
     IdentifyIntoPool => "physical-address" "dma-target", on "iommu=off";
+    DmaNodeUnknown => "dma-memory-arguments";
     QueueMemoryFreed => "queue-memory";
     PhysicalOfStack => "physical-address";
     ListWithoutData => "scatter-gather-list";

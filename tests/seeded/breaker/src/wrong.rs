@@ -87,7 +87,7 @@ fn dma_memory(adapter: &Adapter) {
         highest,
         0,
         1,
-        0,
+        adapter.pick(Fault::DmaNodeUnknown, 7, 0),
         at(&mut memory),
         at(&mut physical),
     ];

@@ -1,16 +1,27 @@
 //! The options of the port driver by their names.
 
+use super::dma::dma_grant;
 use super::performance as perf;
 use super::{
     Affinity, DispatchFree, DispatchGrant, Grant, Interrupts, Isolation, PortKey, PortOptionError,
     PortOptions, Power, PowerIrql, Removal, Stop, WorkItems,
 };
 
-const KEYS: [PortKey; 19] = [
+const KEYS: [PortKey; 21] = [
     PortKey {
         name: "grant",
         meaning: "host memory that is granted: preferred, minimum, half, refuse, later:N (refused N times first), notimplemented, invalid, ranges:N",
         default: "preferred",
+    },
+    PortKey {
+        name: "dma-memory",
+        meaning: "contiguous and DMA memory that is given: ok, refuse, nth:N (the N-th allocation is refused), limit:KIB (no more at once), notimplemented",
+        default: "ok",
+    },
+    PortKey {
+        name: "nodes",
+        meaning: "NUMA nodes, over which the processors are spread, 1 to 64",
+        default: "1",
     },
     PortKey {
         name: "free",
@@ -133,6 +144,8 @@ impl PortOptions {
             "pnp" => self.pnp = switch(value).ok_or_else(bad)?,
             "removal" => self.removal = removal(value).ok_or_else(bad)?,
             "interrupts" => self.interrupts = interrupts(value).ok_or_else(bad)?,
+            "dma-memory" => self.dma_grant = dma_grant(value).ok_or_else(bad)?,
+            "nodes" => self.nodes = nodes(value).ok_or_else(bad)?,
             "affinity" => self.affinity = affinity(value).ok_or_else(bad)?,
             "iommu" => self.iommu = isolation(value).ok_or_else(bad)?,
             "perf" => self.performance.offer = perf::offer(value).ok_or_else(bad)?,
@@ -259,6 +272,10 @@ fn interrupts(value: &str) -> Option<Interrupts> {
         "line" => Interrupts::Line,
         _ => return None,
     })
+}
+
+fn nodes(value: &str) -> Option<u32> {
+    positive(value).filter(|&nodes| nodes <= 64)
 }
 
 fn affinity(value: &str) -> Option<Affinity> {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod channels;
+mod dma;
 mod faults;
 mod habits;
 mod host_memory;
@@ -14,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::calls::{at, complete, extended, notify};
 pub(super) use self::channels::{Seen, seen};
+pub(super) use self::dma::{BOUNDARY, BYTES, WINDOW};
 use self::faults::passive_faults;
 pub(super) use self::habits::Habit;
 use self::host_memory::{allocate_host_memory, free_host_memory};
@@ -52,6 +54,7 @@ faults! {
     DelayInDpc => "delay-irql",
     DepthOfZero => "queue-depth",
     DmaElsewhere => "dma-target",
+    DmaKept => "leak-dma-memory",
     DpcUnknown => "dpc-initialized",
     EndlessPolling => "no-progress",
     EventWithoutText => "event-text",

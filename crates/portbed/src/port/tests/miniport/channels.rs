@@ -1,6 +1,7 @@
 //! Performance options in use, and what the miniport sees of them.
 
 use super::calls::{at, extended, notify};
+use super::dma::Allocated;
 use super::habits::{Habit, has};
 use super::request::Srb;
 use super::{device, with};
@@ -43,6 +44,8 @@ pub(crate) struct Seen {
     /// The message and the processor of each interrupt, and the processor of each DPC.
     pub(crate) interrupts: Vec<(u32, u32)>,
     pub(crate) dpcs: Vec<u32>,
+    /// Contiguous memory that it asked for.
+    pub(crate) dma: Vec<Allocated>,
 }
 
 /// What the miniport with the device extension `extension` saw.

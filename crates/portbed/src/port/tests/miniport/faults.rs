@@ -2,7 +2,7 @@
 
 use super::calls::{at, extended, notify};
 use super::request::Srb;
-use super::{Fault, once, passive, wants, with};
+use super::{Fault, dma, once, passive, wants, with};
 use crate::abi::callback::{write, zeroed};
 use crate::abi::interrupt::{GroupAffinity, PerfConfigurationData};
 use crate::abi::{function as f, notification as n};
@@ -41,6 +41,9 @@ pub(super) fn passive_faults(extension: u64) {
     extended(extension, f::INITIALIZE_WORKER, &[at(&mut handle)]);
     if !wants(extension, Fault::WorkerKept) {
         extended(extension, f::FREE_WORKER, &[handle]);
+    }
+    if wants(extension, Fault::DmaKept) {
+        dma::allocate(extension);
     }
     if wants(extension, Fault::WorkerUnknown) {
         extended(

@@ -2,7 +2,7 @@
 
 use super::calls::{at, extended, notify};
 use super::request::Srb;
-use super::{channels, device, with};
+use super::{channels, device, dma, with};
 use crate::abi::callback::{read, write, zeroed};
 use crate::abi::configuration::{AccessRange, PortConfiguration};
 use crate::abi::interrupt::{GroupAffinity, PerfConfigurationData, perf};
@@ -40,10 +40,12 @@ pub(crate) enum Habit {
     LockPerMessage,
     /// The same with one lock for all messages.
     LockForAll,
+    /// Asks for contiguous memory, and gives it back.
+    DmaMemory,
 }
 
 impl Habit {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::ExactBreaks,
         Self::ScarceBreaks,
         Self::SomeMessages,
@@ -57,6 +59,7 @@ impl Habit {
         Self::Channels,
         Self::LockPerMessage,
         Self::LockForAll,
+        Self::DmaMemory,
     ];
 }
 
@@ -82,6 +85,7 @@ pub(super) fn initialize(extension: u64) {
         call_much(extension);
     }
     channels::initialize(extension);
+    dma::initialize(extension);
 }
 
 /// In `HwFindAdapter`.
