@@ -113,7 +113,7 @@ impl Machine {
         for controller in controllers {
             controller.attach(&memory, bytes).map_err(resources)?;
         }
-        let cpus = options.cpus.clamp(1, 64) as usize;
+        let cpus = options.cpus.clamp(1, 128) as usize;
         let core = Core::start(
             cpus,
             options.clock,

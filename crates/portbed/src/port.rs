@@ -37,6 +37,7 @@ mod stop;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod topology;
 mod units;
 mod unload;
 mod unoffered;

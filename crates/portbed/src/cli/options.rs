@@ -14,7 +14,7 @@ use crate::run::{ControllerKind, Setup, Work};
 use crate::workload::{Pattern, Stream};
 
 /// The most virtual processors.
-const MOST_CPUS: i64 = 64;
+const MOST_CPUS: i64 = 128;
 
 /// The most requests outstanding at a time.
 const MOST_OUTSTANDING: i64 = 1024;
@@ -51,7 +51,7 @@ pub struct RunOptions {
     /// other holds is only read, and preserved
     #[arg(long, value_name = "FILE")]
     disk: Option<PathBuf>,
-    /// Virtual processors, 1 to 64
+    /// Virtual processors, 1 to 128; those above 64 are in a second processor group
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=MOST_CPUS))]
     cpus: u32,
     /// What decides when processors run: deterministic, one at a time as the seed decides, in virtual time; or threaded,

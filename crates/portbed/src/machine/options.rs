@@ -15,7 +15,7 @@ pub use performance::{Performance, PerformanceOffer, StartIoAnswer};
 
 /// Everything that decides a run: under the deterministic clock, the same options give the same run.
 pub struct MachineOptions {
-    /// The number of virtual processors, at least 1.
+    /// The number of virtual processors, 1 to 128.
     pub cpus: u32,
     /// See [`Clock`].
     pub clock: Clock,
@@ -171,18 +171,24 @@ pub enum Affinity {
     Reversed,
     /// The first processor takes every message.
     First,
-    /// Each processor in turn takes the next one, whichever message it is.
+    /// Each processor of the first group in turn takes the next one, whichever message it is.
     Turns,
 }
 
 impl Affinity {
     /// Whether processor `index` of so many may take `message`.
-    pub(crate) const fn may_take(self, index: usize, message: usize, processors: usize) -> bool {
+    pub(crate) const fn may_take(
+        self,
+        index: usize,
+        message: usize,
+        processors: usize,
+        group: usize,
+    ) -> bool {
         match self {
             Self::Spread => index == message % processors,
             Self::Reversed => index == processors - 1 - message % processors,
             Self::First => index == 0,
-            Self::Turns => true,
+            Self::Turns => index < group,
         }
     }
 
@@ -193,10 +199,12 @@ impl Affinity {
         message: usize,
         arrival: usize,
         processors: usize,
+        group: usize,
     ) -> bool {
         match self {
-            Self::Turns => index == arrival % processors,
-            _ => self.may_take(index, message, processors),
+            Self::Turns if processors < group => index == arrival % processors,
+            Self::Turns => index == arrival % group,
+            _ => self.may_take(index, message, processors, group),
         }
     }
 }
@@ -247,6 +255,8 @@ pub struct PortOptions {
     pub performance: Performance,
     /// See [`DmaGrant`].
     pub dma_grant: DmaGrant,
+    /// Processors of a processor group, 1 to 64.
+    pub group_size: u32,
     /// NUMA nodes, over which the processors are spread, 1 to 64.
     pub nodes: u32,
 }
@@ -270,6 +280,7 @@ impl Default for PortOptions {
             iommu: Isolation::default(),
             performance: Performance::default(),
             dma_grant: DmaGrant::default(),
+            group_size: 64,
             nodes: 1,
         }
     }

@@ -5,8 +5,8 @@ use std::ffi::c_void;
 
 use super::call::Call;
 use super::processors;
+use super::topology::Topology;
 use crate::abi::callback;
-use crate::abi::interrupt::ProcessorNumber;
 use crate::schedule::irql::HIGH;
 
 /// The version that `RtlGetVersion` tells: major, minor, build, platform.
@@ -46,22 +46,16 @@ extern "win64" fn query_performance_counter(frequency_at: u64) -> u64 {
 extern "win64" fn current_processor_number(number_at: u64) -> u32 {
     let call = Call::enter_without_adapter("KeGetCurrentProcessorNumberEx", HIGH);
     let index = call.cpu().index();
-    let number = ProcessorNumber {
-        group: 0,
-        number: index as u8,
-        reserved: 0,
-    };
-    call.answer(number_at, number);
+    call.answer(number_at, Topology::of(&call).number(index));
     index as u32
 }
 
 extern "win64" fn processor_count(group: u16) -> u32 {
     let call = Call::enter_without_adapter("KeQueryActiveProcessorCountEx", HIGH);
-    let count = call.cpu().state().processor_count() as u32;
-    if [0, ALL_GROUPS].contains(&group) {
-        count
+    if group == ALL_GROUPS {
+        call.cpu().state().processor_count() as u32
     } else {
-        0
+        Topology::of(&call).count(group)
     }
 }
 

@@ -3,11 +3,12 @@
 use std::ops::RangeInclusive;
 
 use super::call::Call;
+use super::topology::Topology;
 use crate::abi::interrupt::{
     GroupAffinity, PerfConfigurationData, StartIoPerformanceParameters, perf,
 };
 use crate::abi::{callback, status};
-use crate::machine::{Affinity, PerformanceOffer, StartIoAnswer};
+use crate::machine::{Affinity, PerformanceOffer, PortOptions, StartIoAnswer};
 use crate::rules::port as rules;
 use crate::schedule::{Callback, Cpu, State};
 use crate::thunk::Arguments;
@@ -61,17 +62,19 @@ impl Granted {
 /// The message with which a device interrupts best for a request that comes from `processor`: one that this processor
 /// takes, where there is one.
 pub(super) fn message_of(call: &Call, state: &State, processor: u32) -> u32 {
-    best_message(state, call.cpu().core().options.affinity, processor)
+    best_message(state, &call.cpu().core().options, processor)
 }
 
-fn best_message(state: &State, affinity: Affinity, processor: u32) -> u32 {
+fn best_message(state: &State, options: &PortOptions, processor: u32) -> u32 {
+    let (affinity, group) = (options.affinity, options.group_size as usize);
     let adapter = &state.port.adapter;
     let Some(messages) = adapter.performance.messages(adapter.messages) else {
         return 0;
     };
     let (first, count) = (*messages.start(), messages.end() - messages.start() + 1);
     let processors = state.processor_count();
-    let own = |message: &u32| affinity.may_take(processor as usize, *message as usize, processors);
+    let own =
+        |message: &u32| affinity.may_take(processor as usize, *message as usize, processors, group);
     // Where a processor takes every message, or another one all of them, requests are spread over them all the same.
     let alike = matches!(affinity, Affinity::First | Affinity::Turns);
     let own = messages.filter(|_| !alike).find(own);
@@ -191,8 +194,10 @@ fn set(call: &Call, data_at: u64, mut data: PerfConfigurationData) -> u32 {
 
 /// Fills `MessageTargets`: one entry for each redirection message, the first one's first.
 fn tell_targets(call: &Call, data: &PerfConfigurationData) -> bool {
+    let options = &call.cpu().core().options;
+    let (affinity, group) = (options.affinity, options.group_size as usize);
     let processors = call.cpu().state().processor_count();
-    let affinity = call.cpu().core().options.affinity;
+    let topology = Topology::of(call);
     let redirected = data.first_redirection_message_number..=data.last_redirection_message_number;
     let entry_bytes = size_of::<GroupAffinity>();
     let bytes = redirected.clone().count() * entry_bytes;
@@ -200,15 +205,10 @@ fn tell_targets(call: &Call, data: &PerfConfigurationData) -> bool {
         return false;
     }
     for (message, at) in redirected.zip((data.message_targets..).step_by(entry_bytes)) {
-        let takes = |&index: &usize| affinity.may_take(index, message as usize, processors);
-        let target = GroupAffinity {
-            mask: (0..processors)
-                .filter(takes)
-                .fold(0, |mask, index| mask | 1 << index),
-            group: 0,
-            reserved: [0; 3],
-        };
-        callback::write(at, target);
+        let takes = |index| affinity.may_take(index, message as usize, processors, group);
+        if let Some(&target) = topology.affinities(takes).first() {
+            callback::write(at, target);
+        }
     }
     true
 }
@@ -226,9 +226,9 @@ pub(super) fn dpc_target(cpu: &Cpu, state: &mut State) -> usize {
     if !redirected {
         return cpu.index();
     }
-    let affinity = cpu.core().options.affinity;
+    let options = &cpu.core().options;
     let origins: Vec<usize> = (0..state.processor_count())
-        .filter(|&origin| best_message(state, affinity, origin as u32) == message)
+        .filter(|&origin| best_message(state, options, origin as u32) == message)
         .collect();
     state.random.choice(origins).unwrap_or(cpu.index())
 }

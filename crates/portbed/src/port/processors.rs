@@ -2,6 +2,7 @@
 
 use super::bus::MESSAGE_ADDRESS;
 use super::call::Call;
+use super::topology::Topology;
 use crate::abi::interrupt::{GroupAffinity, LATCHED, MessageInterruptInformation, ProcessorNumber};
 use crate::abi::{callback, status};
 use crate::rules::port as rules;
@@ -59,72 +60,79 @@ pub(super) extern "win64" fn get_message_interrupt_information(
     u64::from(message_information(&call, &mut arguments) == status::SUCCESS)
 }
 
-/// The queries about processors, groups and nodes: one group, one node.
+/// The queries about processors, groups and nodes.
 pub(super) fn query(call: &Call, code: u32, arguments: &mut Arguments) -> u32 {
     use crate::abi::function as f;
-    let cpu = call.cpu();
-    let processors = cpu.state().processor_count() as u32;
-    let mask = u64::MAX >> (64 - processors.clamp(1, 64));
-    let affinity = GroupAffinity {
-        mask,
-        group: 0,
-        reserved: [0; 3],
-    };
+    let index = call.cpu().index();
+    let topology = Topology::of(call);
     match code {
-        f::GET_CURRENT_PROCESSOR_NUMBER => {
-            let number = ProcessorNumber {
-                group: 0,
-                number: cpu.index() as u8,
-                reserved: 0,
-            };
-            put(call, arguments.next_u64(), number)
+        f::GET_CURRENT_PROCESSOR_NUMBER => put(call, arguments.next_u64(), topology.number(index)),
+        f::GET_CURRENT_PROCESSOR_INDEX => put(call, arguments.next_u64(), index as u32),
+        f::GET_PROCESSOR_COUNT => {
+            let processors = call.cpu().state().processor_count() as u32;
+            put(call, arguments.next_u64(), processors)
         }
-        f::GET_CURRENT_PROCESSOR_INDEX => put(call, arguments.next_u64(), cpu.index() as u32),
-        f::GET_PROCESSOR_COUNT => put(call, arguments.next_u64(), processors),
-        f::GET_ACTIVE_GROUP_COUNT => put(call, arguments.next_u64(), 1_u16),
-        f::GET_ACTIVE_NODE_COUNT => put(call, arguments.next_u64(), 1_u32),
-        f::GET_HIGHEST_NODE_NUMBER => put(call, arguments.next_u64(), 0_u32),
-        f::GET_GROUP_AFFINITY => match arguments.next_u16() {
-            0 => put(call, arguments.next_u64(), mask),
-            _ => status::INVALID_PARAMETER,
-        },
-        f::GET_NODE_AFFINITY => match arguments.next_u32() {
-            0 => put(call, arguments.next_u64(), affinity),
-            _ => status::INVALID_PARAMETER,
-        },
-        f::GET_NODE_AFFINITY_2 => {
-            let (node, affinities_at) = (arguments.next_u32(), arguments.next_u64());
-            let (room, needed_at) = (arguments.next_u16(), arguments.next_u64());
-            if node != 0 {
-                return status::INVALID_PARAMETER;
-            }
-            call.answer(needed_at, 1_u16);
-            if room == 0 {
-                return status::BUFFER_TOO_SMALL;
-            }
-            put(call, affinities_at, affinity)
+        f::GET_ACTIVE_GROUP_COUNT => put(call, arguments.next_u64(), topology.groups() as u16),
+        f::GET_ACTIVE_NODE_COUNT => put(call, arguments.next_u64(), topology.nodes() as u32),
+        f::GET_HIGHEST_NODE_NUMBER => {
+            let highest = topology.nodes() as u32 - 1;
+            put(call, arguments.next_u64(), highest)
         }
+        f::GET_GROUP_AFFINITY => match topology.of_group(arguments.next_u16()) {
+            Some(affinity) => put(call, arguments.next_u64(), affinity.mask),
+            None => status::INVALID_PARAMETER,
+        },
+        f::GET_NODE_AFFINITY => match topology.of_node(arguments.next_u32()).first() {
+            Some(&affinity) => put(call, arguments.next_u64(), affinity),
+            None => status::INVALID_PARAMETER,
+        },
+        f::GET_NODE_AFFINITY_2 => node_affinities(call, topology, arguments),
         f::GET_PROCESSOR_INDEX_FROM_NUMBER => {
             let (number_at, index_at) = (arguments.next_u64(), arguments.next_u64());
             if !call.needs::<ProcessorNumber>(number_at, "processor number") {
                 return status::INVALID_PARAMETER;
             }
-            let number: ProcessorNumber = callback::read(number_at);
-            if number.group != 0 || u32::from(number.number) >= processors {
-                return status::INVALID_PARAMETER;
+            match topology.index(callback::read(number_at)) {
+                Some(index) => put(call, index_at, index as u32),
+                None => status::INVALID_PARAMETER,
             }
-            put(call, index_at, u32::from(number.number))
         }
         _ => {
             let (index, message_at) = (arguments.next_u32(), arguments.next_u64());
-            let messages = cpu.state().port.adapter.messages;
-            if index >= processors || messages == 0 {
-                return status::INVALID_PARAMETER;
+            let message = {
+                let state = call.cpu().state();
+                let known =
+                    (index as usize) < state.processor_count() && state.port.adapter.messages != 0;
+                known.then(|| super::performance::message_of(call, &state, index))
+            };
+            match message {
+                Some(message) => put(call, message_at, message),
+                None => status::INVALID_PARAMETER,
             }
-            let message = super::performance::message_of(call, &cpu.state(), index);
-            put(call, message_at, message)
         }
     }
+}
+
+/// `StorPortGetNodeAffinity2`: one entry for each group of the node.
+fn node_affinities(call: &Call, topology: Topology, arguments: &mut Arguments) -> u32 {
+    let (node, affinities_at) = (arguments.next_u32(), arguments.next_u64());
+    let (room, needed_at) = (arguments.next_u16(), arguments.next_u64());
+    let affinities = topology.of_node(node);
+    if affinities.is_empty() {
+        return status::INVALID_PARAMETER;
+    }
+    call.answer(needed_at, affinities.len() as u16);
+    if usize::from(room) < affinities.len() {
+        return status::BUFFER_TOO_SMALL;
+    }
+    let entry_bytes = size_of::<GroupAffinity>();
+    if !call.needs_room(affinities_at, affinities.len() * entry_bytes, "affinities") {
+        return status::INVALID_PARAMETER;
+    }
+    for (at, affinity) in (affinities_at..).step_by(entry_bytes).zip(affinities) {
+        callback::write(at, affinity);
+    }
+    status::SUCCESS
 }
 
 fn put<T: Copy>(call: &Call, at: u64, value: T) -> u32 {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::cpu::{self, Cpu};
 use super::guard::StateGuard;
+use super::interrupt::Interrupts;
 use super::processor::{Activity, Callback};
 use super::slot::Slot;
 use super::state::State;
@@ -91,7 +92,8 @@ impl Core {
             let mut port = Port::new(adapter, controller.bar_bytes(), options.interrupts);
             port.dma.enforce_by(controller.iommu());
             port.dma.keep_out(options.iommu == Isolation::On);
-            Slot::new(controller, port, options.affinity)
+            let interrupts = Interrupts::new(options.affinity, options.group_size as usize);
+            Slot::new(controller, port, interrupts)
         });
         let slots = slots.collect();
         let core = Arc::new(Self {

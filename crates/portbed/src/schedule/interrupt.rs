@@ -22,6 +22,8 @@ pub(crate) struct Interrupts {
     messages: BTreeMap<u16, usize>,
     arrived: usize,
     affinity: Affinity,
+    /// Processors of a processor group.
+    group: usize,
     line: bool,
     connected: bool,
     unquiet: u32,
@@ -31,9 +33,10 @@ pub(crate) struct Interrupts {
 
 impl Interrupts {
     /// Interrupts that are not connected.
-    pub(super) fn new(affinity: Affinity) -> Self {
+    pub(super) fn new(affinity: Affinity, group: usize) -> Self {
         Self {
             affinity,
+            group,
             ..Self::default()
         }
     }
@@ -78,7 +81,8 @@ impl Interrupts {
     pub(super) fn message_for(&self, index: usize, processors: usize) -> Option<u16> {
         let taken = |&(&message, &arrival): &(&u16, &usize)| {
             let message = usize::from(message);
-            self.affinity.takes(index, message, arrival, processors)
+            self.affinity
+                .takes(index, message, arrival, processors, self.group)
         };
         self.messages
             .iter()

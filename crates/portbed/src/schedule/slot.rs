@@ -5,7 +5,6 @@ use std::ops::{Deref, DerefMut};
 use super::interrupt::Interrupts;
 use super::state::State;
 use crate::controller::Controller;
-use crate::machine::Affinity;
 use crate::port::Port;
 
 /// A slot of the bus: the controller in it, its interrupts, and the port driver's memory of the adapter that it is.
@@ -17,10 +16,10 @@ pub(crate) struct Slot {
 
 impl Slot {
     /// A slot whose adapter nobody has found yet.
-    pub(super) fn new(controller: Box<dyn Controller>, port: Port, affinity: Affinity) -> Self {
+    pub(super) fn new(controller: Box<dyn Controller>, port: Port, interrupts: Interrupts) -> Self {
         Self {
             controller,
-            interrupts: Interrupts::new(affinity),
+            interrupts,
             port,
         }
     }

@@ -27,7 +27,7 @@ pub(super) struct Threads {
 #[derive(Default)]
 pub(super) struct Calls<'a> {
     threads: Option<&'a Threads>,
-    processors: u64,
+    processors: u128,
     outside: bool,
     timekeeper: bool,
 }

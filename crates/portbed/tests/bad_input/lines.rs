@@ -62,7 +62,7 @@ const OPTIONS: &[(&str, &[&str])] = &[
         &[
             "",
             "0",
-            "65",
+            "129",
             "-1",
             "x",
             "1.5",
@@ -154,6 +154,7 @@ const OPTIONS: &[(&str, &[&str])] = &[
             "affinity=last",
             "dma-memory=nth:0",
             "nodes=65",
+            "group-size=0",
             "perf=dpc+",
             "perf=channels+all",
             "perf-version=0",

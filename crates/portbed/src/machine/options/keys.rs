@@ -7,7 +7,7 @@ use super::{
     PortOptions, Power, PowerIrql, Removal, Stop, WorkItems,
 };
 
-const KEYS: [PortKey; 21] = [
+const KEYS: [PortKey; 22] = [
     PortKey {
         name: "grant",
         meaning: "host memory that is granted: preferred, minimum, half, refuse, later:N (refused N times first), notimplemented, invalid, ranges:N",
@@ -17,6 +17,11 @@ const KEYS: [PortKey; 21] = [
         name: "dma-memory",
         meaning: "contiguous and DMA memory that is given: ok, refuse, nth:N (the N-th allocation is refused), limit:KIB (no more at once), notimplemented",
         default: "ok",
+    },
+    PortKey {
+        name: "group-size",
+        meaning: "processors of a processor group, 1 to 64, as `bcdedit /set groupsize` chooses",
+        default: "64",
     },
     PortKey {
         name: "nodes",
@@ -75,7 +80,7 @@ const KEYS: [PortKey; 21] = [
     },
     PortKey {
         name: "affinity",
-        meaning: "the processor that takes an interrupt message: spread (the one with its number), reversed (from the last one down), first (one for all), turns (each in turn takes the next one)",
+        meaning: "the processor that takes an interrupt message: spread (the one with its number), reversed (from the last one down), first (one for all), turns (each of the first group in turn takes the next one)",
         default: "spread",
     },
     PortKey {
@@ -145,7 +150,8 @@ impl PortOptions {
             "removal" => self.removal = removal(value).ok_or_else(bad)?,
             "interrupts" => self.interrupts = interrupts(value).ok_or_else(bad)?,
             "dma-memory" => self.dma_grant = dma_grant(value).ok_or_else(bad)?,
-            "nodes" => self.nodes = nodes(value).ok_or_else(bad)?,
+            "group-size" => self.group_size = up_to_64(value).ok_or_else(bad)?,
+            "nodes" => self.nodes = up_to_64(value).ok_or_else(bad)?,
             "affinity" => self.affinity = affinity(value).ok_or_else(bad)?,
             "iommu" => self.iommu = isolation(value).ok_or_else(bad)?,
             "perf" => self.performance.offer = perf::offer(value).ok_or_else(bad)?,
@@ -274,8 +280,8 @@ fn interrupts(value: &str) -> Option<Interrupts> {
     })
 }
 
-fn nodes(value: &str) -> Option<u32> {
-    positive(value).filter(|&nodes| nodes <= 64)
+fn up_to_64(value: &str) -> Option<u32> {
+    positive(value).filter(|&number| number <= 64)
 }
 
 fn affinity(value: &str) -> Option<Affinity> {

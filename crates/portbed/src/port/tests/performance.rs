@@ -163,10 +163,10 @@ fn messages_come_to_the_processors_that_the_affinity_says_and_the_miniport_is_to
         )
     };
     for (affinity, targets, taken, dpcs) in [
-        ("spread", [1, 2], &[1_u32][..], &[1, 3][..]),
-        ("reversed", [8, 4], &[2], &[1, 2]),
-        ("first", [1, 1], &[0], &[1, 3]),
-        ("turns", [15, 15], &[0, 1, 2, 3], &[1, 3]),
+        ("spread", [(0, 1), (0, 2)], &[1_u32][..], &[1, 3][..]),
+        ("reversed", [(0, 8), (0, 4)], &[2], &[1, 2]),
+        ("first", [(0, 1); 2], &[0], &[1, 3]),
+        ("turns", [(0, 15); 2], &[0, 1, 2, 3], &[1, 3]),
     ] {
         // Everything is granted but that the DPC stays where the interrupt is.
         let seen = seen(affinity);
@@ -210,4 +210,20 @@ fn messages_run_at_once_if_and_only_if_each_has_a_lock_of_its_own_and_another_pr
             assert_eq!(seen.intruded, 0, "{clock:?}, {habit:?}, {affinity}");
         }
     }
+}
+
+#[test]
+fn targets_name_the_group_of_their_processor() {
+    let seen = |cpus, keys: &[(&str, &str)]| observe(Clock::Deterministic, cpus, &offering(keys));
+    let pairs = ("group-size", "2");
+    let reversed = seen(4, &[pairs, ("affinity", "reversed")]);
+    assert_eq!(reversed.targets, [(1, 2), (1, 1)]);
+    assert!(reversed.interrupts.iter().all(|&it| it == (1, 2)));
+    let turns = seen(4, &[pairs, ("affinity", "turns")]);
+    assert_eq!(turns.targets, [(0, 3); 2]);
+    assert!(turns.interrupts.iter().all(|&(_, at)| at < 2));
+    let many = seen(100, &[("affinity", "reversed")]);
+    assert_eq!(many.targets, [(1, 1 << 35), (1, 1 << 34)]);
+    assert_eq!((many.channels, many.at_once > 1), (100, true));
+    assert!(many.told.iter().any(|&(processor, ..)| processor >= 64));
 }

@@ -36,7 +36,7 @@ pub(crate) struct Seen {
     holds_message: bool,
     pub(crate) intruded: u32,
     /// Where the messages are sent.
-    pub(crate) targets: Vec<u64>,
+    pub(crate) targets: Vec<(u16, u64)>,
     /// What a request was told: the processor, the message, the channel.
     pub(crate) told: Vec<(u32, u32, u32)>,
     /// Answers of the call that tells it, other than success.
@@ -58,13 +58,18 @@ fn note<R>(extension: u64, work: impl FnOnce(&mut Seen) -> R) -> R {
 }
 
 fn processor(extension: u64) -> u32 {
-    let mut number: ProcessorNumber = zeroed();
-    let code = f::GET_CURRENT_PROCESSOR_NUMBER;
-    assert_eq!(
-        extended(extension, code, &[at(&mut number)]),
-        status::SUCCESS
-    );
-    u32::from(number.group) * 64 + u32::from(number.number)
+    let (mut index, mut number) = (0_u32, zeroed::<ProcessorNumber>());
+    for (code, place) in [
+        (f::GET_CURRENT_PROCESSOR_INDEX, at(&mut index)),
+        (f::GET_CURRENT_PROCESSOR_NUMBER, at(&mut number)),
+    ] {
+        assert_eq!(extended(extension, code, &[place]), status::SUCCESS);
+    }
+    let mut same = u32::MAX;
+    let arguments = [at(&mut number), at(&mut same)];
+    extended(extension, f::GET_PROCESSOR_INDEX_FROM_NUMBER, &arguments);
+    assert_eq!(read::<u32>(at(&mut same)), read::<u32>(at(&mut index)));
+    same
 }
 
 /// Asks for everything that there is, in the newest version that the port driver knows.
@@ -100,7 +105,8 @@ pub(super) fn initialize(extension: u64) {
         let entry = size_of::<GroupAffinity>() as u64;
         let told = if set == status::SUCCESS && options.flags & 8 != 0 {
             (0..=u64::from(options.last_redirection_message_number))
-                .map(|message| read::<GroupAffinity>(targets + message * entry).mask)
+                .map(|message| read::<GroupAffinity>(targets + message * entry))
+                .map(|target| (target.group, target.mask))
                 .collect()
         } else {
             Vec::new()
