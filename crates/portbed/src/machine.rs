@@ -16,6 +16,7 @@ pub use request::{
     SrbKind, Token, UnitAddress,
 };
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::memory::PhysicalMemory;
 use crate::port::{self, Function, Spec};
 use crate::rules::Judge;
 use crate::schedule::{Core, Dispatch, Fatal};
+use crate::trap::lines;
 use crate::trap::step::{self, Part};
 
 /// A miniport's `DriverEntry`: driver object, registry path, `NTSTATUS`.
@@ -310,6 +312,32 @@ impl Machine {
             .collect();
         hottest.sort_by_key(|&(_, instructions)| Reverse(instructions));
         hottest
+    }
+
+    /// The cache lines of the miniport's own memory and of its image that it has written on several processors while
+    /// instructions were counted: what each lies in, and the processors. Requests, which go from one processor to another by
+    /// their nature, are left out, as registers are.
+    #[must_use]
+    pub fn shared_lines(&self) -> Vec<(String, Vec<usize>)> {
+        let mut places: Vec<(Range<u64>, Cow<'static, str>)> = Vec::new();
+        for live in self.core.memory.live() {
+            if let Some(va) = live.va.filter(|_| port::is_of_adapter(&live.label)) {
+                places.push((va..va + live.bytes, live.label));
+            }
+        }
+        if let Some(image) = &self.image {
+            places.push((image.range(), "the image".into()));
+        }
+        let place = |(line, by): (u64, u128)| {
+            // The first bytes of what lies there may be in the middle of the line.
+            let end = line + lines::LINE_BYTES;
+            let overlaps = |range: &Range<u64>| range.start < end && line < range.end;
+            let (range, label) = places.iter().find(|(range, _)| overlaps(range))?;
+            let offset = line.saturating_sub(range.start);
+            let processors = (0..128).filter(|index| by >> index & 1 != 0).collect();
+            Some((format!("{label}, offset {offset:#x}"), processors))
+        };
+        lines::shared().into_iter().filter_map(place).collect()
     }
 
     /// Who the controller is.

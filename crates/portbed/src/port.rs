@@ -48,7 +48,7 @@ pub(crate) use find::find_adapter;
 pub(crate) use hmb::{HmbLedger, judge_lent};
 pub(crate) use initialize::{Driver, enter_driver};
 pub(crate) use leaks::remove_adapter;
-pub(crate) use memory::judge_overruns;
+pub(crate) use memory::{is_of_adapter, judge_overruns};
 pub(crate) use power::{power_down, power_up, prepare_power_down};
 pub(crate) use queue::{Queues, pump as resume, submit};
 pub(crate) use rebalance::{hold, reassign, stop_for_rebalance};

@@ -143,6 +143,8 @@ pub struct Cost {
     pub mmio_reads_per_io: Option<f64>,
     /// Calls into the port driver and the kernel.
     pub port_calls_per_io: Option<f64>,
+    /// Cache lines that several processors have written for the requests whose instructions were counted.
+    pub shared_lines: Option<usize>,
 }
 
 /// Instructions inside the image for a request, averaged over those requests for which they were counted.
@@ -259,6 +261,7 @@ impl From<machine::Cost> for Cost {
             mmio_writes_per_io: average(cost.mmio_writes),
             mmio_reads_per_io: average(cost.mmio_reads),
             port_calls_per_io: average(cost.port_calls),
+            shared_lines: None,
         }
     }
 }
@@ -340,7 +343,7 @@ mod tests {
                 },
                 "cost": {
                     "instructions_per_io": null, "instructions": null, "mmio_writes_per_io": 1.5, "mmio_reads_per_io": null,
-                    "port_calls_per_io": null
+                    "port_calls_per_io": null, "shared_lines": null
                 },
                 "faults": [{ "spec": "read:never", "fired": 2 }],
                 "rules": { "checked": 1, "evaluated": ["r"], "violations": [{

@@ -15,6 +15,7 @@
 
 mod arithmetic;
 mod emulate;
+pub(crate) mod lines;
 mod registers;
 mod rseq;
 mod signal;

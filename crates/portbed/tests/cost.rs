@@ -37,9 +37,17 @@ fn instructions_are_counted_alike_in_every_run_and_by_where_they_are_executed() 
 }
 
 #[test]
+fn cache_lines_are_shared_by_several_processors_only() {
+    let shared = |cpus| cost(&[&SMALL[..], &["--cpus", cpus]].concat())["shared_lines"].clone();
+    assert_eq!(shared("1"), 0);
+    assert_ne!(shared("2"), Value::Null);
+}
+
+#[test]
 fn what_was_not_counted_is_not_told() {
     let counted = cost(&[&SMALL[..], &["--count", "0"]].concat());
     assert_eq!(counted["instructions_per_io"], Value::Null);
+    assert_eq!(counted["shared_lines"], Value::Null);
     assert!(counted["mmio_writes_per_io"].as_f64().unwrap() > 1.0);
 }
 

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::options::MOST_CPUS;
 use crate::report::Verdict;
 
 /// The options of a comparison.
@@ -18,6 +19,9 @@ pub struct BenchOptions {
     /// Of how many requests of each kind the instructions are counted
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     count: u64,
+    /// Virtual processors of each run, 1 to 128
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=MOST_CPUS))]
+    cpus: u32,
     /// Write the table as JSON too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -89,7 +93,7 @@ impl BenchOptions {
         let mut verdict = Verdict::Pass;
         for workload in &WORKLOADS {
             for image in &images {
-                let cost = measure(image, workload, self.count)?;
+                let cost = measure(image, workload, self.count, self.cpus)?;
                 if cost.is_none() {
                     verdict = Verdict::Fail;
                 }
@@ -109,13 +113,18 @@ impl BenchOptions {
 }
 
 /// What a request of `workload` costs the driver `image`, as the report of a run of its own has it; nothing where that failed.
-fn measure(image: &Path, workload: &Workload, count: u64) -> Result<Option<Value>, String> {
+fn measure(
+    image: &Path,
+    workload: &Workload,
+    count: u64,
+    cpus: u32,
+) -> Result<Option<Value>, String> {
     let folder = tempfile::tempdir().map_err(|why| why.to_string())?;
     let report = folder.path().join("report.json");
     let program = std::env::current_exe().map_err(|why| why.to_string())?;
     let count = count.to_string();
     let output = Command::new(program)
-        .args(["io", "--uniform", "--profile"])
+        .args(["io", "--uniform", "--cpus", &cpus.to_string(), "--profile"])
         .arg(format!("{PROFILE}{}", workload.profile))
         .arg("--driver")
         .arg(image)
@@ -139,7 +148,7 @@ fn measure(image: &Path, workload: &Workload, count: u64) -> Result<Option<Value
 /// The table for people.
 fn text(table: &[Value]) -> String {
     let mut text = String::from(
-        "a request                     build  start  interrupt    DPC  instructions  writes  reads  calls  image\n",
+        "a request                     build  start  interrupt    DPC  instructions  writes  reads  calls  lines  image\n",
     );
     for row in table {
         let (name, image) = (&row["workload"], &row["image"]);
@@ -153,7 +162,7 @@ fn text(table: &[Value]) -> String {
         let part = |part: &str| number(&cost["instructions"][part]);
         let _ = writeln!(
             text,
-            "{name:<28} {:>6.0} {:>6.0} {:>10.0} {:>6.0} {:>13.1} {:>7.2} {:>6.2} {:>6.2}  {image}",
+            "{name:<28} {:>6.0} {:>6.0} {:>10.0} {:>6.0} {:>13.1} {:>7.2} {:>6.2} {:>6.2} {:>6.0}  {image}",
             part("build"),
             part("start"),
             part("interrupt"),
@@ -162,6 +171,7 @@ fn text(table: &[Value]) -> String {
             number(&cost["mmio_writes_per_io"]),
             number(&cost["mmio_reads_per_io"]),
             number(&cost["port_calls_per_io"]),
+            number(&cost["shared_lines"]),
         );
     }
     text

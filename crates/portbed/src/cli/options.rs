@@ -14,7 +14,7 @@ use crate::run::{ControllerKind, Setup, Work};
 use crate::workload::{Pattern, Stream};
 
 /// The most virtual processors.
-const MOST_CPUS: i64 = 128;
+pub(super) const MOST_CPUS: i64 = 128;
 
 /// The most requests outstanding at a time.
 const MOST_OUTSTANDING: i64 = 1024;
@@ -102,7 +102,8 @@ pub struct StreamOptions {
     /// [default: 32 under the deterministic clock, else 0]
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// Tell the N functions of the driver with the most of these instructions, by the map beside the image
+    /// Tell the N functions of the driver with the most of these instructions, by the map beside the image, and N of the cache
+    /// lines that several processors have written meanwhile
     #[arg(long, value_name = "N", default_value_t = 0)]
     hottest: usize,
     /// Requests all alike, as costs are compared by: READ(10) or WRITE(10) in a `STORAGE_REQUEST_BLOCK`, data that start a page,

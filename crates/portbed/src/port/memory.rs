@@ -81,6 +81,13 @@ pub(crate) fn judge_overruns(memory: &PhysicalMemory, judge: &Judge) {
     }
 }
 
+/// Whether an allocation is memory that the adapter keeps, by its name; requests have memory of their own.
+pub(crate) fn is_of_adapter(label: &str) -> bool {
+    ["device extension", "uncached extension"].contains(&label)
+        || label.starts_with("pool")
+        || label.starts_with("DMA memory")
+}
+
 /// The callback that is being made, for the names of allocations.
 fn allocator(cpu: &Cpu) -> String {
     let callback = cpu.callback();

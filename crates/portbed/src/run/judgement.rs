@@ -89,6 +89,9 @@ impl Job<'_> {
         let streams = self.namespaces.iter().filter_map(Namespace::cost);
         let cost = streams.reduce(|sum, cost| sum + cost);
         let mut cost = Cost::from(cost.unwrap_or_else(|| self.machine.cost()));
+        // Where nothing was counted, no store was looked at.
+        let counted = self.shared_lines.filter(|_| cost.instructions.is_some());
+        cost.shared_lines = counted;
         if let ControllerKind::Vfio { .. } = self.setup.controller {
             (cost.mmio_writes_per_io, cost.mmio_reads_per_io) = (None, None);
         }

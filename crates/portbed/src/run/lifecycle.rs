@@ -22,6 +22,8 @@ pub struct Job<'s> {
     pub(super) journal: Journal,
     pub(super) namespaces: Vec<Namespace>,
     pub(super) leaks: Vec<String>,
+    /// Cache lines that several processors have written, where a stream was counted.
+    pub(super) shared_lines: Option<usize>,
     pub(super) failures: Vec<Failure>,
 }
 
@@ -48,6 +50,7 @@ impl<'s> Job<'s> {
             journal,
             namespaces,
             leaks: Vec::new(),
+            shared_lines: None,
             failures: Vec::new(),
         })
     }
@@ -85,6 +88,7 @@ impl<'s> Job<'s> {
             Work::Stream(stream) => {
                 self.on_each(&units, |namespace, unit| namespace.stream(unit, &stream));
                 self.tell_hottest(stream.hottest);
+                self.tell_shared_lines(stream.hottest);
             }
         }
         Ok(())
@@ -102,6 +106,17 @@ impl<'s> Job<'s> {
                 tenths % 10
             ));
         }
+    }
+
+    /// Keeps the number of cache lines that several processors have written, and tells the first ones.
+    fn tell_shared_lines(&mut self, most: usize) {
+        let shared = self.machine.shared_lines();
+        for (place, processors) in shared.iter().take(most) {
+            self.note(format!(
+                "a cache line is written by processors {processors:?}: {place}"
+            ));
+        }
+        self.shared_lines = Some(shared.len());
     }
 
     fn main_job(&mut self, units: &[LogicalUnit]) -> Result<(), MachineError> {

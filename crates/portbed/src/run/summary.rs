@@ -121,6 +121,9 @@ fn price(cost: &Cost) -> Option<String> {
     let counted = counted
         .into_iter()
         .filter_map(|(average, what)| Some(format!("{:.2} {what}", average?)));
+    let lines = cost.shared_lines;
+    let lines = lines.map(|lines| format!("{lines} cache lines written by several processors"));
+    let counted = counted.chain(lines);
     let told = counted.collect::<Vec<_>>().join(", ");
     (!told.is_empty()).then_some(told)
 }

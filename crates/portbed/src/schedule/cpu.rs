@@ -11,7 +11,7 @@ use super::state::Service;
 use crate::abi::callback;
 use crate::last_words;
 use crate::rules::{Rule, port as rules};
-use crate::trap::step;
+use crate::trap::{lines, step};
 
 /// One in so many points hands the baton to a processor that the seed chooses.
 const SWITCH_ONE_IN: u32 = 6;
@@ -34,6 +34,7 @@ thread_local! {
 /// Makes this thread the one of a processor.
 pub(super) fn enter(cpu: Cpu) {
     let thread = step::enter_thread(super::preemption::preempt);
+    lines::enter_processor(cpu.index);
     cpu.state().processors[cpu.index].thread = Some(thread);
     CURRENT.with(|current| current.set(cpu).ok());
 }

@@ -12,7 +12,7 @@ use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use super::emulate::emulate;
 use super::registers::Registers;
 use super::window::{self, Devices};
-use super::{Cause, Fault, Resolution, stack, step};
+use super::{Cause, Fault, Resolution, lines, stack, step};
 use crate::abi::callback;
 use crate::pages::PAGE_BYTES;
 use crate::{last_words, ntoskrnl};
@@ -187,6 +187,7 @@ fn resolve(signal: c_int, context: &mut ucontext_t) -> bool {
                 registers.flags |= step::TRAP_FLAG;
             }
             step::carried_out(registers.rip);
+            note_stores(&registers);
             set_registers(context, &registers, before != registers.vector);
             return true;
         }
@@ -226,6 +227,9 @@ fn preempts(signal: c_int, code: c_int, context: &mut ucontext_t) -> bool {
     let rip = context.uc_mcontext.gregs[index(libc::REG_RIP)].cast_unsigned();
     let in_image = is_watched(rip);
     if steps {
+        if in_image && step::counts() {
+            note_stores(&registers_of(context));
+        }
         step::stepped(rip, in_image);
     } else if in_image {
         step::interrupted(|| spins(rip));
@@ -252,6 +256,13 @@ fn spins(rip: u64) -> bool {
     let code = unsafe { std::slice::from_raw_parts(begin as *const u8, (end - begin) as usize) };
     code.windows(step::PAUSE.len())
         .any(|bytes| bytes == step::PAUSE)
+}
+
+/// Notes the cache lines that the instruction which comes next writes.
+fn note_stores(registers: &Registers) {
+    if step::counts() {
+        lines::note(&instruction_at(registers.rip), registers);
+    }
 }
 
 fn is_watched(rip: u64) -> bool {

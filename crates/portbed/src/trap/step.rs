@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use libc::{c_int, pthread_t};
 
-use super::{rseq, stack};
+use super::{lines, rseq, stack};
 
 /// The signal that interrupts code that runs on. By default it is ignored.
 pub(super) const INTERRUPT: c_int = libc::SIGURG;
@@ -163,6 +163,9 @@ pub(crate) fn steps() -> bool {
 
 /// Begins or ends the count of instructions, for all threads, from the next time on that they enter code under test.
 pub(crate) fn count(on: bool) {
+    if on {
+        lines::forget();
+    }
     COUNTING.store(on, Ordering::Relaxed);
 }
 
@@ -196,6 +199,11 @@ fn reach(rip: u64) {
         place(rip).fetch_add(1, Ordering::Relaxed);
         COUNTS[PART.get() as usize].fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// Whether what this thread executes is counted.
+pub(super) fn counts() -> bool {
+    is_counting() && PART.get() != Part::Rest
 }
 
 /// A register access was carried out for the code under test, which goes on at `rip` without a trap there.
