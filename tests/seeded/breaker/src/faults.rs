@@ -55,6 +55,7 @@ faults! {
     PerformanceOfLaterVersion => "performance-options-data";
     PerformanceFlagAlone => "performance-options-flags";
     RedirectionOutside => "performance-options-messages";
+    ChannelsWithoutLock => "nvme-command-identifier" "srb-answered";
     ParametersWithoutSize => "start-io-parameters-size";
     MaximumIoLate => "maximum-io-site";
     // Callbacks.

@@ -90,6 +90,7 @@ fn transfer(adapter: &Adapter, request: &Request, opcode: u32) {
     command[10] |= pick(Fault::BlocksBehindEnd, 0x4000_0000);
     command[12] = u32::from(u16::from_be_bytes([high, low])) - 1;
     describe(adapter, request, &mut command);
+    wrong::before_slot_is_taken(adapter);
     adapter.slots[slot].set(request.at);
     adapter.put(&adapter.io, Page::Submission, &command);
     if adapter.once(Fault::IdentifierTwice) {

@@ -175,12 +175,14 @@ fn calls(adapter: &Adapter) {
         (Fault::PerformanceOfLaterVersion, 3, 0, 0x21, [0; 2]),
         // STOR_PERF_ADV_CONFIG_LOCALITY.
         (Fault::PerformanceFlagAlone, 3, 0, 8, [0; 2]),
+        // STOR_PERF_CONCURRENT_CHANNELS: the port driver does not lock HwStorStartIo any more, and nor does this miniport.
+        (Fault::ChannelsWithoutLock, 2, 0, 2, [0; 2]),
         // STOR_PERF_DPC_REDIRECTION and STOR_PERF_INTERRUPT_MESSAGE_RANGES.
         (Fault::RedirectionOutside, 2, 0, 5, [0, 1000]),
     ] {
         if adapter.wants(fault) {
             let options = at(&mut options);
-            write(options, [version, 40, flags, 0, redirected[0], redirected[1]]);
+            write(options, [version, 40, flags, 2, redirected[0], redirected[1]]);
             call(function::PERFORMANCE_OPTIONS, &[asks, options]);
         }
     }
@@ -393,6 +395,17 @@ pub fn in_start_io(adapter: &Adapter, srb: u64) {
     }
     if adapter.once(Fault::MaximumIoLate) {
         extended(extension, function::UPDATE_MAXIMUM_IO, &[32]);
+    }
+}
+
+/// In `HwStorStartIo`, between the look for a free slot and its use: time for another processor to find the same one.
+pub fn before_slot_is_taken(adapter: &Adapter) {
+    if adapter.wants(Fault::ChannelsWithoutLock) {
+        let mut place = 0_u64;
+        for _ in 0..20 {
+            let arguments = [at(&mut place)];
+            extended(adapter.extension.get(), function::PROCESSOR_COUNT, &arguments);
+        }
     }
 }
 
