@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum SenseKey {
+    /// There is nothing to report.
+    NoSense = 0x0,
     /// The logical unit cannot be accessed now.
     NotReady = 0x2,
     /// A flaw in the medium or in the recorded data.
@@ -42,6 +44,9 @@ impl Sense {
         Self::new(SenseKey::IllegalRequest, 0x21, 0x00);
     /// INVALID FIELD IN CDB.
     pub const INVALID_FIELD_IN_CDB: Self = Self::new(SenseKey::IllegalRequest, 0x24, 0x00);
+    /// INVALID FIELD IN PARAMETER LIST.
+    pub const INVALID_FIELD_IN_PARAMETER_LIST: Self =
+        Self::new(SenseKey::IllegalRequest, 0x26, 0x00);
     /// LOGICAL UNIT NOT SUPPORTED.
     pub const LOGICAL_UNIT_NOT_SUPPORTED: Self = Self::new(SenseKey::IllegalRequest, 0x25, 0x00);
     /// MODE PARAMETERS CHANGED.
@@ -57,6 +62,9 @@ impl Sense {
     /// The length of sense data in fixed format, in bytes.
     pub const FIXED_BYTES: usize = 18;
 
+    /// The length of sense data in descriptor format with an information descriptor, in bytes.
+    pub const DESCRIPTOR_BYTES: usize = DESCRIPTOR_HEADER_BYTES + INFORMATION_BYTES;
+
     /// Sense data of a key, an additional sense code and its qualifier.
     #[must_use]
     pub const fn new(key: SenseKey, code: u8, qualifier: u8) -> Self {
@@ -68,20 +76,26 @@ impl Sense {
     }
 
     /// Fixed format (SPC-4, 4.5.3), for a current error. `D_SENSE` of the control mode page is 0, so this is the format
-    /// that an initiator gets.
+    /// that an initiator gets with CHECK CONDITION. INFORMATION is valid only where it is known and fits 32 bits.
     #[must_use]
-    pub const fn fixed(self) -> [u8; Self::FIXED_BYTES] {
+    pub const fn fixed(self, information: Option<u64>) -> [u8; Self::FIXED_BYTES] {
         const CURRENT_FIXED: u8 = 0x70;
         // What follows byte 7.
         const ADDITIONAL_LENGTH: u8 = 10;
+        let (valid, [i0, i1, i2, i3]) = match information {
+            Some(information) if information <= u32::MAX as u64 => {
+                (VALID, (information as u32).to_be_bytes())
+            }
+            _ => (0, [0; 4]),
+        };
         [
-            CURRENT_FIXED,
+            CURRENT_FIXED | valid,
             0,
             self.key as u8,
-            0,
-            0,
-            0,
-            0,
+            i0,
+            i1,
+            i2,
+            i3,
             ADDITIONAL_LENGTH,
             0,
             0,
@@ -96,14 +110,67 @@ impl Sense {
         ]
     }
 
-    /// Writes the fixed format into the caller's buffer, cut off at its end, and returns how many bytes were written.
+    /// Descriptor format (SPC-4, 4.5.2), for a current error: the bytes, and how many of them there are. Without information
+    /// there is no descriptor.
+    #[must_use]
+    pub const fn descriptor(
+        self,
+        information: Option<u64>,
+    ) -> ([u8; Self::DESCRIPTOR_BYTES], usize) {
+        const CURRENT_DESCRIPTOR: u8 = 0x72;
+        const INFORMATION: u8 = 0x00;
+        // What follows byte 1 of the descriptor.
+        const ADDITIONAL_LENGTH: u8 = 10;
+        let Some(information) = information else {
+            let mut bytes = [0; Self::DESCRIPTOR_BYTES];
+            let [format, key, code, qualifier, ..] = &mut bytes;
+            (*format, *key) = (CURRENT_DESCRIPTOR, self.key as u8);
+            (*code, *qualifier) = (self.code, self.qualifier);
+            return (bytes, DESCRIPTOR_HEADER_BYTES);
+        };
+        let [i0, i1, i2, i3, i4, i5, i6, i7] = information.to_be_bytes();
+        let bytes = [
+            CURRENT_DESCRIPTOR,
+            self.key as u8,
+            self.code,
+            self.qualifier,
+            0,
+            0,
+            0,
+            INFORMATION_BYTES as u8,
+            INFORMATION,
+            ADDITIONAL_LENGTH,
+            VALID,
+            0,
+            i0,
+            i1,
+            i2,
+            i3,
+            i4,
+            i5,
+            i6,
+            i7,
+        ];
+        (bytes, Self::DESCRIPTOR_BYTES)
+    }
+
+    /// Writes the fixed format into the caller's buffer, cut off at its end, and returns how many bytes were written. No block
+    /// address is known.
     pub fn write_fixed(self, buffer: &mut [u8]) -> usize {
-        for (to, from) in buffer.iter_mut().zip(self.fixed()) {
+        let bytes = self.fixed(None);
+        for (to, from) in buffer.iter_mut().zip(bytes) {
             *to = from;
         }
-        buffer.len().min(Self::FIXED_BYTES)
+        buffer.len().min(bytes.len())
     }
 }
+
+/// The bytes before the descriptors.
+const DESCRIPTOR_HEADER_BYTES: usize = 8;
+/// The bytes of an information descriptor.
+const INFORMATION_BYTES: usize = 12;
+/// VALID: the information field is.
+const VALID: u8 = 0x80;
 
 #[cfg(test)]
 mod tests {
@@ -111,10 +178,43 @@ mod tests {
 
     #[test]
     fn fixed_format_has_its_fields_where_spc_puts_them() {
-        let bytes = Sense::LOGICAL_BLOCK_ADDRESS_OUT_OF_RANGE.fixed();
+        let bytes = Sense::LOGICAL_BLOCK_ADDRESS_OUT_OF_RANGE.fixed(None);
         assert_eq!(
             bytes,
             [0x70, 0, 5, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x21, 0, 0, 0, 0, 0]
+        );
+    }
+
+    #[test]
+    fn information_is_valid_where_it_is_known_and_fits() {
+        let sense = Sense::new(SenseKey::MediumError, 0x11, 0x00);
+        let cases = [
+            (None, 0x70, [0; 4]),
+            (Some(0), 0xF0, [0; 4]),
+            (Some(0x1234_5678), 0xF0, [0x12, 0x34, 0x56, 0x78]),
+            (Some(0xFFFF_FFFF), 0xF0, [0xFF; 4]),
+            (Some(0x1_0000_0000), 0x70, [0; 4]),
+            (Some(u64::MAX), 0x70, [0; 4]),
+        ];
+        for (information, response_code, field) in cases {
+            let bytes = sense.fixed(information);
+            assert_eq!((bytes[0], &bytes[3..7]), (response_code, &field[..]));
+            assert_eq!((bytes[2], bytes[12], bytes[13]), (3, 0x11, 0));
+        }
+    }
+
+    #[test]
+    fn descriptor_format_has_an_information_descriptor_where_it_is_known() {
+        let sense = Sense::new(SenseKey::MediumError, 0x11, 0x02);
+        let (bytes, length) = sense.descriptor(None);
+        assert_eq!(bytes[..length], [0x72, 3, 0x11, 2, 0, 0, 0, 0]);
+        let (bytes, length) = sense.descriptor(Some(0x0123_4567_89AB_CDEF));
+        assert_eq!(bytes[..8], [0x72, 3, 0x11, 2, 0, 0, 0, 12]);
+        assert_eq!(
+            bytes[8..length],
+            [
+                0, 10, 0x80, 0, 0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF
+            ]
         );
     }
 
@@ -125,7 +225,7 @@ mod tests {
             let mut buffer = [0xEE; 40];
             let written = sense.write_fixed(&mut buffer[..length]);
             assert_eq!(written, length.min(18));
-            assert_eq!(buffer[..written], sense.fixed()[..written]);
+            assert_eq!(buffer[..written], sense.fixed(None)[..written]);
             assert!(buffer[written..].iter().all(|byte| *byte == 0xEE));
         }
     }
