@@ -1,6 +1,6 @@
 //! A request's way in: `HwBuildIo` translates, `HwStartIo` submits.
 
-use scsi::{Access, Action, DataDirection, Other, Outcome, Request};
+use scsi::{Access, Action, DataDirection, Other, Outcome, Request, Sense};
 
 use super::finish::end_scsi;
 use super::pair::Submitted;
@@ -65,12 +65,25 @@ fn scsi(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
         Err(sense) => return Built::Done(end_scsi(srb, Outcome::check_condition(sense))),
     };
     if let Some(sense) = adapter.io.units.get().attention(lun, &request) {
-        return Built::Done(end_scsi(srb, Outcome::check_condition(sense)));
+        return attend(srb, &request, sense);
     }
     match request {
         Request::Access(access) => read_or_write(adapter, port, srb, lun, access),
         Request::Other(request) => other(adapter, port, srb, lun, request),
     }
+}
+
+/// Tells of a unit attention condition.
+#[cold]
+fn attend(srb: &mut Srb, request: &Request, sense: Sense) -> Built {
+    let transfer = srb.transfer();
+    let data = if request.is_request_sense() {
+        srb.buffer()
+    } else {
+        &mut []
+    };
+    let outcome = request.attention(sense, transfer, data);
+    Built::Done(end_scsi(srb, outcome))
 }
 
 /// READ and WRITE, which go straight to their command.

@@ -10,12 +10,14 @@
 
 use core::num::NonZeroU64;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 
 use nvme::identify::{
-    ControllerInfo, Identifiers, MAX_NAMESPACES, NamespaceInfo, Namespaces, Usability,
+    self, ControllerInfo, Identifiers, MAX_NAMESPACES, NamespaceInfo, Namespaces, Usability,
 };
-use scsi::{BlockSize, Controller, LogicalUnit, Medium, Naming, Request, Sense};
+use scsi::{
+    BlockSize, Controller, IoHints, LogicalUnit, Medium, Naming, PreferredSizes, Request, Sense,
+};
 
 /// A logical unit number that was given, and its namespace.
 struct Unit {
@@ -28,7 +30,8 @@ struct Unit {
     named_by_serial: AtomicBool,
     /// The size, 0 where there is no such namespace (any more).
     blocks: AtomicU64,
-    optimal_io_boundary_blocks: AtomicU16,
+    /// Which transfers are fast.
+    hints: [AtomicU64; HINT_WORDS],
     write_protected: AtomicBool,
     /// Unit attention conditions that were not reported yet.
     attention: AtomicU8,
@@ -36,6 +39,9 @@ struct Unit {
 
 /// The words of [`Identifiers`].
 const IDENTIFIER_WORDS: usize = size_of::<Identifiers>() / 8;
+
+/// The words of the hints.
+const HINT_WORDS: usize = 2;
 
 /// What a unit attention condition is about, as a bit.
 mod attention {
@@ -85,7 +91,7 @@ impl Unit {
         identifiers: [const { AtomicU64::new(0) }; IDENTIFIER_WORDS],
         named_by_serial: AtomicBool::new(false),
         blocks: AtomicU64::new(0),
-        optimal_io_boundary_blocks: AtomicU16::new(0),
+        hints: [const { AtomicU64::new(0) }; HINT_WORDS],
         write_protected: AtomicBool::new(false),
         attention: AtomicU8::new(0),
     };
@@ -107,6 +113,27 @@ impl Unit {
         Identifiers::from_words(words)
     }
 
+    fn hints(&self) -> IoHints {
+        let mut words = [0; HINT_WORDS];
+        for (word, kept) in words.iter_mut().zip(&self.hints) {
+            *word = kept.load(Relaxed);
+        }
+        let hints = identify::IoHints::from_words(words);
+        let preferred = hints.preferred_z();
+        IoHints {
+            boundary_blocks: hints.boundary_blocks,
+            preferred: preferred.map(|[write, write_alignment, deallocate, alignment, optimal]| {
+                PreferredSizes {
+                    write_granularity_z: write,
+                    write_alignment_z: write_alignment,
+                    deallocate_granularity_z: deallocate,
+                    deallocate_alignment_z: alignment,
+                    optimal_write_z: optimal,
+                }
+            }),
+        }
+    }
+
     /// Says what the unit is, before it is shown for the first time.
     fn define(&self, namespace: &NamespaceInfo, named_by_serial: bool) {
         self.namespace_id.store(namespace.nsid, Relaxed);
@@ -121,8 +148,9 @@ impl Unit {
 
     /// Shows the unit as its namespace is now. True when it was there and has another size.
     fn show(&self, namespace: &NamespaceInfo) -> bool {
-        let boundary = namespace.optimal_boundary_blocks;
-        self.optimal_io_boundary_blocks.store(boundary, Relaxed);
+        for (kept, word) in self.hints.iter().zip(namespace.hints.to_words()) {
+            kept.store(word, Relaxed);
+        }
         let protected = namespace.write_protected;
         let unprotected = self.write_protected.swap(protected, Relaxed) != protected;
         let before = self.blocks.load(Relaxed);
@@ -437,7 +465,7 @@ impl Units {
                 self.naming
             },
             write_protected: unit.write_protected.load(Relaxed) || self.read_only.load(Relaxed),
-            optimal_io_boundary_blocks: unit.optimal_io_boundary_blocks.load(Relaxed),
+            hints: unit.hints(),
         }))
     }
 

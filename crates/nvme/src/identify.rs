@@ -28,6 +28,10 @@ macro_rules! field {
     };
 }
 
+mod hints;
+
+pub use hints::IoHints;
+
 fn read<T: FromBytes + IntoBytes>(memory: &impl DmaMemory, offset: usize) -> T {
     let mut value = T::new_zeroed();
     memory.read(offset, value.as_mut_bytes());
@@ -253,8 +257,8 @@ pub struct NamespaceInfo {
     pub uuid: [u8; 16],
     /// IEEE Extended Unique Identifier; all zero when there is none.
     pub eui64: [u8; 8],
-    /// Optimal I/O boundary (NOIOB) in blocks; 0 when there is none.
-    pub optimal_boundary_blocks: u16,
+    /// Which transfers are fast.
+    pub hints: IoHints,
     /// Namespace Features (NSFEAT).
     pub nsfeat: NamespaceFeatures,
     /// Whether it can be a logical unit, and why not.
@@ -287,7 +291,7 @@ impl NamespaceInfo {
             nguid: field!(data, IdentifyNamespace, nguid),
             uuid: [0; 16],
             eui64: field!(data, IdentifyNamespace, eui64),
-            optimal_boundary_blocks: field!(data, IdentifyNamespace, noiob),
+            hints: IoHints::read(data),
             nsfeat: field!(data, IdentifyNamespace, nsfeat),
             usability,
             write_protected: attributes.write_protected(),
@@ -399,7 +403,7 @@ impl Namespaces {
                     nguid: [0; 16],
                     uuid: [0; 16],
                     eui64: [0; 8],
-                    optimal_boundary_blocks: 0,
+                    hints: IoHints::NONE,
                     nsfeat: NamespaceFeatures::new(),
                     usability: Usability::Usable,
                     write_protected: false,

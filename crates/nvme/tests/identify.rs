@@ -4,7 +4,7 @@ mod device;
 
 use device::Memory;
 use nvme::DmaMemory;
-use nvme::identify::{ControllerInfo, EntrySizes, NamespaceInfo, Usability};
+use nvme::identify::{ControllerInfo, EntrySizes, IoHints, NamespaceInfo, Usability};
 use nvme_spec::identify::{IdentifyController, IdentifyNamespace, LbaFormat};
 use proptest::prelude::*;
 use zerocopy::IntoBytes;
@@ -195,5 +195,21 @@ proptest! {
             prop_assert!(namespace.blocks.checked_mul(u64::from(namespace.block_bytes)).is_some());
         }
         namespace.read_descriptors(&memory);
+    }
+}
+
+#[test]
+fn preferred_sizes_are_believed_where_the_namespace_says_that_it_has_them() {
+    for optperf in [false, true] {
+        let info = read_namespace(|data| {
+            data.noiob = 0x1234;
+            (data.npwg_z, data.npwa_z) = (1, 2);
+            (data.npdg_z, data.npda_z, data.nows_z) = (0xFFFF, 4, 5);
+            data.nsfeat = data.nsfeat.with_optperf(optperf);
+        });
+        let hints = info.unwrap().hints;
+        assert_eq!(hints.boundary_blocks, 0x1234);
+        assert_eq!(hints.preferred_z(), optperf.then_some([1, 2, 0xFFFF, 4, 5]));
+        assert_eq!(IoHints::from_words(hints.to_words()), hints);
     }
 }

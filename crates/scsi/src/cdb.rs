@@ -1,224 +1,195 @@
-//! Command descriptor blocks (SPC-4, 4.2.2; SBC-3, 5), typed at the edge: from here on a CDB is a [`Cdb`].
+//! Command descriptor blocks (SPC-4, 4.2.2), typed at the edge. Each command family has a file of its own with its rows of the table
+//! [`FAMILIES`], the bytes of its CDBs, and what it answers. The parser and REPORT SUPPORTED OPERATION CODES read the same rows.
 //!
-//! The structures are the bytes of a CDB in order. Fields that begin with an underscore are reserved, obsolete, or hints
-//! that may be ignored.
+//! The structures of the families are the bytes of a CDB in order. Fields that begin with an underscore are reserved, obsolete, or
+//! hints that may be ignored.
 
-use bitfield_struct::bitfield;
-use zerocopy::big_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use crate::access::{self, Access};
+use crate::capacity;
+use crate::diagnostic::{self, SendDiagnostic};
+use crate::extent::Extent;
+use crate::inquiry::{self, Inquiry};
+use crate::log_sense::{self, LogSense};
+use crate::luns::{self, ReportLuns};
+use crate::mode_sense::{self, ModeSense};
+use crate::operation_codes::{self, ReportOperationCodes};
+use crate::ready::{self, StartStopUnit};
+use crate::request_sense::{self, RequestSense};
 use crate::sense::Sense;
+use crate::synchronize_cache;
+use crate::verify::{self, Verify};
 
-const TEST_UNIT_READY: u8 = 0x00;
-const INQUIRY: u8 = 0x12;
-const MODE_SENSE_6: u8 = 0x1A;
-const START_STOP_UNIT: u8 = 0x1B;
-const READ_CAPACITY_10: u8 = 0x25;
-const READ_10: u8 = 0x28;
-const WRITE_10: u8 = 0x2A;
-const SYNCHRONIZE_CACHE_10: u8 = 0x35;
-const VERIFY_10: u8 = 0x2F;
-const MODE_SENSE_10: u8 = 0x5A;
-const READ_16: u8 = 0x88;
-const WRITE_16: u8 = 0x8A;
-const VERIFY_16: u8 = 0x8F;
-const SYNCHRONIZE_CACHE_16: u8 = 0x91;
-const SERVICE_ACTION_IN_16: u8 = 0x9E;
-const REPORT_LUNS: u8 = 0xA0;
-const VERIFY_12: u8 = 0xAF;
+/// The commands that there are, family by family.
+pub(crate) static FAMILIES: [&[Row]; 12] = [
+    &ready::COMMANDS,
+    &request_sense::COMMANDS,
+    &inquiry::COMMANDS,
+    &luns::COMMANDS,
+    &capacity::COMMANDS,
+    &access::COMMANDS,
+    &verify::COMMANDS,
+    &synchronize_cache::COMMANDS,
+    &mode_sense::COMMANDS,
+    &log_sense::COMMANDS,
+    &diagnostic::COMMANDS,
+    &operation_codes::COMMANDS,
+];
 
-/// READ CAPACITY(16) among the service actions of SERVICE ACTION IN(16).
-const READ_CAPACITY_16: u8 = 0x10;
+/// A command that this crate carries out.
+pub(crate) struct Row {
+    /// CDB usage data (SPC-4, 6.35.3): the operation code, the service action where there is one, and the bits that count.
+    pub(crate) usage: &'static [u8],
+    /// Bits of byte 1 that do not count and may be set: obsolete ones, and hints that NVMe has no like of.
+    pub(crate) ignored_flags: u8,
+    /// Such bits of the other bytes. What neither counts nor is ignored is reserved.
+    pub(crate) ignored: &'static [u8],
+    /// The lower bits of byte 1 are a service action.
+    pub(crate) has_service_action: bool,
+    /// Reads a CDB whose length and reserved bits were checked.
+    pub(crate) parse: fn(&[u8]) -> Result<Cdb, Sense>,
+}
 
-/// NACA of the CONTROL byte (SAM-5): standard INQUIRY data says that it is not supported.
-const NACA: u8 = 1 << 2;
-
-/// A CDB that this crate carries out, other than READ and WRITE, which are [`Access`]es.
+/// A CDB of one of the commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cdb {
     TestUnitReady,
+    RequestSense(RequestSense),
     Inquiry(Inquiry),
     ModeSense(ModeSense),
     StartStopUnit(StartStopUnit),
+    SendDiagnostic(SendDiagnostic),
     ReadCapacity10,
     ReadCapacity16 { allocation_length: u32 },
+    Access(Access),
+    LogSense(LogSense),
     ReportLuns(ReportLuns),
+    ReportOperationCodes(ReportOperationCodes),
     Verify(Verify),
     SynchronizeCache(Extent),
 }
 
-/// INQUIRY (SPC-4, 6.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Inquiry {
-    /// EVPD: a page of vital product data is asked for.
-    pub(crate) vital_product_data: bool,
-    pub(crate) page_code: u8,
-    pub(crate) allocation_length: u16,
-}
+/// The SERVICE ACTION field.
+const SERVICE_ACTION: u8 = 0x1F;
+/// NACA of the CONTROL byte (SAM-5): standard INQUIRY data says that it is not supported.
+const NACA: u8 = 1 << 2;
+/// The bits of the CONTROL byte that count.
+pub(crate) const CONTROL: u8 = NACA;
+/// The bits of the CONTROL byte that do not: vendor specific ones, and the obsolete FLAG and LINK.
+pub(crate) const CONTROL_IGNORED: u8 = 0xC3;
 
-/// MODE SENSE(6) and MODE SENSE(10) (SPC-4, 6.13 and 6.14).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ModeSense {
-    pub(crate) header: ModeHeader,
-    /// DBD: no block descriptor.
-    pub(crate) disable_block_descriptors: bool,
-    /// PC: which values of the pages.
-    pub(crate) page_control: PageControl,
-    pub(crate) page_code: u8,
-    pub(crate) subpage_code: u8,
-    pub(crate) allocation_length: u16,
-}
+/// [`Row::ignored`] of most commands, by the length of the CDB.
+pub(crate) mod ignored {
+    use super::CONTROL_IGNORED;
 
-/// Which header the mode parameters begin with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ModeHeader {
-    /// That of MODE SENSE(6).
-    Six,
-    /// That of MODE SENSE(10).
-    Ten {
-        /// LLBAA: the block descriptor may be the long one.
-        long_lba_accepted: bool,
-    },
-}
+    /// GROUP NUMBER: what statistics an access counts for.
+    const GROUP: u8 = 0x3F;
 
-/// PC, page control (SPC-4, 6.13.1): which values of the mode parameters are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PageControl {
-    Current,
-    /// A mask of what MODE SELECT may change.
-    Changeable,
-    Default,
-    Saved,
+    pub(crate) const SIX: [u8; 6] = [0, 0, 0, 0, 0, CONTROL_IGNORED];
+    pub(crate) const TEN: [u8; 10] = [0, 0, 0, 0, 0, 0, 0, 0, 0, CONTROL_IGNORED];
+    pub(crate) const TWELVE: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, CONTROL_IGNORED];
+    /// Those that name logical blocks.
+    pub(crate) const BLOCK_TEN: [u8; 10] = [0, 0, 0, 0, 0, 0, GROUP, 0, 0, CONTROL_IGNORED];
+    pub(crate) const BLOCK_TWELVE: [u8; 12] =
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, GROUP, CONTROL_IGNORED];
+    pub(crate) const BLOCK_SIXTEEN: [u8; 16] = [
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        GROUP,
+        CONTROL_IGNORED,
+    ];
 }
+/// The logical unit number that SCSI-2 has in byte 1.
+pub(crate) const SCSI_2_LUN: u8 = 0xE0;
 
-impl PageControl {
-    /// The meaning of the two bits.
-    fn from_field(pc: u8) -> Self {
-        match pc {
-            0 => Self::Current,
-            1 => Self::Changeable,
-            2 => Self::Default,
-            _ => Self::Saved,
+impl Row {
+    /// The operation code.
+    pub(crate) const fn operation_code(&self) -> u8 {
+        match self.usage {
+            [operation_code, ..] => *operation_code,
+            [] => 0,
         }
     }
-}
 
-/// START STOP UNIT (SBC-3, 5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StartStopUnit {
-    /// POWER CONDITION: 0 means that START and LOEJ count.
-    pub(crate) power_condition: u8,
-    pub(crate) no_flush: bool,
-    /// LOEJ: load or eject the medium.
-    pub(crate) load_eject: bool,
-    pub(crate) start: bool,
-}
-
-/// REPORT LUNS (SPC-4, 6.33).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ReportLuns {
-    pub(crate) select_report: u8,
-    pub(crate) allocation_length: u32,
-}
-
-/// Consecutive logical blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Extent {
-    pub(crate) lba: u64,
-    pub(crate) blocks: u32,
-}
-
-/// READ(10), READ(16), WRITE(10) and WRITE(16) (SBC-3, 5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Access {
-    pub(crate) operation: Operation,
-    pub(crate) extent: Extent,
-    /// RDPROTECT or WRPROTECT: what is done with protection information.
-    pub(crate) protection: u8,
-    /// FUA: the medium, not a volatile cache.
-    pub(crate) fua: bool,
-}
-
-/// VERIFY(10), VERIFY(12) and VERIFY(16) (SBC-3, 5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Verify {
-    pub(crate) extent: Extent,
-    /// VRPROTECT: what is done with protection information.
-    pub(crate) protection: u8,
-    /// BYTCHK: what the blocks are compared with; 0 for nothing.
-    pub(crate) byte_check: u8,
-}
-
-/// What an [`Access`] does to the blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
-    Read,
-    Write,
-}
-
-impl Access {
-    /// Reads the CDB of READ or WRITE; `None` for another one.
-    #[inline]
-    pub(crate) fn parse(bytes: &[u8]) -> Option<Result<Self, Sense>> {
-        let ten = |operation| Some(Ok(laid_out::<Block10Bytes>(bytes).ok()?.access(operation)));
-        let sixteen = |operation| Some(Ok(laid_out::<Block16Bytes>(bytes).ok()?.access(operation)));
-        let access = match *bytes.first()? {
-            READ_10 => ten(Operation::Read),
-            WRITE_10 => ten(Operation::Write),
-            READ_16 => sixteen(Operation::Read),
-            WRITE_16 => sixteen(Operation::Write),
-            _ => return None,
-        };
-        Some(access.unwrap_or(Err(Sense::INVALID_FIELD_IN_CDB)))
-    }
-}
-
-impl Cdb {
-    /// Reads a CDB. One that is shorter than its operation code asks for is refused; bytes after its end are ignored.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Sense> {
-        let operation_code = bytes.first().copied();
-        Ok(
-            match operation_code.ok_or(Sense::INVALID_COMMAND_OPERATION_CODE)? {
-                TEST_UNIT_READY => laid_out::<[u8; 6]>(bytes).map(|_| Self::TestUnitReady)?,
-                INQUIRY => Self::Inquiry(laid_out::<InquiryBytes>(bytes)?.typed()),
-                MODE_SENSE_6 => Self::ModeSense(laid_out::<ModeSense6Bytes>(bytes)?.typed()),
-                START_STOP_UNIT => {
-                    Self::StartStopUnit(laid_out::<StartStopUnitBytes>(bytes)?.typed())
-                }
-                READ_CAPACITY_10 => laid_out::<[u8; 10]>(bytes).map(|_| Self::ReadCapacity10)?,
-                SYNCHRONIZE_CACHE_10 => {
-                    Self::SynchronizeCache(laid_out::<Block10Bytes>(bytes)?.extent())
-                }
-                VERIFY_10 => Self::Verify(laid_out::<Block10Bytes>(bytes)?.verify()),
-                MODE_SENSE_10 => Self::ModeSense(laid_out::<ModeSense10Bytes>(bytes)?.typed()),
-                VERIFY_16 => Self::Verify(laid_out::<Block16Bytes>(bytes)?.verify()),
-                SYNCHRONIZE_CACHE_16 => {
-                    Self::SynchronizeCache(laid_out::<Block16Bytes>(bytes)?.extent())
-                }
-                SERVICE_ACTION_IN_16 => {
-                    laid_out::<ServiceActionIn16Bytes>(bytes).and_then(Self::service_action_in)?
-                }
-                VERIFY_12 => Self::Verify(laid_out::<Block12Bytes>(bytes)?.verify()),
-                REPORT_LUNS => Self::ReportLuns(laid_out::<ReportLunsBytes>(bytes)?.typed()),
-                _ => return Err(Sense::INVALID_COMMAND_OPERATION_CODE),
-            },
-        )
-    }
-
-    /// READ CAPACITY(16), refusing the other service actions: the operation code is known, the action is a field.
-    fn service_action_in(cdb: &ServiceActionIn16Bytes) -> Result<Self, Sense> {
-        if cdb.action.service_action() == READ_CAPACITY_16 {
-            Ok(Self::ReadCapacity16 {
-                allocation_length: cdb.allocation_length.get(),
-            })
-        } else {
-            Err(Sense::INVALID_FIELD_IN_CDB)
+    /// The service action.
+    pub(crate) const fn service_action(&self) -> Option<u8> {
+        match self.usage {
+            [_, byte, ..] if self.has_service_action => Some(*byte & SERVICE_ACTION),
+            _ => None,
         }
     }
+
+    /// Whether a CDB is of this command, whose operation code it has.
+    fn is_of(&self, cdb: &[u8]) -> bool {
+        let asked = cdb.get(1).map(|byte| byte & SERVICE_ACTION);
+        !self.has_service_action || asked == self.service_action()
+    }
+
+    /// Refuses a CDB that ends early or has a reserved bit set.
+    fn check(&self, cdb: &[u8]) -> Result<(), Sense> {
+        let cdb = cdb.get(..self.usage.len());
+        let cdb = cdb.ok_or(Sense::INVALID_FIELD_IN_CDB)?;
+        let flags = [0, self.ignored_flags]
+            .into_iter()
+            .chain(core::iter::repeat(0));
+        let ignored = self
+            .ignored
+            .iter()
+            .zip(flags)
+            .map(|(byte, flags)| byte | flags);
+        let known = self
+            .usage
+            .iter()
+            .zip(ignored)
+            .map(|(counts, ignored)| counts | ignored);
+        if cdb
+            .iter()
+            .zip(known)
+            .any(|(byte, known)| byte & !known != 0)
+        {
+            return Err(Sense::INVALID_FIELD_IN_CDB);
+        }
+        Ok(())
+    }
 }
 
-/// The start of a CDB as the structure of its operation code, its CONTROL byte checked: it is the last byte of each CDB here.
-fn laid_out<T>(bytes: &[u8]) -> Result<&T, Sense>
+/// Every command.
+pub(crate) fn rows() -> impl Iterator<Item = &'static Row> + Clone {
+    FAMILIES.iter().flat_map(|family| family.iter())
+}
+
+/// Reads a CDB. One that is shorter than its operation code asks for is refused; bytes after its end are ignored.
+pub(crate) fn parse(cdb: &[u8]) -> Result<Cdb, Sense> {
+    let operation_code = cdb.first().copied();
+    let operation_code = operation_code.ok_or(Sense::INVALID_COMMAND_OPERATION_CODE)?;
+    let mut known = rows().filter(|row| row.operation_code() == operation_code);
+    let Some(first) = known.next() else {
+        return Err(Sense::INVALID_COMMAND_OPERATION_CODE);
+    };
+    // The operation code is known: another service action is a field.
+    let row = core::iter::once(first)
+        .chain(known)
+        .find(|row| row.is_of(cdb));
+    let row = row.ok_or(Sense::INVALID_FIELD_IN_CDB)?;
+    row.check(cdb)?;
+    (row.parse)(cdb)
+}
+
+/// The start of a CDB as the structure of its operation code, NACA checked: CONTROL is the last byte of each CDB here.
+pub(crate) fn laid_out<T>(bytes: &[u8]) -> Result<&T, Sense>
 where
     T: FromBytes + IntoBytes + KnownLayout + Immutable + Unaligned,
 {
@@ -226,297 +197,5 @@ where
     match cdb.as_bytes().last() {
         Some(control) if control & NACA == 0 => Ok(cdb),
         _ => Err(Sense::INVALID_FIELD_IN_CDB),
-    }
-}
-
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct InquiryBytes {
-    _operation_code: u8,
-    flags: InquiryFlags,
-    page_code: u8,
-    allocation_length: U16,
-    _control: u8,
-}
-
-#[bitfield(u8)]
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-struct InquiryFlags {
-    #[bits(access = RO)]
-    evpd: bool,
-    #[bits(7)]
-    __: u8,
-}
-
-impl InquiryBytes {
-    fn typed(&self) -> Inquiry {
-        Inquiry {
-            vital_product_data: self.flags.evpd(),
-            page_code: self.page_code,
-            allocation_length: self.allocation_length.get(),
-        }
-    }
-}
-
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct ModeSense6Bytes {
-    _operation_code: u8,
-    flags: ModeSenseFlags,
-    page: ModePage,
-    subpage_code: u8,
-    allocation_length: u8,
-    _control: u8,
-}
-
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct ModeSense10Bytes {
-    _operation_code: u8,
-    flags: ModeSenseFlags,
-    page: ModePage,
-    subpage_code: u8,
-    _reserved: [u8; 3],
-    allocation_length: U16,
-    _control: u8,
-}
-
-#[bitfield(u8)]
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-struct ModeSenseFlags {
-    #[bits(3)]
-    __: u8,
-    #[bits(access = RO)]
-    dbd: bool,
-    /// Reserved in MODE SENSE(6).
-    #[bits(access = RO)]
-    llbaa: bool,
-    #[bits(3)]
-    __: u8,
-}
-
-#[bitfield(u8)]
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-struct ModePage {
-    #[bits(6, access = RO)]
-    page_code: u8,
-    #[bits(2, access = RO)]
-    pc: u8,
-}
-
-impl ModeSense6Bytes {
-    fn typed(&self) -> ModeSense {
-        ModeSense {
-            header: ModeHeader::Six,
-            disable_block_descriptors: self.flags.dbd(),
-            page_control: PageControl::from_field(self.page.pc()),
-            page_code: self.page.page_code(),
-            subpage_code: self.subpage_code,
-            allocation_length: self.allocation_length.into(),
-        }
-    }
-}
-
-impl ModeSense10Bytes {
-    fn typed(&self) -> ModeSense {
-        ModeSense {
-            header: ModeHeader::Ten {
-                long_lba_accepted: self.flags.llbaa(),
-            },
-            disable_block_descriptors: self.flags.dbd(),
-            page_control: PageControl::from_field(self.page.pc()),
-            page_code: self.page.page_code(),
-            subpage_code: self.subpage_code,
-            allocation_length: self.allocation_length.get(),
-        }
-    }
-}
-
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct StartStopUnitBytes {
-    _operation_code: u8,
-    _immed: u8,
-    _reserved: u8,
-    _power_condition_modifier: u8,
-    flags: StartStopFlags,
-    _control: u8,
-}
-
-#[bitfield(u8)]
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-struct StartStopFlags {
-    #[bits(access = RO)]
-    start: bool,
-    #[bits(access = RO)]
-    loej: bool,
-    #[bits(access = RO)]
-    no_flush: bool,
-    __: bool,
-    #[bits(4, access = RO)]
-    power_condition: u8,
-}
-
-impl StartStopUnitBytes {
-    fn typed(&self) -> StartStopUnit {
-        StartStopUnit {
-            power_condition: self.flags.power_condition(),
-            no_flush: self.flags.no_flush(),
-            load_eject: self.flags.loej(),
-            start: self.flags.start(),
-        }
-    }
-}
-
-/// SERVICE ACTION IN(16) as READ CAPACITY(16) lays it out (SBC-3, 5). Its LOGICAL BLOCK ADDRESS is obsolete.
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct ServiceActionIn16Bytes {
-    _operation_code: u8,
-    action: ServiceAction,
-    _lba: [u8; 8],
-    allocation_length: U32,
-    _pmi: u8,
-    _control: u8,
-}
-
-#[bitfield(u8)]
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-struct ServiceAction {
-    #[bits(5, access = RO)]
-    service_action: u8,
-    #[bits(3)]
-    __: u8,
-}
-
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct ReportLunsBytes {
-    _operation_code: u8,
-    _reserved_1: u8,
-    select_report: u8,
-    _reserved_3: [u8; 3],
-    allocation_length: U32,
-    _reserved_10: u8,
-    _control: u8,
-}
-
-impl ReportLunsBytes {
-    fn typed(&self) -> ReportLuns {
-        ReportLuns {
-            select_report: self.select_report,
-            allocation_length: self.allocation_length.get(),
-        }
-    }
-}
-
-/// The 10-byte commands that name logical blocks: READ, WRITE, VERIFY and SYNCHRONIZE CACHE.
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct Block10Bytes {
-    _operation_code: u8,
-    flags: AccessFlags,
-    lba: U32,
-    _group_number: u8,
-    blocks: U16,
-    _control: u8,
-}
-
-/// The 12-byte command that names logical blocks: VERIFY.
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct Block12Bytes {
-    _operation_code: u8,
-    flags: AccessFlags,
-    lba: U32,
-    blocks: U32,
-    _group_number: u8,
-    _control: u8,
-}
-
-/// The 16-byte commands that name logical blocks: READ, WRITE, VERIFY and SYNCHRONIZE CACHE.
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct Block16Bytes {
-    _operation_code: u8,
-    flags: AccessFlags,
-    lba: U64,
-    blocks: U32,
-    _group_number: u8,
-    _control: u8,
-}
-
-/// Byte 1 of READ, WRITE and VERIFY. BYTCHK is reserved or obsolete in READ and WRITE, FUA in VERIFY. RARC, DPO and the obsolete `FUA_NV` are hints that NVMe has no like of.
-#[bitfield(u8)]
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-struct AccessFlags {
-    __: bool,
-    #[bits(2, access = RO)]
-    bytchk: u8,
-    #[bits(access = RO)]
-    fua: bool,
-    __: bool,
-    #[bits(3, access = RO)]
-    protect: u8,
-}
-
-impl Block10Bytes {
-    fn extent(&self) -> Extent {
-        Extent {
-            lba: self.lba.get().into(),
-            blocks: self.blocks.get().into(),
-        }
-    }
-
-    fn access(&self, operation: Operation) -> Access {
-        self.flags.access(operation, self.extent())
-    }
-
-    fn verify(&self) -> Verify {
-        self.flags.verify(self.extent())
-    }
-}
-
-impl Block12Bytes {
-    fn verify(&self) -> Verify {
-        self.flags.verify(Extent {
-            lba: self.lba.get().into(),
-            blocks: self.blocks.get(),
-        })
-    }
-}
-
-impl Block16Bytes {
-    fn extent(&self) -> Extent {
-        Extent {
-            lba: self.lba.get(),
-            blocks: self.blocks.get(),
-        }
-    }
-
-    fn access(&self, operation: Operation) -> Access {
-        self.flags.access(operation, self.extent())
-    }
-
-    fn verify(&self) -> Verify {
-        self.flags.verify(self.extent())
-    }
-}
-
-impl AccessFlags {
-    fn access(self, operation: Operation, extent: Extent) -> Access {
-        Access {
-            operation,
-            extent,
-            protection: self.protect(),
-            fua: self.fua(),
-        }
-    }
-    fn verify(self, extent: Extent) -> Verify {
-        Verify {
-            extent,
-            protection: self.protect(),
-            byte_check: self.bytchk(),
-        }
     }
 }

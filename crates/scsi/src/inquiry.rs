@@ -1,13 +1,57 @@
 //! INQUIRY (SPC-4, 6.6): the standard data; pages of vital product data are in [`vpd`].
 
+use bitfield_struct::bitfield;
 use zerocopy::big_endian::U16;
-use zerocopy::{FromZeros, Immutable, IntoBytes};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::cdb::Inquiry;
+use crate::cdb::{CONTROL, Cdb, Row, SCSI_2_LUN, ignored, laid_out};
 use crate::reply::Reply;
 use crate::sense::Sense;
 use crate::unit::LogicalUnit;
 use crate::vpd;
+
+pub(crate) const COMMANDS: [Row; 1] = [Row {
+    usage: &[0x12, 0x01, 0xFF, 0xFF, 0xFF, CONTROL],
+    ignored_flags: SCSI_2_LUN,
+    ignored: &ignored::SIX,
+    has_service_action: false,
+    parse: |bytes| {
+        let cdb = laid_out::<InquiryBytes>(bytes)?;
+        Ok(Cdb::Inquiry(Inquiry {
+            vital_product_data: cdb.flags.evpd(),
+            page_code: cdb.page_code,
+            allocation_length: cdb.allocation_length.get(),
+        }))
+    },
+}];
+
+/// INQUIRY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Inquiry {
+    /// EVPD: a page of vital product data is asked for.
+    vital_product_data: bool,
+    page_code: u8,
+    pub(crate) allocation_length: u16,
+}
+
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct InquiryBytes {
+    _operation_code: u8,
+    flags: InquiryFlags,
+    page_code: u8,
+    allocation_length: U16,
+    _control: u8,
+}
+
+#[bitfield(u8)]
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+struct InquiryFlags {
+    #[bits(access = RO)]
+    evpd: bool,
+    #[bits(7)]
+    __: u8,
+}
 
 /// T10 VENDOR IDENTIFICATION of every NVMe device (Translation Reference).
 pub(crate) const VENDOR: &[u8; 8] = b"NVMe    ";

@@ -21,22 +21,31 @@
     )
 )]
 
-mod block_io;
+mod access;
 mod capacity;
 mod cdb;
+mod diagnostic;
+mod extent;
 mod inquiry;
+mod log_sense;
 mod luns;
-mod mode;
+mod mode_pages;
+mod mode_sense;
+mod operation_codes;
+mod ready;
 mod reply;
+mod request_sense;
 mod sense;
 mod status;
+mod synchronize_cache;
 mod translate;
 mod unit;
+mod verify;
 mod vpd;
 
-pub use block_io::{access, next_verify};
-pub use cdb::Access;
+pub use access::{Access, access};
 pub use sense::{Sense, SenseKey};
 pub use status::{Outcome, ScsiStatus, completed};
 pub use translate::{Action, DataDirection, Other, Request, Transfer, gone};
-pub use unit::{BlockSize, Controller, LogicalUnit, Medium, Naming};
+pub use unit::{BlockSize, Controller, IoHints, LogicalUnit, Medium, Naming, PreferredSizes};
+pub use verify::next_verify;

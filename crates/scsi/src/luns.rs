@@ -1,11 +1,45 @@
 //! REPORT LUNS (SPC-4, 6.33).
 
 use zerocopy::big_endian::U32;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::cdb::ReportLuns;
+use crate::cdb::{CONTROL, Cdb, Row, ignored, laid_out};
 use crate::reply::Reply;
 use crate::sense::Sense;
 use crate::unit::Controller;
+
+pub(crate) const COMMANDS: [Row; 1] = [Row {
+    usage: &[0xA0, 0, 0xFF, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, CONTROL],
+    ignored_flags: 0,
+    ignored: &ignored::TWELVE,
+    has_service_action: false,
+    parse: |bytes| {
+        let cdb = laid_out::<ReportLunsBytes>(bytes)?;
+        Ok(Cdb::ReportLuns(ReportLuns {
+            select_report: cdb.select_report,
+            allocation_length: cdb.allocation_length.get(),
+        }))
+    },
+}];
+
+/// REPORT LUNS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReportLuns {
+    select_report: u8,
+    pub(crate) allocation_length: u32,
+}
+
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct ReportLunsBytes {
+    _operation_code: u8,
+    _reserved_1: u8,
+    select_report: u8,
+    _reserved_3: [u8; 3],
+    allocation_length: U32,
+    _reserved_10: u8,
+    _control: u8,
+}
 
 /// The shortest allocation length that the standard allows.
 const MINIMUM_ALLOCATION: u32 = 16;

@@ -1,13 +1,18 @@
 //! One SCSI request: an answer at once, or the NVMe command that carries it out.
 
-use nvme_spec::command::Command;
+use nvme_spec::command::{Command, CommandDword0, NvmOpcode};
 
-use crate::cdb::{Access, Cdb, Extent};
+use crate::access::{Access, access};
+use crate::cdb::{self, Cdb};
+use crate::extent::Extent;
 use crate::reply::Reply;
 use crate::sense::Sense;
 use crate::status::Outcome;
 use crate::unit::{Controller, LogicalUnit};
-use crate::{block_io, capacity, inquiry, luns, mode};
+use crate::{
+    capacity, diagnostic, inquiry, log_sense, luns, mode_sense, operation_codes, ready,
+    request_sense, synchronize_cache, verify,
+};
 
 /// The data buffer of a request, as whoever sent it describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,14 +83,44 @@ impl Request {
     pub fn parse(cdb: &[u8]) -> Result<Self, Sense> {
         match Access::parse(cdb) {
             Some(access) => access.map(Self::Access),
-            None => Cdb::parse(cdb).map(|cdb| Self::Other(Other(cdb))),
+            None => Self::parse_listed(cdb),
         }
+    }
+
+    /// Reads a CDB by the table of commands.
+    #[inline(never)]
+    fn parse_listed(bytes: &[u8]) -> Result<Self, Sense> {
+        cdb::parse(bytes).map(|cdb| match cdb {
+            Cdb::Access(access) => Self::Access(access),
+            other => Self::Other(Other(other)),
+        })
     }
 
     /// Whether it is REPORT LUNS.
     #[must_use]
     pub const fn is_report_luns(&self) -> bool {
         matches!(self, Self::Other(Other(Cdb::ReportLuns(_))))
+    }
+
+    /// Whether it is REQUEST SENSE, which reports a unit attention condition as its parameter data.
+    #[must_use]
+    pub const fn is_request_sense(&self) -> bool {
+        matches!(self, Self::Other(Other(Cdb::RequestSense(_))))
+    }
+
+    /// The answer that tells of a unit attention condition: CHECK CONDITION, or the parameter data of REQUEST SENSE (SPC-4, 5.14).
+    /// `data` is its buffer as memory, and may be empty for another request.
+    #[must_use]
+    pub fn attention(&self, sense: Sense, transfer: Transfer, data: &mut [u8]) -> Outcome {
+        match self {
+            Self::Other(Other(Cdb::RequestSense(request))) => {
+                let data = writable(transfer, data);
+                let mut reply = Reply::new(data, request.allocation_length.into());
+                request_sense::request_sense(*request, sense, &mut reply);
+                reply.finish()
+            }
+            _ => Outcome::check_condition(sense),
+        }
     }
 
     /// Whether a unit attention condition is reported instead of carrying it out (SPC-4, 5.14).
@@ -110,13 +145,16 @@ impl Other {
             Cdb::Inquiry(_)
                 | Cdb::ReadCapacity10
                 | Cdb::ReadCapacity16 { .. }
+                | Cdb::RequestSense(_)
                 | Cdb::ReportLuns(_)
+                | Cdb::ReportOperationCodes(_)
                 | Cdb::ModeSense(_)
+                | Cdb::LogSense(_)
         )
     }
 
-    /// Answers the request where there is no such logical unit (any more): INQUIRY says so, REPORT LUNS tells which there are
-    /// (SPC-4, 6.6.2 and 6.33), all else is refused.
+    /// Answers the request where there is no such logical unit (any more): INQUIRY and REQUEST SENSE say so, REPORT LUNS tells which
+    /// there are (SPC-4, 6.6.2, 6.39 and 6.33), all else is refused.
     #[must_use]
     pub fn translate_gone(
         self,
@@ -124,11 +162,7 @@ impl Other {
         transfer: Transfer,
         data: &mut [u8],
     ) -> Action {
-        let data = if transfer.data_in {
-            data
-        } else {
-            Default::default()
-        };
+        let data = writable(transfer, data);
         let answer = match self.0 {
             Cdb::Inquiry(request) => {
                 let mut reply = Reply::new(data, request.allocation_length.into());
@@ -137,6 +171,12 @@ impl Other {
             Cdb::ReportLuns(request) => {
                 let mut reply = Reply::new(data, request.allocation_length);
                 luns::report_luns(request, controller, &mut reply).map(|()| reply.finish())
+            }
+            Cdb::RequestSense(request) => {
+                let mut reply = Reply::new(data, request.allocation_length.into());
+                let sense = Sense::LOGICAL_UNIT_NOT_SUPPORTED;
+                request_sense::request_sense(request, sense, &mut reply);
+                Ok(reply.finish())
             }
             _ => return Action::Done(gone()),
         };
@@ -160,48 +200,85 @@ pub const fn gone() -> Outcome {
     Outcome::check_condition(Sense::LOGICAL_UNIT_NOT_SUPPORTED)
 }
 
+/// The buffer of a request as far as it may be written to: one that the device may not write to takes no parameter data either.
+fn writable(transfer: Transfer, data: &mut [u8]) -> &mut [u8] {
+    if transfer.data_in {
+        data
+    } else {
+        Default::default()
+    }
+}
+
 fn carry_out(
     cdb: Cdb,
     unit: &LogicalUnit<'_>,
     transfer: Transfer,
     data: &mut [u8],
 ) -> Result<Action, Sense> {
-    // A buffer that the device may not write to takes no parameter data either.
-    let data = if transfer.data_in {
-        data
-    } else {
-        Default::default()
+    match cdb {
+        Cdb::Verify(request) => verify::verify(request, unit),
+        Cdb::SynchronizeCache(extent) => synchronize_cache::synchronize_cache(extent, unit),
+        Cdb::StartStopUnit(request) => ready::start_stop_unit(request, unit),
+        Cdb::SendDiagnostic(request) => diagnostic::send_diagnostic(request).map(Action::Done),
+        Cdb::TestUnitReady => Ok(Action::Done(Outcome::good(0))),
+        Cdb::Access(request) => Ok(read_or_write(request, unit, transfer)),
+        _ => answer(cdb, unit, writable(transfer, data)).map(Action::Done),
+    }
+}
+
+/// READ or WRITE that came by the table of commands.
+fn read_or_write(request: Access, unit: &LogicalUnit<'_>, transfer: Transfer) -> Action {
+    match access(request, &unit.medium(), transfer) {
+        Ok(command) => Action::Submit {
+            command,
+            direction: if request.is_read() {
+                DataDirection::In
+            } else {
+                DataDirection::Out
+            },
+            bytes: transfer.bytes,
+            more_blocks: 0,
+        },
+        Err(outcome) => Action::Done(outcome),
+    }
+}
+
+/// The commands whose answer is parameter data.
+fn answer(cdb: Cdb, unit: &LogicalUnit<'_>, data: &mut [u8]) -> Result<Outcome, Sense> {
+    let allocation_length = match cdb {
+        Cdb::Inquiry(request) => request.allocation_length.into(),
+        Cdb::ReadCapacity16 { allocation_length } => allocation_length,
+        Cdb::ReportLuns(request) => request.allocation_length,
+        Cdb::RequestSense(request) => request.allocation_length.into(),
+        Cdb::ReportOperationCodes(request) => request.allocation_length,
+        Cdb::ModeSense(request) => request.allocation_length.into(),
+        Cdb::LogSense(request) => request.allocation_length.into(),
+        _ => u32::MAX,
     };
-    let outcome = match cdb {
-        Cdb::Verify(request) => return block_io::verify(request, unit),
-        Cdb::SynchronizeCache(extent) => return block_io::synchronize_cache(extent, unit),
-        Cdb::StartStopUnit(request) => return block_io::start_stop_unit(request, unit),
-        Cdb::TestUnitReady => Outcome::good(0),
-        Cdb::Inquiry(request) => {
-            let mut reply = Reply::new(data, request.allocation_length.into());
-            inquiry::inquiry(request, unit, &mut reply)?;
-            reply.finish()
+    let mut reply = Reply::new(data, allocation_length);
+    match cdb {
+        Cdb::Inquiry(request) => inquiry::inquiry(request, unit, &mut reply)?,
+        Cdb::ReadCapacity10 => capacity::read_capacity_10(unit, &mut reply),
+        Cdb::ReadCapacity16 { .. } => capacity::read_capacity_16(unit, &mut reply),
+        Cdb::ReportLuns(request) => luns::report_luns(request, unit.controller, &mut reply)?,
+        Cdb::RequestSense(request) => {
+            request_sense::request_sense(request, request_sense::NOTHING, &mut reply);
         }
-        Cdb::ReadCapacity10 => {
-            let mut reply = Reply::new(data, u32::MAX);
-            capacity::read_capacity_10(unit, &mut reply);
-            reply.finish()
+        Cdb::ReportOperationCodes(request) => {
+            operation_codes::report_operation_codes(request, &mut reply)?;
         }
-        Cdb::ReadCapacity16 { allocation_length } => {
-            let mut reply = Reply::new(data, allocation_length);
-            capacity::read_capacity_16(unit, &mut reply);
-            reply.finish()
-        }
-        Cdb::ReportLuns(request) => {
-            let mut reply = Reply::new(data, request.allocation_length);
-            luns::report_luns(request, unit.controller, &mut reply)?;
-            reply.finish()
-        }
-        Cdb::ModeSense(request) => {
-            let mut reply = Reply::new(data, request.allocation_length.into());
-            mode::mode_sense(request, unit, &mut reply)?;
-            reply.finish()
-        }
-    };
-    Ok(Action::Done(outcome))
+        Cdb::ModeSense(request) => mode_sense::mode_sense(request, unit, &mut reply)?,
+        Cdb::LogSense(request) => log_sense::log_sense(request, &mut reply)?,
+        _ => return Err(Sense::INVALID_COMMAND_OPERATION_CODE),
+    }
+    Ok(reply.finish())
+}
+
+/// A command for a namespace.
+pub(crate) fn command(opcode: NvmOpcode, namespace_id: u32) -> Command {
+    Command {
+        cdw0: CommandDword0::new().with_opcode(opcode.0),
+        nsid: namespace_id,
+        ..Command::default()
+    }
 }

@@ -136,9 +136,32 @@ pub struct LogicalUnit<'a> {
     pub naming: Naming,
     /// The namespace is write protected (NSATTR bit 0 of Identify Namespace).
     pub write_protected: bool,
-    /// NOIOB of Identify Namespace: transfers that do not cross a multiple of so many logical blocks are faster; 0 means
-    /// that none is reported.
-    pub optimal_io_boundary_blocks: u16,
+    /// Which transfers are fast.
+    pub hints: IoHints,
+}
+
+/// Which transfers are fast (Identify Namespace, NVM Command Set 1.0, 4.1.5.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IoHints {
+    /// NOIOB: transfers that do not cross a multiple of so many logical blocks; 0 means that none is reported.
+    pub boundary_blocks: u16,
+    /// NPWG, NPWA, NPDG, NPDA and NOWS, where they are reported.
+    pub preferred: Option<PreferredSizes>,
+}
+
+/// Sizes and alignments that a namespace prefers, in logical blocks, zero-based.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PreferredSizes {
+    /// NPWG: writes of a multiple of so many.
+    pub write_granularity_z: u16,
+    /// NPWA: writes that begin at a multiple of so many.
+    pub write_alignment_z: u16,
+    /// NPDG: deallocation of a multiple of so many.
+    pub deallocate_granularity_z: u16,
+    /// NPDA: deallocation that begins at a multiple of so many.
+    pub deallocate_alignment_z: u16,
+    /// NOWS: writes of so many, or of a multiple.
+    pub optimal_write_z: u16,
 }
 
 impl LogicalUnit<'_> {
@@ -159,6 +182,39 @@ impl LogicalUnit<'_> {
         let most = u64::from(NVME_LIMIT) << self.block_size.shift();
         let blocks = bytes.min(most) >> self.block_size.shift();
         u32::try_from(blocks).ok().filter(|blocks| *blocks != 0)
+    }
+
+    /// OPTIMAL TRANSFER LENGTH GRANULARITY: NPWG, or NOIOB where that is not reported; 0 where neither is.
+    pub(crate) fn transfer_granularity_blocks(&self) -> u16 {
+        match self.hints.preferred {
+            // 65,536 blocks do not fit the field.
+            Some(preferred) => preferred.write_granularity_z.checked_add(1).unwrap_or(0),
+            None => self.hints.boundary_blocks,
+        }
+    }
+
+    /// OPTIMAL TRANSFER LENGTH: NOWS, or NOIOB where that is not reported; 0 where neither is.
+    pub(crate) fn optimal_transfer_blocks(&self) -> u32 {
+        match self.hints.preferred {
+            Some(preferred) => u32::from(preferred.optimal_write_z).saturating_add(1),
+            None => self.hints.boundary_blocks.into(),
+        }
+    }
+
+    /// LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: a physical block is what is written at a time without reading (NPWG), where its
+    /// size and its alignment are one power of two. It has at most 4 KiB: databases refuse disks with larger ones.
+    pub(crate) fn physical_exponent(&self) -> u8 {
+        const PHYSICAL_SHIFT: u32 = 12;
+        let Some(preferred) = self.hints.preferred else {
+            return 0;
+        };
+        let granularity = u32::from(preferred.write_granularity_z).saturating_add(1);
+        let alignment = u32::from(preferred.write_alignment_z).saturating_add(1);
+        let most = PHYSICAL_SHIFT.saturating_sub(self.block_size.shift());
+        if !granularity.is_power_of_two() || !granularity.is_multiple_of(alignment) {
+            return 0;
+        }
+        granularity.trailing_zeros().min(most) as u8
     }
 
     /// The longest transfer of one command in logical blocks.

@@ -1,43 +1,33 @@
-//! Vital product data (SPC-4, 7.8; SBC-3, 6.6).
+//! Vital product data (SPC-4, 7.8; SBC-3, 6.6): which pages there are.
 
-use zerocopy::big_endian::{U16, U32};
+mod limits;
+mod names;
+
 use zerocopy::{FromZeros, Immutable, IntoBytes};
 
-use crate::inquiry::{VENDOR, product};
 use crate::reply::Reply;
 use crate::sense::Sense;
-use crate::unit::{LogicalUnit, Naming};
+use crate::unit::LogicalUnit;
 
-const SUPPORTED_PAGES: u8 = 0x00;
-const UNIT_SERIAL_NUMBER: u8 = 0x80;
-const DEVICE_IDENTIFICATION: u8 = 0x83;
-const BLOCK_LIMITS: u8 = 0xB0;
-const BLOCK_DEVICE_CHARACTERISTICS: u8 = 0xB1;
-const LOGICAL_BLOCK_PROVISIONING: u8 = 0xB2;
+/// Writes the body of a page.
+type Body = fn(&LogicalUnit<'_>, &mut Reply<'_>);
 
-/// The pages that there are, in ascending order.
-const PAGES: [u8; 6] = [
-    SUPPORTED_PAGES,
-    UNIT_SERIAL_NUMBER,
-    DEVICE_IDENTIFICATION,
-    BLOCK_LIMITS,
-    BLOCK_DEVICE_CHARACTERISTICS,
-    LOGICAL_BLOCK_PROVISIONING,
+/// The pages that there are, in ascending order. ATA information (89h) and third-party copy (8Fh) have no like in NVMe.
+static PAGES: [(u8, Body); 7] = [
+    (0x00, supported_pages),
+    (0x80, names::unit_serial_number),
+    (0x83, names::device_identification),
+    (0x86, extended_inquiry),
+    (0xB0, limits::block_limits),
+    (0xB1, limits::block_device_characteristics),
+    (0xB2, limits::logical_block_provisioning),
 ];
 
 /// Writes a page: the header, with the length that the body turns out to have, and the body.
 pub(crate) fn page(code: u8, unit: &LogicalUnit<'_>, reply: &mut Reply<'_>) -> Result<(), Sense> {
     const PAGE_LENGTH_AT: usize = 2;
-    let body: fn(&LogicalUnit<'_>, &mut Reply<'_>) = match code {
-        SUPPORTED_PAGES => |_, reply| reply.push_bytes(&PAGES),
-        UNIT_SERIAL_NUMBER => unit_serial_number,
-        DEVICE_IDENTIFICATION => device_identification,
-        BLOCK_LIMITS => |unit, reply| reply.push(&block_limits(unit)),
-        BLOCK_DEVICE_CHARACTERISTICS => |_, reply| reply.push(&block_device_characteristics()),
-        // Nothing is deallocated or thinly provisioned: UNMAP and WRITE SAME are not offered.
-        LOGICAL_BLOCK_PROVISIONING => |_, reply| reply.push_bytes(&[0; 4]),
-        _ => return Err(Sense::INVALID_FIELD_IN_CDB),
-    };
+    let body = PAGES.iter().find(|(page, _)| *page == code);
+    let (_, body) = body.ok_or(Sense::INVALID_FIELD_IN_CDB)?;
     // Peripheral qualifier and device type as in the standard data, the page code, a length that is not yet known.
     reply.push_bytes(&[0, code, 0, 0]);
     let start = reply.length();
@@ -47,213 +37,32 @@ pub(crate) fn page(code: u8, unit: &LogicalUnit<'_>, reply: &mut Reply<'_>) -> R
     Ok(())
 }
 
-/// Unit serial number (Translation Reference): the NGUID, the EUI-64 or the UUID in groups of four digits; for a namespace that
-/// has none, the controller's serial number, or its place on the bus, and the NSID.
-fn unit_serial_number(unit: &LogicalUnit<'_>, reply: &mut Reply<'_>) {
-    if let Some(identifier) = best_identifier(unit) {
-        let (groups, _) = identifier.as_chunks::<2>();
-        for (index, group) in groups.iter().enumerate() {
-            if index != 0 {
-                reply.push_bytes(b"_");
-            }
-            reply.push_hex(group);
-        }
-    } else {
-        match unit.naming {
-            Naming::Place(place) => push_place(place, reply),
-            _ => reply.push_ascii(unit.controller.serial),
-        }
-        reply.push_bytes(b"_");
-        reply.push_hex(&unit.namespace_id.to_be_bytes());
-    }
-    reply.push_bytes(b".");
-}
-
-/// The globally unique identifiers that the namespace has and that are believed, the better one first: NGUID, EUI-64.
-fn identifiers<'a>(unit: &LogicalUnit<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-    let all: [&'a [u8]; 2] = [unit.nguid, unit.eui64];
-    let believed = unit.naming == Naming::Reported;
-    all.into_iter()
-        .filter(move |identifier| believed && is_set(identifier))
-}
-
-/// The UUID, where there is one and it is believed.
-fn uuid<'a>(unit: &LogicalUnit<'a>) -> Option<&'a [u8; 16]> {
-    let believed = matches!(unit.naming, Naming::Reported | Naming::Uuid);
-    Some(unit.uuid).filter(|uuid| believed && is_set(&uuid[..]))
-}
-
-/// What the namespace is named by, unless that is a serial number or a place.
-fn best_identifier<'a>(unit: &LogicalUnit<'a>) -> Option<&'a [u8]> {
-    match unit.naming {
-        Naming::Uuid => uuid(unit).map(<[u8; 16]>::as_slice),
-        _ => identifiers(unit).next(),
+fn supported_pages(_: &LogicalUnit<'_>, reply: &mut Reply<'_>) {
+    for (code, _) in &PAGES {
+        reply.push_bytes(&[*code]);
     }
 }
 
-fn is_set(identifier: &[u8]) -> bool {
-    identifier.iter().any(|byte| *byte != 0)
-}
-
-/// Where the controller is, as text.
-fn push_place(place: u64, reply: &mut Reply<'_>) {
-    reply.push_bytes(b"PCI");
-    reply.push_hex(&place.to_be_bytes());
-}
-
-/// CODE SET of a designator (SPC-4, 7.8.6).
-#[derive(Clone, Copy)]
-#[repr(u8)]
-enum CodeSet {
-    Binary = 1,
-    Ascii = 2,
-    Utf8 = 3,
-}
-
-/// DESIGNATOR TYPE (SPC-4, 7.8.6; the UUID: SPC-5, 7.7.6).
-#[derive(Clone, Copy)]
-#[repr(u8)]
-enum DesignatorType {
-    T10VendorId = 1,
-    Eui64 = 2,
-    ScsiNameString = 8,
-    Uuid = 0xA,
-}
-
-/// Device identification (Translation Reference): EUI-64 based designators, one by T10 vendor ID, SCSI name strings; a UUID
-/// comes last.
-///
-/// A NAA designator is not made up: its first digit would take the place of a part of the identifier, and the others name
-/// the namespace without loss.
-fn device_identification(unit: &LogicalUnit<'_>, reply: &mut Reply<'_>) {
-    for identifier in identifiers(unit) {
-        designator(reply, CodeSet::Binary, DesignatorType::Eui64, |reply| {
-            reply.push_bytes(identifier);
-        });
-    }
-    designator(
-        reply,
-        CodeSet::Ascii,
-        DesignatorType::T10VendorId,
-        |reply| {
-            t10_vendor_id(unit, reply);
-        },
-    );
-    for identifier in identifiers(unit) {
-        designator(
-            reply,
-            CodeSet::Utf8,
-            DesignatorType::ScsiNameString,
-            |reply| {
-                reply.push_bytes(b"eui.");
-                reply.push_hex(identifier);
-            },
-        );
-    }
-    let by_serial = matches!(unit.naming, Naming::Reported | Naming::Serial);
-    if by_serial && identifiers(unit).next().is_none() {
-        designator(
-            reply,
-            CodeSet::Utf8,
-            DesignatorType::ScsiNameString,
-            |reply| {
-                nvme_name_string(unit, reply);
-            },
-        );
-    }
-    if let Some(uuid) = uuid(unit) {
-        designator(reply, CodeSet::Binary, DesignatorType::Uuid, |reply| {
-            reply.push_bytes(&UUID_HEAD);
-            reply.push_bytes(uuid);
-        });
-    }
-}
-
-/// UUID TYPE 1, an RFC 4122 UUID, and a reserved byte (SPC-5, 7.7.6.12).
-const UUID_HEAD: [u8; 2] = [0x10, 0];
-
-/// Writes a designation descriptor that is associated with the logical unit (SPC-4, 7.8.6).
-fn designator(
-    reply: &mut Reply<'_>,
-    code_set: CodeSet,
-    designator_type: DesignatorType,
-    body: impl FnOnce(&mut Reply<'_>),
-) {
-    let length_at = reply.length().saturating_add(3);
-    reply.push_bytes(&[code_set as u8, designator_type as u8, 0, 0]);
-    let start = reply.length();
-    body(reply);
-    let length = reply.length().saturating_sub(start);
-    reply.patch(length_at, &[length as u8]);
-}
-
-/// Vendor, product, and what makes it unique: an identifier, or PCI vendor ID, serial number and NSID. The Translation
-/// Reference takes a part of the serial number only, with which two drives of a series can be the same; this takes all of it.
-fn t10_vendor_id(unit: &LogicalUnit<'_>, reply: &mut Reply<'_>) {
-    let controller = unit.controller;
-    reply.push_bytes(VENDOR);
-    reply.push_ascii(product(controller.model));
-    if let Some(identifier) = best_identifier(unit) {
-        reply.push_hex(identifier);
-    } else {
-        if let Naming::Place(place) = unit.naming {
-            push_place(place, reply);
-        } else {
-            reply.push_hex(&controller.pci_vendor_id.to_be_bytes());
-            reply.push_ascii(controller.serial);
-        }
-        reply.push_hex(&unit.namespace_id.to_be_bytes());
-    }
-}
-
-/// The SCSI name string of a namespace without a globally unique identifier: PCI vendor ID, MN, NSID (four digits of it)
-/// and SN.
-fn nvme_name_string(unit: &LogicalUnit<'_>, reply: &mut Reply<'_>) {
-    let controller = unit.controller;
-    reply.push_hex(&controller.pci_vendor_id.to_be_bytes());
-    reply.push_ascii(controller.model);
-    reply.push_hex(&(unit.namespace_id as u16).to_be_bytes());
-    reply.push_ascii(controller.serial);
-}
-
-/// Block limits after its header (SBC-3, 6.6), as far as transfers go. What is zero is not reported, or not supported.
+/// Extended INQUIRY data after its header (SPC-4, 7.8.7).
 #[derive(FromZeros, IntoBytes, Immutable)]
 #[repr(C)]
-struct BlockLimits {
-    wsnz: u8,
-    maximum_compare_and_write_blocks: u8,
-    optimal_transfer_granularity_blocks: U16,
-    maximum_transfer_blocks: U32,
-    optimal_transfer_blocks: U32,
-    maximum_prefetch_blocks: U32,
-    unmap_and_write_same: [u8; 44],
+struct ExtendedInquiry {
+    /// No protection information is checked.
+    checks: u8,
+    /// SIMPSUP is bit 0: tasks with the SIMPLE attribute.
+    tasks: u8,
+    /// `V_SUP` is bit 0: there is a volatile cache.
+    caches: u8,
+    rest: [u8; 57],
 }
 
-const _: () = assert!(size_of::<BlockLimits>() == 0x3C);
+const _: () = assert!(size_of::<ExtendedInquiry>() == 0x3C);
 
-fn block_limits(unit: &LogicalUnit<'_>) -> BlockLimits {
-    BlockLimits {
-        optimal_transfer_granularity_blocks: U16::new(unit.optimal_io_boundary_blocks),
-        maximum_transfer_blocks: U32::new(unit.maximum_transfer_blocks()),
+fn extended_inquiry(unit: &LogicalUnit<'_>, reply: &mut Reply<'_>) {
+    const SIMPSUP: u8 = 1;
+    reply.push(&ExtendedInquiry {
+        tasks: SIMPSUP,
+        caches: unit.controller.volatile_write_cache.into(),
         ..FromZeros::new_zeroed()
-    }
-}
-
-/// Block device characteristics after its header (SBC-3, 6.6).
-#[derive(FromZeros, IntoBytes, Immutable)]
-#[repr(C)]
-struct BlockDeviceCharacteristics {
-    medium_rotation_rate: U16,
-    /// Product type, form factor and so on: not reported.
-    rest: [u8; 58],
-}
-
-const _: () = assert!(size_of::<BlockDeviceCharacteristics>() == 0x3C);
-
-fn block_device_characteristics() -> BlockDeviceCharacteristics {
-    const NON_ROTATING: u16 = 1;
-    BlockDeviceCharacteristics {
-        medium_rotation_rate: U16::new(NON_ROTATING),
-        ..FromZeros::new_zeroed()
-    }
+    });
 }

@@ -5,9 +5,10 @@ use nvme_spec::completion::COMPLETION_SHIFT;
 use nvme_spec::identify::{
     Cns, ControllerType, DeallocateFeatures, FirmwareUpdates, HOST_MEMORY_UNIT_BYTES,
     IDENTIFY_BYTES, IdentifyController, IdentifyControllerNvm, IdentifyNamespace, LbaFormat,
-    LogPageAttributes, MultiPathCapabilities, NamespaceAttributes, NamespaceIdDescriptorHeader,
-    NamespaceIdType, NamespaceList, NamespaceSharing, OptionalAsyncEvents, OptionalNvmCommands,
-    PowerStateDescriptor, PowerStateFlags, QueueEntrySize, VolatileWriteCacheAttributes,
+    LogPageAttributes, MultiPathCapabilities, NamespaceAttributes, NamespaceFeatures,
+    NamespaceIdDescriptorHeader, NamespaceIdType, NamespaceList, NamespaceSharing,
+    OptionalAsyncEvents, OptionalNvmCommands, PowerStateDescriptor, PowerStateFlags,
+    QueueEntrySize, VolatileWriteCacheAttributes,
 };
 use nvme_spec::registers::Version;
 use nvme_spec::status::Status;
@@ -116,6 +117,17 @@ impl Controller {
             .with_read_behavior(1)
             .with_write_zeroes_deallocate(true);
         let identifiers = self.profile.identifiers;
+        data.noiob = self.profile.boundary_blocks;
+        if let Some(blocks) = self.profile.preferred_blocks {
+            [
+                data.npwg_z,
+                data.npwa_z,
+                data.npdg_z,
+                data.npda_z,
+                data.nows_z,
+            ] = blocks.map(|blocks| (blocks - 1) as u16);
+            data.nsfeat = NamespaceFeatures::new().with_optperf(true);
+        }
         let shared = self.profile.path != 0;
         // An identifier below NN that is of no namespace is none to blame anybody for (NVM 4.1.5.1).
         let known = self

@@ -80,6 +80,16 @@ pub(super) const KEYS: &[Key] = &[
         "the Verify command: off, or the most bytes that one covers (VSL, told from version 2.0 on), a power of two of mpsmin from 2 on; 0: no limit",
     ),
     key(
+        "noiob",
+        "0",
+        "blocks that I/O is not to cross a multiple of (NOIOB); 0: none",
+    ),
+    key(
+        "preferred",
+        "0",
+        "blocks that are written and deallocated best: granularity and alignment of writes, the same of deallocation, size of a write, as NPWG/NPWA/NPDG/NPDA/NOWS; 0: not told",
+    ),
+    key(
         "mqes",
         "1024",
         "largest I/O queue in entries, 1 (which is none) to 65536",

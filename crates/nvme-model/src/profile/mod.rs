@@ -13,7 +13,7 @@ pub(crate) use value::{death, size};
 use keys::{KEYS, NAMED};
 use value::{
     allocation, answer, dies, function, handover, identifier, late_timeout, line, milliseconds,
-    pages, power_of_two, printable, reset, temperature, verify, version,
+    pages, power_of_two, preferred, printable, reset, temperature, verify, version,
 };
 
 use crate::fault::Fault;
@@ -168,6 +168,10 @@ pub struct Profile {
     pub mdts_bytes: u64,
     /// See [`Verify`].
     pub verify: Verify,
+    /// NOIOB, in blocks.
+    pub boundary_blocks: u16,
+    /// NPWG, NPWA, NPDG, NPDA and NOWS, in blocks; `None` where they are not told.
+    pub preferred_blocks: Option<[u32; 5]>,
     /// Largest I/O queue, in entries.
     pub queue_entries: u32,
     /// So many I/O completions are posted together.
@@ -246,6 +250,8 @@ impl Default for Profile {
             namespaces: 1,
             mdts_bytes: 512 * KIB,
             verify: Verify::default(),
+            boundary_blocks: 0,
+            preferred_blocks: None,
             queue_entries: 1024,
             group: 1,
             queues: 16,
@@ -336,6 +342,8 @@ impl Profile {
             "mdts" if value == "0" => self.mdts_bytes = 0,
             "mdts" => self.mdts_bytes = power_of_two(value, 4 * KIB, GIB)?,
             "verify" => self.verify = verify(value)?,
+            "noiob" => self.boundary_blocks = size(value, 0..=0xFFFF)? as u16,
+            "preferred" => self.preferred_blocks = preferred(value)?,
             "mqes" => self.queue_entries = size(value, 1..=65536)? as u32,
             "group" => self.group = size(value, 1..=256)? as u16,
             "queues" => self.queues = size(value, 1..=1024)? as u16,

@@ -84,6 +84,23 @@ pub(super) fn verify(text: &str) -> Option<Verify> {
     }
 }
 
+/// Preferred sizes as five numbers of blocks.
+#[expect(
+    clippy::option_option,
+    reason = "the outer one is for what cannot be understood"
+)]
+pub(super) fn preferred(text: &str) -> Option<Option<[u32; 5]>> {
+    if text == "0" {
+        return Some(None);
+    }
+    let mut parts = text.split('/');
+    let mut blocks = [0; 5];
+    for place in &mut blocks {
+        *place = size(parts.next()?, 1..=0x1_0000)? as u32;
+    }
+    parts.next().is_none().then_some(Some(blocks))
+}
+
 /// An identifier of so many bytes in hexadecimal digits, 0 for none, nothing for that of each namespace.
 #[expect(
     clippy::option_option,

@@ -3,7 +3,7 @@
 use core::num::NonZeroU64;
 
 use crate::disk::{CONTROLLER, INVALID_FIELD, answer, done, illegal_request, unit};
-use scsi::{BlockSize, Controller, LogicalUnit, Transfer};
+use scsi::{BlockSize, Controller, IoHints, LogicalUnit, PreferredSizes, Transfer};
 
 const CAPACITY_10: [u8; 10] = [0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const CAPACITY_16: [u8; 16] = [0x9E, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0];
@@ -40,6 +40,43 @@ fn sixteen_bytes_name_every_last_block() {
         assert_eq!(data[..8], (blocks - 1).to_be_bytes());
         assert_eq!(data[8..12], [0, 0, 0x10, 0]);
         assert!(data[12..].iter().all(|byte| *byte == 0));
+    }
+}
+
+#[test]
+fn physical_blocks_are_what_is_written_at_once_up_to_4_kib() {
+    for (size, granularity, alignment, exponent) in [
+        (BlockSize::Bytes512, 1, 1, 0),
+        (BlockSize::Bytes512, 2, 2, 1),
+        (BlockSize::Bytes512, 8, 8, 3),
+        (BlockSize::Bytes512, 8, 1, 3),
+        (BlockSize::Bytes512, 32, 8, 3),
+        (BlockSize::Bytes512, 0x1_0000, 0x1_0000, 3),
+        (BlockSize::Bytes4096, 1, 1, 0),
+        (BlockSize::Bytes4096, 4, 4, 0),
+        // No power of two, and no multiple of the alignment.
+        (BlockSize::Bytes512, 6, 2, 0),
+        (BlockSize::Bytes512, 8, 16, 0),
+    ] {
+        let preferred = PreferredSizes {
+            write_granularity_z: u16::try_from(granularity - 1).unwrap(),
+            write_alignment_z: u16::try_from(alignment - 1).unwrap(),
+            ..PreferredSizes::default()
+        };
+        let unit = LogicalUnit {
+            block_size: size,
+            hints: IoHints {
+                boundary_blocks: 0,
+                preferred: Some(preferred),
+            },
+            ..unit(&CONTROLLER)
+        };
+        let data = answer(&CAPACITY_16, &unit);
+        assert_eq!(
+            data[12..16],
+            [0, exponent, 0, 0],
+            "{granularity} {alignment}"
+        );
     }
 }
 

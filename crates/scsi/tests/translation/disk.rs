@@ -2,10 +2,10 @@
 
 use core::num::NonZeroU64;
 
-use nvme_spec::command::Command;
+use nvme_spec::command::{Command, CommandDword0};
 use scsi::{
-    Action, BlockSize, Controller, DataDirection, LogicalUnit, Naming, Outcome, Request, Sense,
-    Transfer, access,
+    Action, BlockSize, Controller, DataDirection, IoHints, LogicalUnit, Naming, Outcome, Request,
+    Sense, Transfer, access,
 };
 
 pub const CONTROLLER: Controller<'static> = Controller {
@@ -35,7 +35,10 @@ pub fn unit<'a>(controller: &'a Controller<'a>) -> LogicalUnit<'a> {
         uuid: &[0; 16],
         naming: Naming::Reported,
         write_protected: false,
-        optimal_io_boundary_blocks: 256,
+        hints: IoHints {
+            boundary_blocks: 256,
+            preferred: None,
+        },
     }
 }
 
@@ -142,4 +145,52 @@ pub fn translate(
 /// Whether the answer to a CDB is parameter data.
 pub fn returns_parameter_data(cdb: &[u8]) -> bool {
     matches!(Request::parse(cdb), Ok(Request::Other(request)) if request.returns_parameter_data())
+}
+
+/// A CDB of 10 bytes that names logical blocks.
+pub fn ten(operation_code: u8, flags: u8, lba: u32, blocks: u16) -> [u8; 10] {
+    let mut cdb = [0; 10];
+    cdb[0] = operation_code;
+    cdb[1] = flags;
+    cdb[2..6].copy_from_slice(&lba.to_be_bytes());
+    cdb[7..9].copy_from_slice(&blocks.to_be_bytes());
+    cdb
+}
+
+/// A CDB of 16 bytes that names logical blocks.
+pub fn sixteen(operation_code: u8, flags: u8, lba: u64, blocks: u32) -> [u8; 16] {
+    let mut cdb = [0; 16];
+    cdb[0] = operation_code;
+    cdb[1] = flags;
+    cdb[2..10].copy_from_slice(&lba.to_be_bytes());
+    cdb[10..14].copy_from_slice(&blocks.to_be_bytes());
+    cdb
+}
+
+/// A command for the namespace of [`unit`].
+pub fn command(opcode: u8, cdw10: u32, cdw11: u32, cdw12: u32) -> Command {
+    Command {
+        cdw0: CommandDword0::new().with_opcode(opcode),
+        nsid: 3,
+        cdw10,
+        cdw11,
+        cdw12,
+        ..Command::default()
+    }
+}
+
+/// A CDB of 6 bytes that names logical blocks.
+pub fn six(operation_code: u8, lba: u32, blocks: u8) -> [u8; 6] {
+    let [_, high, middle, low] = lba.to_be_bytes();
+    [operation_code, high, middle, low, blocks, 0]
+}
+
+/// A CDB of 12 bytes that names logical blocks.
+pub fn twelve(operation_code: u8, flags: u8, lba: u32, blocks: u32) -> [u8; 12] {
+    let mut cdb = [0; 12];
+    cdb[0] = operation_code;
+    cdb[1] = flags;
+    cdb[2..6].copy_from_slice(&lba.to_be_bytes());
+    cdb[6..10].copy_from_slice(&blocks.to_be_bytes());
+    cdb
 }

@@ -1,12 +1,18 @@
 //! The translation from the outside: CDBs written byte by byte from SPC-4 and SBC-3, what they become, and what comes back.
 
-mod block_io;
+mod access;
 mod capacity;
+mod diagnostic;
 mod disk;
 mod inquiry;
+mod log_sense;
 mod mode;
+mod operation_codes;
 mod random;
+mod ready;
 mod refused;
+mod request_sense;
 mod status;
 mod truncation;
+mod verify;
 mod vpd;

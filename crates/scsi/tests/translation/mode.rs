@@ -28,6 +28,15 @@ fn caching(flags: u8) -> Vec<u8> {
     page
 }
 
+/// Power condition, no timer; informational exceptions control, DEXCPT.
+fn power_condition() -> Vec<u8> {
+    let mut page = vec![0x1A, 0x26];
+    page.resize(40, 0);
+    page
+}
+
+const EXCEPTIONS: [u8; 12] = [0x1C, 0x0A, 0x08, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+const PAGES: [u8; 4] = [0x08, 0x0A, 0x1A, 0x1C];
 const CONTROL: [u8; 12] = [0x0A, 0x0A, 0x02, 0x10, 0, 0, 0, 0, 0xFF, 0xFF, 0, 0];
 
 #[test]
@@ -61,8 +70,11 @@ fn a_long_block_descriptor_comes_with_llbaa_of_ten_only() {
     assert_eq!(long[24..], CONTROL);
     let short = answer(&ten(0, 0x0A), &large);
     assert_eq!(short[8..16], [0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0x10, 0]);
-    let six = answer(&six(LLBAA, 0x0A), &large);
-    assert_eq!(six[3], 8, "LLBAA is reserved in MODE SENSE(6)");
+    assert_eq!(
+        done(&six(LLBAA, 0x0A), &large, Transfer::NONE),
+        illegal_request(INVALID_FIELD),
+        "LLBAA is reserved in MODE SENSE(6)"
+    );
 }
 
 #[test]
@@ -79,7 +91,23 @@ fn dbd_leaves_the_block_descriptor_out() {
 
 #[test]
 fn all_pages_come_in_ascending_order() {
-    let pages = [caching(0x04), CONTROL.to_vec()].concat();
+    let pages = [
+        caching(0x04),
+        CONTROL.to_vec(),
+        power_condition(),
+        EXCEPTIONS.to_vec(),
+    ]
+    .concat();
+    for (code, page) in PAGES.into_iter().zip([
+        caching(0x04),
+        CONTROL.to_vec(),
+        power_condition(),
+        EXCEPTIONS.to_vec(),
+    ]) {
+        assert_eq!(answer(&six(DBD, code), &unit(&CONTROLLER))[4..], page);
+        let with_subpages = [0x5A, DBD, code, 0xFF, 0, 0, 0, 1, 0, 0];
+        assert_eq!(answer(&with_subpages, &unit(&CONTROLLER))[8..], page);
+    }
     assert_eq!(answer(&six(DBD, 0x3F), &unit(&CONTROLLER))[4..], pages);
     assert_eq!(answer(&ten(DBD, 0x3F), &unit(&CONTROLLER))[8..], pages);
     let with_subpages = [0x1A, DBD, 0x3F, 0xFF, 0xFF, 0];
@@ -112,9 +140,14 @@ fn wce_follows_the_volatile_write_cache() {
 }
 
 #[test]
-fn nothing_is_changeable_in_the_control_page() {
-    let data = answer(&six(DBD, 0x0A | CHANGEABLE), &unit(&CONTROLLER));
-    assert_eq!(data[4..], [0x0A, 0x0A, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+fn nothing_is_changeable_and_the_default_is_current() {
+    for page in PAGES {
+        let data = answer(&six(DBD, page | CHANGEABLE), &unit(&CONTROLLER));
+        assert_eq!(data[4], page);
+        assert!(data[6..].iter().all(|byte| *byte == 0), "{page:02X}h");
+        let default = answer(&six(DBD, page | DEFAULT), &unit(&CONTROLLER));
+        assert_eq!(default, answer(&six(DBD, page), &unit(&CONTROLLER)));
+    }
 }
 
 #[test]
@@ -131,7 +164,7 @@ fn saved_values_are_refused() {
 
 #[test]
 fn other_pages_and_subpages_are_refused() {
-    for page in (0..0x40).filter(|page| ![0x08, 0x0A, 0x3F].contains(page)) {
+    for page in (0..0x40).filter(|page| !PAGES.contains(page) && *page != 0x3F) {
         let (outcome, data) = answer_into(&six(0, page), &unit(&CONTROLLER), 255);
         assert_eq!(outcome, illegal_request(INVALID_FIELD), "{page:02X}h");
         assert!(data.iter().all(|byte| *byte == 0xEE));

@@ -11,9 +11,9 @@ use scsi::{
 
 use crate::disk::{CONTROLLER, returns_parameter_data, translate, unit};
 
-const KNOWN: [u8; 17] = [
-    0x00, 0x12, 0x1A, 0x1B, 0x25, 0x28, 0x2A, 0x2F, 0x35, 0x5A, 0x88, 0x8A, 0x8F, 0x91, 0x9E, 0xA0,
-    0xAF,
+const KNOWN: [u8; 25] = [
+    0x00, 0x03, 0x08, 0x0A, 0x12, 0x1A, 0x1B, 0x1D, 0x25, 0x28, 0x2A, 0x2F, 0x35, 0x4D, 0x5A, 0x88,
+    0x8A, 0x8F, 0x91, 0x9E, 0xA0, 0xA3, 0xA8, 0xAA, 0xAF,
 ];
 
 /// Any bytes as a CDB, more often than not of a command that there is and with small numbers in it.
@@ -96,6 +96,9 @@ fn transfer() -> impl Strategy<Value = (Option<u32>, bool, bool)> {
 /// The blocks that READ and WRITE count, in bytes.
 fn asked_bytes(cdb: &[u8], unit: &LogicalUnit<'_>) -> u32 {
     let blocks = match cdb {
+        [0x08 | 0x0A, _, _, _, 0, ..] => 256,
+        [0x08 | 0x0A, _, _, _, blocks, ..] => u32::from(*blocks),
+        [0xA8 | 0xAA, _, _, _, _, _, a, b, c, d, ..] => u32::from_be_bytes([*a, *b, *c, *d]),
         [0x28 | 0x2A, _, _, _, _, _, _, a, b, ..] => u32::from_be_bytes([0, 0, *a, *b]),
         [0x88 | 0x8A, _, _, _, _, _, _, _, _, _, a, b, c, d, ..] => {
             u32::from_be_bytes([*a, *b, *c, *d])

@@ -8,7 +8,7 @@ use crate::disk::{
 };
 
 /// A CDB of each command, with the length that its operation code has, and whether its answer is parameter data.
-const COMMANDS: [(&[u8], bool); 18] = [
+const COMMANDS: [(&[u8], bool); 26] = [
     (&[0x00, 0, 0, 0, 0, 0], false),
     (&[0x12, 0, 0, 0, 96, 0], true),
     (&[0x1A, 0, 0x3F, 0, 192, 0], true),
@@ -30,7 +30,119 @@ const COMMANDS: [(&[u8], bool); 18] = [
     ),
     (&[0xA0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0], true),
     (&[0x12, 1, 0x83, 0, 255, 0], true),
+    (&[0x03, 0, 0, 0, 18, 0], true),
+    (&[0x08, 0, 0, 0, 1, 0], false),
+    (&[0x0A, 0, 0, 0, 1, 0], false),
+    (&[0x1D, 0x04, 0, 0, 0, 0], false),
+    (&[0x4D, 0, 0x40, 0, 0, 0, 0, 0, 64, 0], true),
+    (&[0xA3, 0x0C, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0], true),
+    (&[0xA8, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0], false),
+    (&[0xAA, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0], false),
 ];
+
+/// Reserved bits of each command: its operation code and service action, a byte, and the bits.
+const RESERVED: [(u8, u8, usize, u8); 40] = [
+    (0x00, 0, 1, 0x1F),
+    (0x00, 0, 2, 0xFF),
+    (0x00, 0, 4, 0xFF),
+    (0x03, 0, 1, 0x1E),
+    (0x03, 0, 2, 0xFF),
+    (0x03, 0, 3, 0xFF),
+    (0x08, 0, 1, 0xE0),
+    (0x0A, 0, 1, 0xE0),
+    (0x12, 0, 1, 0x1E),
+    (0x1A, 0, 1, 0x17),
+    (0x1B, 0, 1, 0x1E),
+    (0x1B, 0, 2, 0xFF),
+    (0x1B, 0, 3, 0xF0),
+    (0x1B, 0, 4, 0x08),
+    (0x1D, 0, 1, 0x08),
+    (0x1D, 0, 2, 0xFF),
+    (0x25, 0, 1, 0x1E),
+    (0x25, 0, 6, 0xFF),
+    (0x25, 0, 8, 0xFE),
+    (0x2F, 0, 1, 0x08),
+    (0x2F, 0, 6, 0xC0),
+    (0x35, 0, 1, 0xF8),
+    (0x35, 0, 6, 0xC0),
+    (0x4D, 0, 1, 0x1C),
+    (0x4D, 0, 4, 0xFF),
+    (0x5A, 0, 1, 0x07),
+    (0x5A, 0, 4, 0xFF),
+    (0x5A, 0, 6, 0xFF),
+    (0x8F, 0, 1, 0x08),
+    (0x8F, 0, 14, 0xC0),
+    (0x91, 0, 1, 0xF8),
+    (0x9E, 0x10, 1, 0xE0),
+    (0x9E, 0x10, 14, 0xFE),
+    (0xA0, 0, 1, 0xFF),
+    (0xA0, 0, 3, 0xFF),
+    (0xA0, 0, 10, 0xFF),
+    (0xA3, 0x0C, 1, 0xE0),
+    (0xA3, 0x0C, 2, 0x78),
+    (0xA8, 0, 10, 0xC0),
+    (0xAF, 0, 1, 0x08),
+];
+
+#[test]
+fn reserved_bits_are_refused() {
+    for (operation_code, service_action, byte, bits) in RESERVED {
+        let command = COMMANDS.iter().find(|(cdb, _)| cdb[0] == operation_code);
+        let (cdb, _) = command.unwrap();
+        for bit in (0..8).map(|bit| 1 << bit).filter(|bit| bits & bit != 0) {
+            let mut cdb = cdb.to_vec();
+            cdb[1] |= service_action;
+            cdb[byte] |= bit;
+            assert_eq!(
+                done(&cdb, &unit(&CONTROLLER), data_in(512)),
+                illegal_request(INVALID_FIELD),
+                "{cdb:02X?}"
+            );
+        }
+    }
+    for (cdb, _) in COMMANDS {
+        // Those of READ and WRITE that class drivers send are not looked at.
+        if matches!(cdb[0], 0x28 | 0x2A | 0x88 | 0x8A) {
+            continue;
+        }
+        for bit in [0x08, 0x10, 0x20] {
+            let mut cdb = cdb.to_vec();
+            *cdb.last_mut().unwrap() = bit;
+            let outcome = done(&cdb, &unit(&CONTROLLER), data_in(512));
+            assert_eq!(outcome, illegal_request(INVALID_FIELD), "{cdb:02X?}");
+        }
+    }
+}
+
+/// Obsolete bits and hints: an operation code, a byte, and the bits.
+const IGNORED: [(u8, usize, u8); 14] = [
+    (0x00, 1, 0xE0),
+    (0x03, 1, 0xE0),
+    (0x12, 1, 0xE0),
+    (0x1A, 1, 0xE0),
+    (0x1B, 3, 0x0F),
+    (0x25, 1, 0xE1),
+    (0x25, 2, 0xFF),
+    (0x25, 8, 0x01),
+    (0x2F, 6, 0x3F),
+    (0x35, 1, 0x05),
+    (0x4D, 1, 0xE2),
+    (0x8F, 14, 0x3F),
+    (0x9E, 2, 0xFF),
+    (0x9E, 14, 0x01),
+];
+
+#[test]
+fn obsolete_bits_and_hints_change_nothing() {
+    for (operation_code, byte, bits) in IGNORED {
+        let command = COMMANDS.iter().find(|(cdb, _)| cdb[0] == operation_code);
+        let (cdb, _) = command.unwrap();
+        let mut with = cdb.to_vec();
+        with[byte] |= bits;
+        let read = |cdb| format!("{:?}", scsi::Request::parse(cdb).unwrap());
+        assert_eq!(read(&with), read(cdb), "{with:02X?}");
+    }
+}
 
 #[test]
 fn every_other_operation_code_is_unknown() {
@@ -98,7 +210,7 @@ fn parameter_data_is_foretold() {
         assert_eq!(data != [0xEE; 512], parameter_data, "{cdb:02X?}");
     }
     assert!(!returns_parameter_data(&[]));
-    assert!(!returns_parameter_data(&[0x03, 0, 0, 0, 18, 0]));
+    assert!(!returns_parameter_data(&[0x42, 0, 0, 0, 0, 0, 0, 0, 24, 0]));
 }
 
 #[test]
@@ -141,7 +253,9 @@ fn a_unit_that_is_not_there_says_so_and_which_there_are() {
     assert_eq!([data[9], data[17], data[25]], [0, 1, 7]);
     let not_supported = 0x25;
     for (cdb, _) in COMMANDS {
-        if matches!(cdb[0], 0x12 | 0xA0 | 0x28 | 0x2A | 0x88 | 0x8A) && cdb[1] == 0 {
+        let accesses = [0x08, 0x0A, 0x28, 0x2A, 0x88, 0x8A, 0xA8, 0xAA];
+        let answers = [0x03, 0x12, 0xA0];
+        if accesses.contains(&cdb[0]) || answers.contains(&cdb[0]) && cdb[1] == 0 {
             continue;
         }
         let (outcome, data) = gone(cdb, 512);

@@ -16,7 +16,14 @@ fn requests() -> Vec<(Vec<u8>, Range<usize>)> {
         ),
         (vec![0xA0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 6..10),
     ];
-    for page in [0x00, 0x80, 0x83, 0xB0, 0xB1, 0xB2] {
+    requests.extend([
+        (vec![0x03, 0, 0, 0, 0, 0], 4..5),
+        (vec![0x03, 1, 0, 0, 0, 0], 4..5),
+        (vec![0x4D, 0, 0, 0xFF, 0, 0, 0, 0, 0, 0], 7..9),
+        (vec![0xA3, 0x0C, 1, 0x28, 0, 0, 0, 0, 0, 0, 0, 0], 6..10),
+        (vec![0xA3, 0x0C, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 6..10),
+    ]);
+    for page in [0x00, 0x80, 0x83, 0x86, 0xB0, 0xB1, 0xB2] {
         requests.push((vec![0x12, 1, page, 0, 0, 0], 3..5));
     }
     requests

@@ -1,7 +1,7 @@
 //! Pages of vital product data.
 
 use crate::disk::{CONTROLLER, INVALID_FIELD, answer, answer_into, illegal_request, unit};
-use scsi::{BlockSize, Controller, LogicalUnit, Naming};
+use scsi::{BlockSize, Controller, IoHints, LogicalUnit, Naming, PreferredSizes};
 
 fn page(code: u8, unit: &LogicalUnit<'_>) -> Vec<u8> {
     let data = answer(&[0x12, 1, code, 0x10, 0, 0], unit);
@@ -22,7 +22,8 @@ fn without_identifiers<'a>(controller: &'a Controller<'a>) -> LogicalUnit<'a> {
 #[test]
 fn the_listed_pages_are_the_pages_that_there_are() {
     let listed = page(0x00, &unit(&CONTROLLER))[4..].to_vec();
-    assert_eq!(listed, [0x00, 0x80, 0x83, 0xB0, 0xB1, 0xB2]);
+    assert_eq!(listed, [0x00, 0x80, 0x83, 0x86, 0xB0, 0xB1, 0xB2]);
+    assert!(!listed.contains(&0x89) && !listed.contains(&0x8F));
     for code in 0..=0xFF {
         let (outcome, data) = answer_into(&[0x12, 1, code, 1, 0, 0], &unit(&CONTROLLER), 256);
         if listed.contains(&code) {
@@ -108,7 +109,9 @@ fn block_limits_tell_the_longest_transfer_in_blocks() {
     assert_eq!(limits.len(), 64);
     assert_eq!(limits[6..8], [0x01, 0x00], "granularity: NOIOB");
     assert_eq!(limits[8..12], [0, 0, 0x01, 0x00], "128 KiB of 512 bytes");
-    assert!(limits[12..].iter().all(|byte| *byte == 0), "no UNMAP");
+    assert_eq!(limits[12..16], [0, 0, 0x01, 0x00], "as much at once");
+    assert_eq!(limits[4..6], [0, 0], "no COMPARE AND WRITE");
+    assert!(limits[16..].iter().all(|byte| *byte == 0), "no UNMAP");
     let large_blocks = LogicalUnit {
         block_size: BlockSize::Bytes4096,
         ..unit(&CONTROLLER)
@@ -123,6 +126,62 @@ fn no_transfer_is_longer_than_nvme_can_count() {
         ..CONTROLLER
     };
     assert_eq!(page(0xB0, &unit(&controller))[8..12], [0, 1, 0, 0]);
+}
+
+fn preferring(preferred: PreferredSizes) -> LogicalUnit<'static> {
+    LogicalUnit {
+        hints: IoHints {
+            boundary_blocks: 64,
+            preferred: Some(preferred),
+        },
+        ..unit(&CONTROLLER)
+    }
+}
+
+/// OPTIMAL TRANSFER LENGTH GRANULARITY and OPTIMAL TRANSFER LENGTH.
+fn optimal(unit: &LogicalUnit<'_>) -> (u16, u32) {
+    let page = page(0xB0, unit);
+    (
+        u16::from_be_bytes([page[6], page[7]]),
+        u32::from_be_bytes([page[12], page[13], page[14], page[15]]),
+    )
+}
+
+#[test]
+fn hints_are_what_the_namespace_prefers() {
+    let sizes = |granularity_z, optimal_z| PreferredSizes {
+        write_granularity_z: granularity_z,
+        optimal_write_z: optimal_z,
+        ..PreferredSizes::default()
+    };
+    for (hints, expected) in [
+        (sizes(7, 127), (8, 128)),
+        (sizes(0, 0), (1, 1)),
+        // The longest transfer is 256 blocks; 65,536 do not fit the field.
+        (sizes(7, 1023), (8, 256)),
+        (sizes(0xFFFF, 0xFFFF), (0, 256)),
+    ] {
+        assert_eq!(optimal(&preferring(hints)), expected, "{hints:?}");
+    }
+    let silent = LogicalUnit {
+        hints: IoHints::default(),
+        ..unit(&CONTROLLER)
+    };
+    assert_eq!(optimal(&silent), (0, 0));
+}
+
+#[test]
+fn extended_inquiry_tells_of_tasks_and_of_a_volatile_cache() {
+    for (present, cache) in [(false, 0), (true, 1)] {
+        let controller = Controller {
+            volatile_write_cache: present,
+            ..CONTROLLER
+        };
+        let data = page(0x86, &unit(&controller));
+        assert_eq!(data.len(), 64);
+        assert_eq!(data[4..7], [0, 1, cache]);
+        assert!(data[7..].iter().all(|byte| *byte == 0));
+    }
 }
 
 #[test]

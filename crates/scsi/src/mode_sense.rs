@@ -1,15 +1,127 @@
 //! MODE SENSE(6) and MODE SENSE(10) (SPC-4, 6.13, 6.14 and 7.5; SBC-3).
 
+use bitfield_struct::bitfield;
 use zerocopy::big_endian::{U16, U32, U64};
-use zerocopy::{FromZeros, Immutable, IntoBytes};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::cdb::{ModeHeader, ModeSense, PageControl};
+use crate::cdb::{CONTROL, Cdb, Row, SCSI_2_LUN, ignored, laid_out};
+use crate::mode_pages::{PAGES, PageControl};
 use crate::reply::Reply;
 use crate::sense::Sense;
 use crate::unit::LogicalUnit;
 
-const CACHING: u8 = 0x08;
-const CONTROL: u8 = 0x0A;
+pub(crate) const COMMANDS: [Row; 2] = [
+    Row {
+        // DBD counts in byte 1.
+        usage: &[0x1A, 0x08, 0xFF, 0xFF, 0xFF, CONTROL],
+        ignored_flags: SCSI_2_LUN,
+        ignored: &ignored::SIX,
+        has_service_action: false,
+        parse: |bytes| {
+            let cdb = laid_out::<ModeSense6Bytes>(bytes)?;
+            Ok(Cdb::ModeSense(ModeSense {
+                header: ModeHeader::Six,
+                disable_block_descriptors: cdb.flags.dbd(),
+                page_control: PageControl::from_field(cdb.page.pc()),
+                page_code: cdb.page.page_code(),
+                subpage_code: cdb.subpage_code,
+                allocation_length: cdb.allocation_length.into(),
+            }))
+        },
+    },
+    Row {
+        // DBD and LLBAA count in byte 1.
+        usage: &[0x5A, 0x18, 0xFF, 0xFF, 0, 0, 0, 0xFF, 0xFF, CONTROL],
+        ignored_flags: SCSI_2_LUN,
+        ignored: &ignored::TEN,
+        has_service_action: false,
+        parse: |bytes| {
+            let cdb = laid_out::<ModeSense10Bytes>(bytes)?;
+            Ok(Cdb::ModeSense(ModeSense {
+                header: ModeHeader::Ten {
+                    long_lba_accepted: cdb.flags.llbaa(),
+                },
+                disable_block_descriptors: cdb.flags.dbd(),
+                page_control: PageControl::from_field(cdb.page.pc()),
+                page_code: cdb.page.page_code(),
+                subpage_code: cdb.subpage_code,
+                allocation_length: cdb.allocation_length.get(),
+            }))
+        },
+    },
+];
+
+/// MODE SENSE(6) and MODE SENSE(10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ModeSense {
+    header: ModeHeader,
+    /// DBD: no block descriptor.
+    disable_block_descriptors: bool,
+    /// PC: which values of the pages.
+    page_control: PageControl,
+    page_code: u8,
+    subpage_code: u8,
+    pub(crate) allocation_length: u16,
+}
+
+/// Which header the mode parameters begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ModeHeader {
+    /// That of MODE SENSE(6).
+    Six,
+    /// That of MODE SENSE(10).
+    Ten {
+        /// LLBAA: the block descriptor may be the long one.
+        long_lba_accepted: bool,
+    },
+}
+
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct ModeSense6Bytes {
+    _operation_code: u8,
+    flags: ModeSenseFlags,
+    page: ModePage,
+    subpage_code: u8,
+    allocation_length: u8,
+    _control: u8,
+}
+
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct ModeSense10Bytes {
+    _operation_code: u8,
+    flags: ModeSenseFlags,
+    page: ModePage,
+    subpage_code: u8,
+    _reserved: [u8; 3],
+    allocation_length: U16,
+    _control: u8,
+}
+
+#[bitfield(u8)]
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+struct ModeSenseFlags {
+    #[bits(3)]
+    __: u8,
+    #[bits(access = RO)]
+    dbd: bool,
+    /// Reserved in MODE SENSE(6).
+    #[bits(access = RO)]
+    llbaa: bool,
+    #[bits(3)]
+    __: u8,
+}
+
+#[bitfield(u8)]
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+struct ModePage {
+    #[bits(6, access = RO)]
+    page_code: u8,
+    #[bits(2, access = RO)]
+    pc: u8,
+}
+
 const ALL_PAGES: u8 = 0x3F;
 const ALL_SUBPAGES: u8 = 0xFF;
 
@@ -56,36 +168,6 @@ struct LongBlockDescriptor {
     block_bytes: U32,
 }
 
-/// Caching mode page (SBC-3).
-#[derive(FromZeros, IntoBytes, Immutable)]
-#[repr(C)]
-struct CachingPage {
-    page_code: u8,
-    page_length: u8,
-    /// WCE is bit 2.
-    flags: u8,
-    rest: [u8; 17],
-}
-
-/// Control mode page (SPC-4, 7.5.8).
-#[derive(FromZeros, IntoBytes, Immutable)]
-#[repr(C)]
-struct ControlPage {
-    page_code: u8,
-    page_length: u8,
-    /// TST 0: one task set for all initiators. `D_SENSE` 0: fixed format. GLTSD is bit 1.
-    flags: u8,
-    /// QUEUE ALGORITHM MODIFIER is bits 4 to 7.
-    queue: u8,
-    flags_4: u8,
-    flags_5: u8,
-    obsolete: U16,
-    busy_timeout_period: U16,
-    extended_self_test_seconds: U16,
-}
-
-const _: () = assert!(size_of::<CachingPage>() == 20 && size_of::<ControlPage>() == 12);
-
 pub(crate) fn mode_sense(
     request: ModeSense,
     unit: &LogicalUnit<'_>,
@@ -98,21 +180,16 @@ pub(crate) fn mode_sense(
     if !matches!(request.subpage_code, 0 | ALL_SUBPAGES) {
         return Err(Sense::INVALID_FIELD_IN_CDB);
     }
-    let (caching, control) = match request.page_code {
-        CACHING => (true, false),
-        CONTROL => (false, true),
-        ALL_PAGES => (true, true),
-        _ => return Err(Sense::INVALID_FIELD_IN_CDB),
-    };
+    let asked = |code: u8| matches!(request.page_code, ALL_PAGES) || request.page_code == code;
+    if !PAGES.iter().any(|page| asked(page.code)) {
+        return Err(Sense::INVALID_FIELD_IN_CDB);
+    }
     header(request, unit, reply);
     if !request.disable_block_descriptors {
         block_descriptor(request.header, unit, reply);
     }
-    if caching {
-        reply.push(&caching_page(request.page_control, unit));
-    }
-    if control {
-        reply.push(&control_page(request.page_control));
+    for page in PAGES.iter().filter(|page| asked(page.code)) {
+        page.write(request.page_control, unit, reply);
     }
     mode_data_length(request.header, reply);
     Ok(())
@@ -177,43 +254,5 @@ fn block_descriptor(header: ModeHeader, unit: &LogicalUnit<'_>, reply: &mut Repl
             blocks: U32::new(u32::try_from(blocks).unwrap_or(u32::MAX)),
             block_bytes,
         }),
-    }
-}
-
-fn caching_page(page_control: PageControl, unit: &LogicalUnit<'_>) -> CachingPage {
-    const WCE: u8 = 1 << 2;
-    let controller = unit.controller;
-    let write_cache = controller.volatile_write_cache
-        && match page_control {
-            PageControl::Current => controller.write_cache_enabled,
-            PageControl::Default => true,
-            // Nothing can be changed: MODE SELECT is not offered.
-            PageControl::Changeable | PageControl::Saved => false,
-        };
-    CachingPage {
-        page_code: CACHING,
-        page_length: 0x12,
-        flags: if write_cache { WCE } else { 0 },
-        ..FromZeros::new_zeroed()
-    }
-}
-
-fn control_page(page_control: PageControl) -> ControlPage {
-    const GLTSD: u8 = 1 << 1;
-    const UNRESTRICTED_REORDERING: u8 = 1 << 4;
-    const UNLIMITED: u16 = 0xFFFF;
-    let page = ControlPage {
-        page_code: CONTROL,
-        page_length: 0x0A,
-        ..FromZeros::new_zeroed()
-    };
-    match page_control {
-        PageControl::Current | PageControl::Default => ControlPage {
-            flags: GLTSD,
-            queue: UNRESTRICTED_REORDERING,
-            busy_timeout_period: U16::new(UNLIMITED),
-            ..page
-        },
-        PageControl::Changeable | PageControl::Saved => page,
     }
 }
