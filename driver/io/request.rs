@@ -1,6 +1,6 @@
 //! A request's way in: `HwBuildIo` translates, `HwStartIo` submits.
 
-use scsi::{Access, Action, DataDirection, Other, Outcome, Request, Sense};
+use scsi::{Access, Action, DataDirection, Other, Outcome, Request};
 
 use super::finish::end_scsi;
 use super::pair::Submitted;
@@ -60,22 +60,23 @@ fn scsi(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
         Ok(lun) => lun,
         Err(status) => return Built::Done(status),
     };
-    let request = match Request::parse(srb.cdb()) {
-        Ok(request) => request,
-        Err(sense) => return Built::Done(end_scsi(srb, Outcome::check_condition(sense))),
-    };
-    if let Some(sense) = adapter.io.units.get().attention(lun, &request) {
-        return attend(srb, &request, sense);
+    if adapter.io.units.get().has_attention(lun)
+        && let Some(status) = attend(adapter, srb, lun)
+    {
+        return Built::Done(status);
     }
-    match request {
-        Request::Access(access) => read_or_write(adapter, port, srb, lun, access),
-        Request::Other(request) => other(adapter, port, srb, lun, request),
+    match Access::parse(srb.cdb()) {
+        Some(Ok(access)) => read_or_write(adapter, port, srb, lun, access),
+        Some(Err(sense)) => Built::Done(end_scsi(srb, Outcome::check_condition(sense))),
+        None => other(adapter, port, srb, lun),
     }
 }
 
-/// Tells of a unit attention condition.
+/// Tells of a unit attention condition, unless the request is one that reports none.
 #[cold]
-fn attend(srb: &mut Srb, request: &Request, sense: Sense) -> Built {
+fn attend(adapter: &Adapter, srb: &mut Srb, lun: u8) -> Option<SrbStatus> {
+    let request = Request::parse(srb.cdb()).ok()?;
+    let sense = adapter.io.units.get().attention(lun, &request)?;
     let transfer = srb.transfer();
     let data = if request.is_request_sense() {
         srb.buffer()
@@ -83,7 +84,7 @@ fn attend(srb: &mut Srb, request: &Request, sense: Sense) -> Built {
         &mut []
     };
     let outcome = request.attention(sense, transfer, data);
-    Built::Done(end_scsi(srb, outcome))
+    Some(end_scsi(srb, outcome))
 }
 
 /// READ and WRITE, which go straight to their command.
@@ -98,9 +99,13 @@ fn read_or_write(adapter: &Adapter, port: Port, srb: &mut Srb, lun: u8, access: 
     }
 }
 
-/// Every other SCSI command.
+/// Every other SCSI command, and the READ and WRITE that class drivers do not send.
 #[inline(never)]
-fn other(adapter: &Adapter, port: Port, srb: &mut Srb, lun: u8, request: Other) -> Built {
+fn other(adapter: &Adapter, port: Port, srb: &mut Srb, lun: u8) -> Built {
+    let request = match Other::parse(srb.cdb()) {
+        Ok(request) => request,
+        Err(sense) => return Built::Done(end_scsi(srb, Outcome::check_condition(sense))),
+    };
     let transfer = srb.transfer();
     let data = if request.returns_parameter_data() {
         srb.buffer()

@@ -385,18 +385,17 @@ impl Units {
         unit.is_some_and(|unit| unit.blocks.load(Relaxed) != 0)
     }
 
-    /// The unit attention condition that `request` reports, which is over then. INQUIRY and REPORT LUNS report none; the latter
-    /// ends those that are about its answer (SPC-4, 5.14 and 6.33).
-    pub(crate) fn attention(&self, lun: u8, request: &Request) -> Option<Sense> {
-        let unit = self.entries.get(usize::from(lun))?;
-        if unit.attention.load(Relaxed) == 0 {
-            return None;
-        }
-        self.report(unit, request)
+    /// Whether logical unit `lun` has a unit attention condition that was not reported yet.
+    pub(crate) fn has_attention(&self, lun: u8) -> bool {
+        let unit = self.entries.get(usize::from(lun));
+        unit.is_some_and(|unit| unit.attention.load(Relaxed) != 0)
     }
 
+    /// The unit attention condition that `request` reports, which is over then. INQUIRY and REPORT LUNS report none; the latter
+    /// ends those that are about its answer (SPC-4, 5.14 and 6.33).
     #[cold]
-    fn report(&self, unit: &Unit, request: &Request) -> Option<Sense> {
+    pub(crate) fn attention(&self, lun: u8, request: &Request) -> Option<Sense> {
+        let unit = self.entries.get(usize::from(lun))?;
         if request.is_report_luns() {
             for unit in self.given() {
                 unit.attention.fetch_and(!attention::LUNS, Acquire);

@@ -26,10 +26,10 @@ const FLAGS_IGNORED: u8 = 0x07;
 
 pub(crate) const COMMANDS: [Row; 8] = [
     six(&[READ_6, 0x1F, 0xFF, 0xFF, 0xFF, CONTROL], |bytes| {
-        laid_out::<Block6Bytes>(bytes).map(|cdb| cdb.access(Operation::Read))
+        laid_out::<Block6Bytes>(bytes).map(|cdb| Cdb::Access(cdb.access(Operation::Read)))
     }),
     six(&[WRITE_6, 0x1F, 0xFF, 0xFF, 0xFF, CONTROL], |bytes| {
-        laid_out::<Block6Bytes>(bytes).map(|cdb| cdb.access(Operation::Write))
+        laid_out::<Block6Bytes>(bytes).map(|cdb| Cdb::Access(cdb.access(Operation::Write)))
     }),
     longer(
         &[
@@ -50,14 +50,16 @@ pub(crate) const COMMANDS: [Row; 8] = [
             READ_12, FLAGS, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, CONTROL,
         ],
         &ignored::BLOCK_TWELVE,
-        |bytes| laid_out::<Block12Bytes>(bytes).map(|cdb| cdb.access(Operation::Read)),
+        |bytes| laid_out::<Block12Bytes>(bytes).map(|cdb| Cdb::Access(cdb.access(Operation::Read))),
     ),
     longer(
         &[
             WRITE_12, FLAGS, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, CONTROL,
         ],
         &ignored::BLOCK_TWELVE,
-        |bytes| laid_out::<Block12Bytes>(bytes).map(|cdb| cdb.access(Operation::Write)),
+        |bytes| {
+            laid_out::<Block12Bytes>(bytes).map(|cdb| Cdb::Access(cdb.access(Operation::Write)))
+        },
     ),
     longer(
         &[
@@ -124,7 +126,8 @@ enum Operation {
 impl Access {
     /// Reads the CDB of READ(10), READ(16), WRITE(10) or WRITE(16); `None` for another one.
     #[inline]
-    pub(crate) fn parse(bytes: &[u8]) -> Option<Result<Self, Sense>> {
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Result<Self, Sense>> {
         let ten = |operation| Some(Ok(laid_out::<Block10Bytes>(bytes).ok()?.access(operation)));
         let sixteen = |operation| Some(Ok(laid_out::<Block16Bytes>(bytes).ok()?.access(operation)));
         let access = match *bytes.first()? {
@@ -151,13 +154,13 @@ fn usual(bytes: &[u8]) -> Result<Cdb, Sense> {
 }
 
 impl Block6Bytes {
-    fn access(&self, operation: Operation) -> Cdb {
-        Cdb::Access(Access {
+    fn access(&self, operation: Operation) -> Access {
+        Access {
             operation,
             extent: self.extent(),
             protection: 0,
             fua: false,
-        })
+        }
     }
 }
 
@@ -168,8 +171,8 @@ impl Block10Bytes {
 }
 
 impl Block12Bytes {
-    fn access(&self, operation: Operation) -> Cdb {
-        Cdb::Access(self.flags.access(operation, self.extent()))
+    fn access(&self, operation: Operation) -> Access {
+        self.flags.access(operation, self.extent())
     }
 }
 
@@ -219,6 +222,7 @@ pub fn access(access: Access, medium: &Medium, transfer: Transfer) -> Result<Com
 }
 
 /// The answer to READ or WRITE that is not carried out.
+#[cold]
 fn refused(access: Access, medium: &Medium) -> Outcome {
     if access.protection != 0 {
         return Outcome::check_condition(Sense::INVALID_FIELD_IN_CDB);

@@ -171,7 +171,7 @@ pub(crate) fn rows() -> impl Iterator<Item = &'static Row> + Clone {
     FAMILIES.iter().flat_map(|family| family.iter())
 }
 
-/// Reads a CDB. One that is shorter than its operation code asks for is refused; bytes after its end are ignored.
+/// Reads a CDB by the table. One that is shorter than its operation code asks for is refused; bytes after its end are ignored.
 pub(crate) fn parse(cdb: &[u8]) -> Result<Cdb, Sense> {
     let operation_code = cdb.first().copied();
     let operation_code = operation_code.ok_or(Sense::INVALID_COMMAND_OPERATION_CODE)?;

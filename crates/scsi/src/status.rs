@@ -75,6 +75,7 @@ impl Outcome {
 
 /// The end of a request whose NVMe command, with so many bytes of data, completed with this status.
 #[must_use]
+#[cold]
 pub fn completed(field: StatusField, bytes: u32) -> Outcome {
     let status = Status::from(field);
     if status == Status::SUCCESS {

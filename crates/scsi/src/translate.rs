@@ -67,13 +67,13 @@ pub enum Action {
 /// A command descriptor block that was read: one that this crate carries out.
 #[derive(Clone, Copy, Debug)]
 pub enum Request {
-    /// READ or WRITE: [`access`](crate::access) translates it.
+    /// READ or WRITE of 10 or 16 bytes: [`access`](crate::access) translates it.
     Access(Access),
     /// Any other.
     Other(Other),
 }
 
-/// A request that is neither READ nor WRITE.
+/// A request that is not an [`Access`].
 #[derive(Clone, Copy, Debug)]
 pub struct Other(Cdb);
 
@@ -83,17 +83,8 @@ impl Request {
     pub fn parse(cdb: &[u8]) -> Result<Self, Sense> {
         match Access::parse(cdb) {
             Some(access) => access.map(Self::Access),
-            None => Self::parse_listed(cdb),
+            None => Other::parse(cdb).map(Self::Other),
         }
-    }
-
-    /// Reads a CDB by the table of commands.
-    #[inline(never)]
-    fn parse_listed(bytes: &[u8]) -> Result<Self, Sense> {
-        cdb::parse(bytes).map(|cdb| match cdb {
-            Cdb::Access(access) => Self::Access(access),
-            other => Self::Other(Other(other)),
-        })
     }
 
     /// Whether it is REPORT LUNS.
@@ -111,6 +102,7 @@ impl Request {
     /// The answer that tells of a unit attention condition: CHECK CONDITION, or the parameter data of REQUEST SENSE (SPC-4, 5.14).
     /// `data` is its buffer as memory, and may be empty for another request.
     #[must_use]
+    #[cold]
     pub fn attention(&self, sense: Sense, transfer: Transfer, data: &mut [u8]) -> Outcome {
         match self {
             Self::Other(Other(Cdb::RequestSense(request))) => {
@@ -136,6 +128,12 @@ impl Request {
 impl Other {
     /// SYNCHRONIZE CACHE of the whole unit: what a flush comes down to.
     pub const FLUSH: Self = Self(Cdb::SynchronizeCache(Extent { lba: 0, blocks: 0 }));
+
+    /// Reads a CDB.
+    #[inline(never)]
+    pub fn parse(cdb: &[u8]) -> Result<Self, Sense> {
+        cdb::parse(cdb).map(Self)
+    }
 
     /// Whether the answer is parameter data that [`translate`](Self::translate) writes, so that the buffer is needed as memory.
     #[must_use]
@@ -226,7 +224,7 @@ fn carry_out(
     }
 }
 
-/// READ or WRITE that came by the table of commands.
+/// READ or WRITE of another length than class drivers send.
 fn read_or_write(request: Access, unit: &LogicalUnit<'_>, transfer: Transfer) -> Action {
     match access(request, &unit.medium(), transfer) {
         Ok(command) => Action::Submit {
