@@ -132,6 +132,8 @@ fn other(adapter: &Adapter, port: Port, srb: &mut Srb, lun: u8) -> Built {
             };
             prepare(port, srb, &command, bytes, more_blocks)
         }
+        // Nothing is deallocated: no unit says that it can be.
+        Action::Deallocate(_) => Built::Done(SrbStatus::INVALID_REQUEST),
     }
 }
 
@@ -153,7 +155,7 @@ fn flush(adapter: &Adapter, port: Port, srb: &mut Srb) -> Built {
     match action {
         Action::Submit { command, .. } => prepare(port, srb, &command, 0, 0),
         Action::Done(outcome) if outcome.sense.is_none() => Built::Done(SrbStatus::SUCCESS),
-        Action::Done(_) => Built::Done(SrbStatus::NO_DEVICE),
+        _ => Built::Done(SrbStatus::NO_DEVICE),
     }
 }
 

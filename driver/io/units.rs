@@ -443,6 +443,7 @@ impl Units {
             write_cache_enabled: self.volatile_write_cache,
             maximum_transfer_bytes: self.max_transfer_bytes,
             verify_bytes: self.verify_bytes,
+            write_zeroes_bytes: None,
             luns: self.present(&mut luns),
         };
         let (Some(medium), Some(unit)) = (self.medium(lun), self.entries.get(usize::from(lun)))
@@ -465,6 +466,7 @@ impl Units {
             },
             write_protected: unit.write_protected.load(Relaxed) || self.read_only.load(Relaxed),
             hints: unit.hints(),
+            deallocation: None,
         }))
     }
 

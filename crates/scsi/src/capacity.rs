@@ -97,10 +97,18 @@ pub(crate) fn read_capacity_10(unit: &LogicalUnit<'_>, reply: &mut Reply<'_>) {
 }
 
 pub(crate) fn read_capacity_16(unit: &LogicalUnit<'_>, reply: &mut Reply<'_>) {
+    const LBPME: u16 = 1 << 15;
+    const LBPRZ: u16 = 1 << 14;
+    let provisioning = match unit.deallocation {
+        None => 0,
+        Some(deallocation) if deallocation.reads_zeroes => LBPME | LBPRZ,
+        Some(_) => LBPME,
+    };
     reply.push(&Capacity16 {
         last_lba: U64::new(last_lba(unit)),
         block_bytes: U32::new(unit.block_size.bytes()),
         physical_exponent: unit.physical_exponent(),
+        provisioning: U16::new(provisioning),
         ..FromZeros::new_zeroed()
     });
 }

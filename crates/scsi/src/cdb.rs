@@ -19,23 +19,66 @@ use crate::ready::{self, StartStopUnit};
 use crate::request_sense::{self, RequestSense};
 use crate::sense::Sense;
 use crate::synchronize_cache;
+use crate::unit::LogicalUnit;
+use crate::unmap::{self, Unmap};
 use crate::verify::{self, Verify};
+use crate::write_same::{self, WriteSame};
 
 /// The commands that there are, family by family.
-pub(crate) static FAMILIES: [&[Row]; 12] = [
-    &ready::COMMANDS,
-    &request_sense::COMMANDS,
-    &inquiry::COMMANDS,
-    &luns::COMMANDS,
-    &capacity::COMMANDS,
-    &access::COMMANDS,
-    &verify::COMMANDS,
-    &synchronize_cache::COMMANDS,
-    &mode_sense::COMMANDS,
-    &log_sense::COMMANDS,
-    &diagnostic::COMMANDS,
-    &operation_codes::COMMANDS,
+static FAMILIES: [Family; 14] = [
+    always(&ready::COMMANDS),
+    always(&request_sense::COMMANDS),
+    always(&inquiry::COMMANDS),
+    always(&luns::COMMANDS),
+    always(&capacity::COMMANDS),
+    always(&access::COMMANDS),
+    always(&verify::COMMANDS),
+    always(&synchronize_cache::COMMANDS),
+    always(&mode_sense::COMMANDS),
+    always(&log_sense::COMMANDS),
+    always(&diagnostic::COMMANDS),
+    always(&operation_codes::COMMANDS),
+    Family {
+        needs: Needs::Deallocation,
+        rows: &unmap::COMMANDS,
+    },
+    Family {
+        needs: Needs::WriteZeroes,
+        rows: &write_same::COMMANDS,
+    },
 ];
+
+/// Commands of one kind.
+struct Family {
+    needs: Needs,
+    rows: &'static [Row],
+}
+
+const fn always(rows: &'static [Row]) -> Family {
+    Family {
+        needs: Needs::Nothing,
+        rows,
+    }
+}
+
+/// What a logical unit has to have for a command: without it the operation code is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    Nothing,
+    Deallocation,
+    WriteZeroes,
+}
+
+impl Needs {
+    /// Whether the unit has it.
+    pub(crate) fn are_met(self, unit: &LogicalUnit<'_>) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Deallocation => unit.deallocation.is_some(),
+            Self::WriteZeroes => write_same::maximum_blocks(unit).is_some(),
+        }
+    }
+}
 
 /// A command that this crate carries out.
 pub(crate) struct Row {
@@ -68,6 +111,8 @@ pub(crate) enum Cdb {
     ReportOperationCodes(ReportOperationCodes),
     Verify(Verify),
     SynchronizeCache(Extent),
+    Unmap(Unmap),
+    WriteSame(WriteSame),
 }
 
 /// The SERVICE ACTION field.
@@ -166,26 +211,32 @@ impl Row {
     }
 }
 
-/// Every command.
-pub(crate) fn rows() -> impl Iterator<Item = &'static Row> + Clone {
-    FAMILIES.iter().flat_map(|family| family.iter())
+/// The commands of a logical unit.
+pub(crate) fn rows(unit: &LogicalUnit<'_>) -> impl Iterator<Item = &'static Row> + Clone {
+    let offered = FAMILIES.iter().filter(|family| family.needs.are_met(unit));
+    offered.flat_map(|family| family.rows)
 }
 
-/// Reads a CDB by the table. One that is shorter than its operation code asks for is refused; bytes after its end are ignored.
-pub(crate) fn parse(cdb: &[u8]) -> Result<Cdb, Sense> {
+/// Reads a CDB by the table, and tells what its command needs. One that is shorter than its operation code asks for is refused;
+/// bytes after its end are ignored.
+pub(crate) fn parse(cdb: &[u8]) -> Result<(Cdb, Needs), Sense> {
     let operation_code = cdb.first().copied();
     let operation_code = operation_code.ok_or(Sense::INVALID_COMMAND_OPERATION_CODE)?;
-    let mut known = rows().filter(|row| row.operation_code() == operation_code);
-    let Some(first) = known.next() else {
-        return Err(Sense::INVALID_COMMAND_OPERATION_CODE);
-    };
-    // The operation code is known: another service action is a field.
-    let row = core::iter::once(first)
-        .chain(known)
-        .find(|row| row.is_of(cdb));
-    let row = row.ok_or(Sense::INVALID_FIELD_IN_CDB)?;
-    row.check(cdb)?;
-    (row.parse)(cdb)
+    let mut unknown = Sense::INVALID_COMMAND_OPERATION_CODE;
+    for family in &FAMILIES {
+        for row in family.rows {
+            if row.operation_code() != operation_code {
+                continue;
+            }
+            if row.is_of(cdb) {
+                row.check(cdb)?;
+                return (row.parse)(cdb).map(|cdb| (cdb, family.needs));
+            }
+            // The operation code is known: another service action is a field.
+            unknown = Sense::INVALID_FIELD_IN_CDB;
+        }
+    }
+    Err(unknown)
 }
 
 /// The start of a CDB as the structure of its operation code, NACA checked: CONTROL is the last byte of each CDB here.

@@ -40,12 +40,17 @@ mod status;
 mod synchronize_cache;
 mod translate;
 mod unit;
+mod unmap;
 mod verify;
 mod vpd;
+mod write_same;
 
 pub use access::{Access, access};
 pub use sense::{Sense, SenseKey};
 pub use status::{Outcome, ScsiStatus, completed};
 pub use translate::{Action, DataDirection, Other, Request, Transfer, gone};
-pub use unit::{BlockSize, Controller, IoHints, LogicalUnit, Medium, Naming, PreferredSizes};
+pub use unit::{
+    BlockSize, Controller, Deallocation, IoHints, LogicalUnit, Medium, Naming, PreferredSizes,
+};
+pub use unmap::{Deallocate, RANGES_BYTES};
 pub use verify::next_verify;

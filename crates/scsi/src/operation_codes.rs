@@ -7,6 +7,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use crate::cdb::{CONTROL, Cdb, Row, ignored, laid_out, rows};
 use crate::reply::Reply;
 use crate::sense::Sense;
+use crate::unit::LogicalUnit;
 
 pub(crate) const COMMANDS: [Row; 1] = [Row {
     // RCTD and REPORTING OPTIONS count in byte 2.
@@ -66,13 +67,14 @@ struct ReportingOptions {
 
 pub(crate) fn report_operation_codes(
     request: ReportOperationCodes,
+    unit: &LogicalUnit<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<(), Sense> {
-    let mut named = rows().filter(|row| row.operation_code() == request.operation_code);
+    let mut named = rows(unit).filter(|row| row.operation_code() == request.operation_code);
     let has_service_actions = named.clone().any(|row| row.has_service_action);
     let exact = |row: &&Row| row.service_action().map(u16::from) == Some(request.service_action);
     match request.options {
-        0 => all(request.timeouts, reply),
+        0 => all(request.timeouts, unit, reply),
         1 if has_service_actions => return Err(Sense::INVALID_FIELD_IN_CDB),
         1 => one(named.next(), request.timeouts, reply),
         2 if !has_service_actions => return Err(Sense::INVALID_FIELD_IN_CDB),
@@ -89,12 +91,12 @@ pub(crate) fn report_operation_codes(
 }
 
 /// The list of all commands.
-fn all(timeouts: bool, reply: &mut Reply<'_>) {
+fn all(timeouts: bool, unit: &LogicalUnit<'_>, reply: &mut Reply<'_>) {
     const SERVACTV: u8 = 1;
     const CTDP: u8 = 1 << 1;
     const LENGTH_BYTES: usize = 4;
     reply.push(&U32::ZERO);
-    for row in rows() {
+    for row in rows(unit) {
         let mut flags = if timeouts { CTDP } else { 0 };
         if row.has_service_action {
             flags |= SERVACTV;

@@ -39,6 +39,10 @@ impl Sense {
     /// INVALID COMMAND OPERATION CODE.
     pub const INVALID_COMMAND_OPERATION_CODE: Self =
         Self::new(SenseKey::IllegalRequest, 0x20, 0x00);
+    /// PARAMETER LIST LENGTH ERROR.
+    pub const PARAMETER_LIST_LENGTH_ERROR: Self = Self::new(SenseKey::IllegalRequest, 0x1A, 0x00);
+    /// WRITE PROTECTED.
+    pub const WRITE_PROTECTED: Self = Self::new(SenseKey::DataProtect, 0x27, 0x00);
     /// LOGICAL BLOCK ADDRESS OUT OF RANGE.
     pub const LOGICAL_BLOCK_ADDRESS_OUT_OF_RANGE: Self =
         Self::new(SenseKey::IllegalRequest, 0x21, 0x00);

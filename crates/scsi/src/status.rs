@@ -134,7 +134,7 @@ const INVALID_PARAMETER: Meaning = Meaning::Sense(Sense::INVALID_FIELD_IN_PARAME
 const NOTHING_MORE: Meaning = sense(IllegalRequest, 0x00, 0x00);
 const COMMAND_SEQUENCE_ERROR: Meaning = sense(IllegalRequest, 0x2C, 0x00);
 const INSUFFICIENT_RESOURCES: Meaning = sense(IllegalRequest, 0x55, 0x03);
-const WRITE_PROTECTED: Meaning = sense(DataProtect, 0x27, 0x00);
+const WRITE_PROTECTED: Meaning = Meaning::Sense(Sense::WRITE_PROTECTED);
 const NO_ACCESS_RIGHTS: Meaning = sense(DataProtect, 0x20, 0x02);
 const BECOMING_READY: Meaning = sense(NotReady, 0x04, 0x01);
 

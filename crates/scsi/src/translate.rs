@@ -3,15 +3,16 @@
 use nvme_spec::command::{Command, CommandDword0, NvmOpcode};
 
 use crate::access::{Access, access};
-use crate::cdb::{self, Cdb};
+use crate::cdb::{self, Cdb, Needs};
 use crate::extent::Extent;
 use crate::reply::Reply;
 use crate::sense::Sense;
 use crate::status::Outcome;
 use crate::unit::{Controller, LogicalUnit};
+use crate::unmap::Deallocate;
 use crate::{
     capacity, diagnostic, inquiry, log_sense, luns, mode_sense, operation_codes, ready,
-    request_sense, synchronize_cache, verify,
+    request_sense, synchronize_cache, unmap, verify, write_same,
 };
 
 /// The data buffer of a request, as whoever sent it describes it.
@@ -58,10 +59,12 @@ pub enum Action {
         direction: DataDirection,
         /// The length of its data, always the length of the request's buffer where there is data.
         bytes: u32,
-        /// So many blocks behind those of the command are still to be verified: [`next_verify`](crate::next_verify) makes the
-        /// command for them when this one has succeeded.
+        /// So many blocks behind those of the command are still to be verified, or to be zeroed:
+        /// [`next_verify`](crate::next_verify) makes the command for them when this one has succeeded.
         more_blocks: u32,
     },
+    /// It takes Dataset Management commands, one after the other, whose data is not the request's buffer.
+    Deallocate(Deallocate),
 }
 
 /// A command descriptor block that was read: one that this crate carries out.
@@ -75,7 +78,10 @@ pub enum Request {
 
 /// A request that is not an [`Access`].
 #[derive(Clone, Copy, Debug)]
-pub struct Other(Cdb);
+pub struct Other {
+    cdb: Cdb,
+    needs: Needs,
+}
 
 impl Request {
     /// Reads a CDB.
@@ -90,13 +96,25 @@ impl Request {
     /// Whether it is REPORT LUNS.
     #[must_use]
     pub const fn is_report_luns(&self) -> bool {
-        matches!(self, Self::Other(Other(Cdb::ReportLuns(_))))
+        matches!(
+            self,
+            Self::Other(Other {
+                cdb: Cdb::ReportLuns(_),
+                ..
+            })
+        )
     }
 
     /// Whether it is REQUEST SENSE, which reports a unit attention condition as its parameter data.
     #[must_use]
     pub const fn is_request_sense(&self) -> bool {
-        matches!(self, Self::Other(Other(Cdb::RequestSense(_))))
+        matches!(
+            self,
+            Self::Other(Other {
+                cdb: Cdb::RequestSense(_),
+                ..
+            })
+        )
     }
 
     /// The answer that tells of a unit attention condition: CHECK CONDITION, or the parameter data of REQUEST SENSE (SPC-4, 5.14).
@@ -105,7 +123,10 @@ impl Request {
     #[cold]
     pub fn attention(&self, sense: Sense, transfer: Transfer, data: &mut [u8]) -> Outcome {
         match self {
-            Self::Other(Other(Cdb::RequestSense(request))) => {
+            Self::Other(Other {
+                cdb: Cdb::RequestSense(request),
+                ..
+            }) => {
                 let data = writable(transfer, data);
                 let mut reply = Reply::new(data, request.allocation_length.into());
                 request_sense::request_sense(*request, sense, &mut reply);
@@ -120,26 +141,32 @@ impl Request {
     pub const fn reports_unit_attention(&self) -> bool {
         !matches!(
             self,
-            Self::Other(Other(Cdb::Inquiry(_) | Cdb::ReportLuns(_)))
+            Self::Other(Other {
+                cdb: Cdb::Inquiry(_) | Cdb::ReportLuns(_),
+                ..
+            })
         )
     }
 }
 
 impl Other {
     /// SYNCHRONIZE CACHE of the whole unit: what a flush comes down to.
-    pub const FLUSH: Self = Self(Cdb::SynchronizeCache(Extent { lba: 0, blocks: 0 }));
+    pub const FLUSH: Self = Self {
+        cdb: Cdb::SynchronizeCache(Extent { lba: 0, blocks: 0 }),
+        needs: Needs::Nothing,
+    };
 
     /// Reads a CDB.
     #[inline(never)]
     pub fn parse(cdb: &[u8]) -> Result<Self, Sense> {
-        cdb::parse(cdb).map(Self)
+        cdb::parse(cdb).map(|(cdb, needs)| Self { cdb, needs })
     }
 
     /// Whether the answer is parameter data that [`translate`](Self::translate) writes, so that the buffer is needed as memory.
     #[must_use]
     pub fn returns_parameter_data(&self) -> bool {
         matches!(
-            self.0,
+            self.cdb,
             Cdb::Inquiry(_)
                 | Cdb::ReadCapacity10
                 | Cdb::ReadCapacity16 { .. }
@@ -149,6 +176,12 @@ impl Other {
                 | Cdb::ModeSense(_)
                 | Cdb::LogSense(_)
         )
+    }
+
+    /// Whether the request brings parameter data that [`translate`](Self::translate) reads, so that the buffer is needed as memory.
+    #[must_use]
+    pub fn takes_parameter_data(&self) -> bool {
+        matches!(self.cdb, Cdb::Unmap(_) | Cdb::WriteSame(_))
     }
 
     /// Answers the request where there is no such logical unit (any more): INQUIRY and REQUEST SENSE say so, REPORT LUNS tells which
@@ -161,7 +194,7 @@ impl Other {
         data: &mut [u8],
     ) -> Action {
         let data = writable(transfer, data);
-        let answer = match self.0 {
+        let answer = match self.cdb {
             Cdb::Inquiry(request) => {
                 let mut reply = Reply::new(data, request.allocation_length.into());
                 inquiry::absent(request, &mut reply).map(|()| reply.finish())
@@ -184,10 +217,15 @@ impl Other {
     /// Translates the request.
     ///
     /// `transfer` describes its data buffer. `data` is that buffer as memory; it is written to by those commands only for which
-    /// [`returns_parameter_data`](Self::returns_parameter_data) holds, and may be empty for all others.
+    /// [`returns_parameter_data`](Self::returns_parameter_data) holds, read by those for which
+    /// [`takes_parameter_data`](Self::takes_parameter_data) does, and may be empty for all others.
     #[must_use]
     pub fn translate(self, unit: &LogicalUnit<'_>, transfer: Transfer, data: &mut [u8]) -> Action {
-        let action = carry_out(self.0, unit, transfer, data);
+        if !self.needs.are_met(unit) {
+            let unknown = Sense::INVALID_COMMAND_OPERATION_CODE;
+            return Action::Done(Outcome::check_condition(unknown));
+        }
+        let action = carry_out(self.cdb, unit, transfer, data);
         action.unwrap_or_else(|sense| Action::Done(Outcome::check_condition(sense)))
     }
 }
@@ -207,6 +245,11 @@ fn writable(transfer: Transfer, data: &mut [u8]) -> &mut [u8] {
     }
 }
 
+/// The buffer of a request as far as it was sent: one that the device may not read from brings no parameter data.
+fn readable(transfer: Transfer, data: &[u8]) -> &[u8] {
+    if transfer.data_out { data } else { &[] }
+}
+
 fn carry_out(
     cdb: Cdb,
     unit: &LogicalUnit<'_>,
@@ -220,6 +263,8 @@ fn carry_out(
         Cdb::SendDiagnostic(request) => diagnostic::send_diagnostic(request).map(Action::Done),
         Cdb::TestUnitReady => Ok(Action::Done(Outcome::good(0))),
         Cdb::Access(request) => Ok(read_or_write(request, unit, transfer)),
+        Cdb::Unmap(request) => unmap::unmap(request, unit, readable(transfer, data)),
+        Cdb::WriteSame(request) => write_same::write_same(request, unit, readable(transfer, data)),
         _ => answer(cdb, unit, writable(transfer, data)).map(Action::Done),
     }
 }
@@ -263,7 +308,7 @@ fn answer(cdb: Cdb, unit: &LogicalUnit<'_>, data: &mut [u8]) -> Result<Outcome, 
             request_sense::request_sense(request, request_sense::NOTHING, &mut reply);
         }
         Cdb::ReportOperationCodes(request) => {
-            operation_codes::report_operation_codes(request, &mut reply)?;
+            operation_codes::report_operation_codes(request, unit, &mut reply)?;
         }
         Cdb::ModeSense(request) => mode_sense::mode_sense(request, unit, &mut reply)?,
         Cdb::LogSense(request) => log_sense::log_sense(request, &mut reply)?,

@@ -2,6 +2,8 @@
 
 use core::num::NonZeroU64;
 
+use nvme_spec::command::DATASET_RANGES_MAX;
+
 /// How many blocks one command names at most: in 16 bits, zero-based.
 const NVME_LIMIT: u32 = 1 << 16;
 
@@ -111,6 +113,8 @@ pub struct Controller<'a> {
     pub maximum_transfer_bytes: u32,
     /// How many bytes of blocks one Verify command covers; `None` where the controller has no such command.
     pub verify_bytes: Option<NonZeroU64>,
+    /// How many bytes of blocks one Write Zeroes command covers; `None` where the controller has no such command, or nobody sends it.
+    pub write_zeroes_bytes: Option<NonZeroU64>,
     /// The logical unit numbers that answer, in ascending order.
     pub luns: &'a [u8],
 }
@@ -138,6 +142,57 @@ pub struct LogicalUnit<'a> {
     pub write_protected: bool,
     /// Which transfers are fast.
     pub hints: IoHints,
+    /// What Dataset Management deallocates at a time; `None` where the controller has no such command, or nobody sends it.
+    pub deallocation: Option<Deallocation>,
+}
+
+/// The limits of Dataset Management with the Deallocate attribute (Identify Controller of the NVM Command Set; DLFEAT).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deallocation {
+    /// DMRL: ranges of one command; 0 for no limit of the device.
+    pub ranges: u8,
+    /// DMRSL: blocks of one range; 0 for no limit.
+    pub range_blocks: u32,
+    /// DMSL: blocks of one command; 0 for no limit.
+    pub blocks: u64,
+    /// Deallocated blocks read as zeros (DLFEAT bits 2 to 0 are 001b).
+    pub reads_zeroes: bool,
+    /// Write Zeroes deallocates where it is asked to (DLFEAT bit 3).
+    pub write_zeroes: bool,
+}
+
+impl Deallocation {
+    /// MAXIMUM UNMAP BLOCK DESCRIPTOR COUNT: as many as one command has ranges.
+    pub(crate) const fn maximum_descriptors(&self) -> u16 {
+        match self.ranges {
+            0 => DATASET_RANGES_MAX as u16,
+            ranges => ranges as u16,
+        }
+    }
+
+    /// MAXIMUM UNMAP LBA COUNT: as many as one command deallocates.
+    pub(crate) const fn maximum_unmap_blocks(&self) -> u32 {
+        match self.blocks {
+            1..=0xFFFF_FFFE => self.blocks as u32,
+            _ => u32::MAX,
+        }
+    }
+
+    /// The most blocks of a range.
+    pub(crate) const fn range_blocks(&self) -> u32 {
+        match self.range_blocks {
+            0 => u32::MAX,
+            blocks => blocks,
+        }
+    }
+
+    /// The most blocks of a command.
+    pub(crate) const fn command_blocks(&self) -> u64 {
+        match self.blocks {
+            0 => u64::MAX,
+            blocks => blocks,
+        }
+    }
 }
 
 /// Which transfers are fast (Identify Namespace, NVM Command Set 1.0, 4.1.5.1).
@@ -176,11 +231,10 @@ impl LogicalUnit<'_> {
         }
     }
 
-    /// How many blocks one Verify command covers, where there is such a command.
-    pub(crate) fn maximum_verify_blocks(&self) -> Option<u32> {
-        let bytes = self.controller.verify_bytes?.get();
+    /// How many blocks one Verify or Write Zeroes command covers that is limited to so many bytes, where there is such a command.
+    pub(crate) fn command_blocks(&self, bytes: Option<NonZeroU64>) -> Option<u32> {
         let most = u64::from(NVME_LIMIT) << self.block_size.shift();
-        let blocks = bytes.min(most) >> self.block_size.shift();
+        let blocks = bytes?.get().min(most) >> self.block_size.shift();
         u32::try_from(blocks).ok().filter(|blocks| *blocks != 0)
     }
 

@@ -81,7 +81,7 @@ pub(crate) fn verify(request: Verify, unit: &LogicalUnit<'_>) -> Result<Action, 
     }
     let Extent { lba, blocks } = request.extent.within(unit.blocks)?;
     let good = Action::Done(Outcome::good(0));
-    let Some(most) = unit.maximum_verify_blocks() else {
+    let Some(most) = unit.command_blocks(unit.controller.verify_bytes) else {
         return Ok(good);
     };
     let first = blocks.min(most);
@@ -103,7 +103,7 @@ pub(crate) fn verify(request: Verify, unit: &LogicalUnit<'_>) -> Result<Action, 
     })
 }
 
-/// Goes from one Verify command to the next: it names the blocks behind those that it named, as many at most. How many are left
+/// Goes from one Verify or Write Zeroes command to the next: it names the blocks behind those that it named, as many at most. How many are left
 /// after it; `None` when there were none for it.
 #[must_use]
 pub fn next_verify(command: &mut Command, more_blocks: u32) -> Option<u32> {

@@ -5,6 +5,7 @@ use zerocopy::{FromZeros, Immutable, IntoBytes};
 
 use crate::reply::Reply;
 use crate::unit::LogicalUnit;
+use crate::write_same;
 
 /// Block limits after its header. What is zero is not reported, or not supported: COMPARE AND WRITE and atomic writes are not.
 #[derive(FromZeros, IntoBytes, Immutable)]
@@ -29,13 +30,31 @@ struct BlockLimits {
 const _: () = assert!(size_of::<BlockLimits>() == 0x3C);
 
 pub(super) fn block_limits(unit: &LogicalUnit<'_>, reply: &mut Reply<'_>) {
+    const UGAVALID: u32 = 1 << 31;
     let most = unit.maximum_transfer_blocks();
-    let page = BlockLimits {
+    let mut page = BlockLimits {
         optimal_transfer_granularity_blocks: U16::new(unit.transfer_granularity_blocks()),
         maximum_transfer_blocks: U32::new(most),
         optimal_transfer_blocks: U32::new(unit.optimal_transfer_blocks().min(most)),
         ..FromZeros::new_zeroed()
     };
+    if let Some(deallocation) = unit.deallocation {
+        page.maximum_unmap_blocks = U32::new(deallocation.maximum_unmap_blocks());
+        page.maximum_unmap_descriptors = U32::new(deallocation.maximum_descriptors().into());
+        if let Some(preferred) = unit.hints.preferred {
+            let granularity = u32::from(preferred.deallocate_granularity_z).saturating_add(1);
+            let alignment = u32::from(preferred.deallocate_alignment_z).saturating_add(1);
+            page.optimal_unmap_granularity_blocks = U32::new(granularity);
+            // Ranges that begin at a multiple of the granularity begin at a multiple of the alignment.
+            if granularity.is_multiple_of(alignment) {
+                page.unmap_granularity_alignment = U32::new(UGAVALID);
+            }
+        }
+    }
+    if let Some(most) = write_same::maximum_blocks(unit) {
+        page.wsnz = 1;
+        page.maximum_write_same_blocks = U64::new(most.into());
+    }
     reply.push(&page);
 }
 
@@ -58,7 +77,24 @@ pub(super) fn block_device_characteristics(_: &LogicalUnit<'_>, reply: &mut Repl
     });
 }
 
-/// Logical block provisioning after its header: nothing is deallocated, and no block is provisioned thinly.
-pub(super) fn logical_block_provisioning(_: &LogicalUnit<'_>, reply: &mut Reply<'_>) {
-    reply.push_bytes(&[0; 4]);
+/// Logical block provisioning after its header: what deallocates, and that no block is provisioned thinly.
+pub(super) fn logical_block_provisioning(unit: &LogicalUnit<'_>, reply: &mut Reply<'_>) {
+    const LBPU: u8 = 1 << 7;
+    /// UNMAP in WRITE SAME(16) and WRITE SAME(10).
+    const LBPWS: u8 = 1 << 6 | 1 << 5;
+    const LBPRZ: u8 = 1 << 2;
+    const FULLY_PROVISIONED: u8 = 0;
+    const RESOURCE_PROVISIONED: u8 = 1;
+    let Some(deallocation) = unit.deallocation else {
+        reply.push_bytes(&[0, 0, FULLY_PROVISIONED, 0]);
+        return;
+    };
+    let mut flags = LBPU;
+    if write_same::deallocates(unit) {
+        flags |= LBPWS;
+    }
+    if deallocation.reads_zeroes {
+        flags |= LBPRZ;
+    }
+    reply.push_bytes(&[0, flags, RESOURCE_PROVISIONED, 0]);
 }

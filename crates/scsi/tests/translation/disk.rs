@@ -17,6 +17,7 @@ pub const CONTROLLER: Controller<'static> = Controller {
     write_cache_enabled: true,
     maximum_transfer_bytes: 0x2_0000,
     verify_bytes: None,
+    write_zeroes_bytes: None,
     luns: &[0, 1, 7],
 };
 
@@ -39,6 +40,7 @@ pub fn unit<'a>(controller: &'a Controller<'a>) -> LogicalUnit<'a> {
             boundary_blocks: 256,
             preferred: None,
         },
+        deallocation: None,
     }
 }
 
@@ -65,7 +67,7 @@ pub fn answer_into(cdb: &[u8], unit: &LogicalUnit<'_>, bytes: usize) -> (Outcome
     let mut data = vec![0xEE; bytes];
     match translate(cdb, unit, data_in(u32::try_from(bytes).unwrap()), &mut data) {
         Action::Done(outcome) => (outcome, data),
-        Action::Submit { command, .. } => panic!("{cdb:02X?} became {command:?}"),
+        other => panic!("{cdb:02X?} became {other:?}"),
     }
 }
 
@@ -102,7 +104,7 @@ pub fn submitted(
 pub fn done(cdb: &[u8], unit: &LogicalUnit<'_>, transfer: Transfer) -> Outcome {
     match translate(cdb, unit, transfer, &mut []) {
         Action::Done(outcome) => outcome,
-        Action::Submit { command, .. } => panic!("{cdb:02X?} became {command:?}"),
+        other => panic!("{cdb:02X?} became {other:?}"),
     }
 }
 

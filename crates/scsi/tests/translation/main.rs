@@ -14,5 +14,7 @@ mod refused;
 mod request_sense;
 mod status;
 mod truncation;
+mod unmap;
 mod verify;
 mod vpd;
+mod write_same;

@@ -1,9 +1,12 @@
 //! REPORT SUPPORTED OPERATION CODES: exactly what is supported.
 
-use scsi::{Outcome, Request, Transfer};
+use core::num::NonZeroU64;
+
+use scsi::{Action, Controller, Deallocation, LogicalUnit, Outcome, Request, Transfer};
 
 use crate::disk::{
-    CONTROLLER, INVALID_FIELD, INVALID_OPERATION_CODE, answer, done, illegal_request, unit,
+    CONTROLLER, INVALID_FIELD, INVALID_OPERATION_CODE, answer, done, illegal_request, translate,
+    unit,
 };
 
 const RCTD: u8 = 0x80;
@@ -85,6 +88,33 @@ fn all_commands_are_listed() {
 }
 
 #[test]
+fn what_a_unit_has_not_is_not_listed() {
+    let controller = Controller {
+        write_zeroes_bytes: NonZeroU64::new(u64::MAX),
+        ..CONTROLLER
+    };
+    for (deallocation, controller, more) in [
+        (
+            Some(Deallocation::default()),
+            &CONTROLLER,
+            &[(0x42, None, 10)][..],
+        ),
+        (None, &controller, &[(0x41, None, 10), (0x93, None, 16)]),
+    ] {
+        let unit = LogicalUnit {
+            deallocation,
+            ..unit(controller)
+        };
+        let mut expected = [&COMMANDS[..], more].concat();
+        expected.sort_unstable();
+        assert_eq!(listed(&answer(&ask(0, 0, 0), &unit), 8), expected);
+        let data = answer(&ask(1, more[0].0, 0), &unit);
+        assert_eq!(data[1], 3);
+        assert_eq!(usage(1, more[0].0, 0), None);
+    }
+}
+
+#[test]
 fn what_is_listed_is_what_is_known() {
     for operation_code in 0..=0xFF {
         let known = COMMANDS
@@ -92,8 +122,9 @@ fn what_is_listed_is_what_is_known() {
             .any(|(listed, ..)| *listed == operation_code);
         let mut cdb = [0; 16];
         cdb[0] = operation_code;
-        let refused = Request::parse(&cdb).err();
-        let unknown = refused == illegal_request(INVALID_OPERATION_CODE).sense;
+        let action = translate(&cdb, &unit(&CONTROLLER), Transfer::NONE, &mut []);
+        let unknown = illegal_request(INVALID_OPERATION_CODE);
+        let unknown = matches!(action, Action::Done(outcome) if outcome == unknown);
         assert_eq!(unknown, !known, "{operation_code:02X}h");
     }
 }

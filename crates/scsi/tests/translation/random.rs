@@ -214,6 +214,10 @@ proptest! {
                 check_submitted((command, direction, bytes), &unit, transfer)?;
                 0
             }
+            Action::Deallocate(_) => {
+                prop_assert!(false, "the unit does not deallocate");
+                0
+            }
             Action::Done(outcome) => {
                 prop_assert_eq!(
                     outcome.sense.is_some(),

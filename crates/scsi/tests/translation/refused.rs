@@ -238,7 +238,7 @@ fn gone(cdb: &[u8], bytes: u32) -> (scsi::Outcome, Vec<u8>) {
     };
     match request.translate_gone(&CONTROLLER, data_in(bytes), &mut data) {
         scsi::Action::Done(outcome) => (outcome, data),
-        scsi::Action::Submit { .. } => panic!("{cdb:02X?} goes to the device"),
+        _ => panic!("{cdb:02X?} goes to the device"),
     }
 }
 

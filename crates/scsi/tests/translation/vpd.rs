@@ -1,7 +1,9 @@
 //! Pages of vital product data.
 
 use crate::disk::{CONTROLLER, INVALID_FIELD, answer, answer_into, illegal_request, unit};
-use scsi::{BlockSize, Controller, IoHints, LogicalUnit, Naming, PreferredSizes};
+use core::num::NonZeroU64;
+
+use scsi::{BlockSize, Controller, Deallocation, IoHints, LogicalUnit, Naming, PreferredSizes};
 
 fn page(code: u8, unit: &LogicalUnit<'_>) -> Vec<u8> {
     let data = answer(&[0x12, 1, code, 0x10, 0, 0], unit);
@@ -168,6 +170,67 @@ fn hints_are_what_the_namespace_prefers() {
         ..unit(&CONTROLLER)
     };
     assert_eq!(optimal(&silent), (0, 0));
+}
+
+#[test]
+fn deallocation_is_shown_where_it_is_carried_out() {
+    let preferred = PreferredSizes {
+        deallocate_granularity_z: 63,
+        deallocate_alignment_z: 7,
+        ..PreferredSizes::default()
+    };
+    let with = |limits| LogicalUnit {
+        deallocation: Some(limits),
+        ..preferring(preferred)
+    };
+    let limits = Deallocation::default();
+    let data = page(0xB0, &with(limits));
+    assert_eq!(data[4], 0);
+    // Blocks, descriptors, granularity, alignment 0 that is valid, nothing of WRITE SAME.
+    assert_eq!(data[20..28], [0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 1, 0]);
+    assert_eq!(data[28..36], [0, 0, 0, 64, 0x80, 0, 0, 0]);
+    assert_eq!(data[36..64], [0; 28]);
+    let few = with(Deallocation {
+        ranges: 16,
+        blocks: 0x1_2345,
+        ..limits
+    });
+    assert_eq!(page(0xB0, &few)[20..28], [0, 1, 0x23, 0x45, 0, 0, 0, 16]);
+    let many = with(Deallocation {
+        blocks: 1 << 40,
+        ..limits
+    });
+    assert_eq!(page(0xB0, &many)[20..24], [0xFF; 4]);
+    for (reads_zeroes, flags, lbprz) in [(false, 0x80, 0x80), (true, 0x84, 0xC0)] {
+        let unit = with(Deallocation {
+            reads_zeroes,
+            ..limits
+        });
+        assert_eq!(page(0xB2, &unit)[4..], [0, flags, 1, 0], "not thin");
+        let capacity = [0x9E, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0];
+        assert_eq!(answer(&capacity, &unit)[14..16], [lbprz, 0]);
+    }
+}
+
+#[test]
+fn write_same_is_shown_where_it_is_carried_out() {
+    let controller = Controller {
+        write_zeroes_bytes: NonZeroU64::new(u64::MAX),
+        ..CONTROLLER
+    };
+    let with = |write_zeroes| LogicalUnit {
+        deallocation: Some(Deallocation {
+            write_zeroes,
+            ..Deallocation::default()
+        }),
+        ..unit(&controller)
+    };
+    let data = page(0xB0, &unit(&controller));
+    assert_eq!(data[4], 1, "WSNZ");
+    assert_eq!(data[36..44], [0, 0, 0, 0, 0, 0x20, 0, 0], "1 GiB");
+    assert_eq!(page(0xB2, &with(true))[5], 0xE0, "by WRITE SAME too");
+    assert_eq!(page(0xB2, &with(false))[5], 0x80);
+    assert_eq!(page(0xB2, &unit(&controller))[4..], [0; 4]);
 }
 
 #[test]
