@@ -114,7 +114,14 @@ const ANSWERS: [(&[u8], &[u8]); 22] = [
 ];
 
 /// Requests that are refused, and why: commands that are not carried out, pages that there are not, reserved bits, NACA.
-const REFUSED: [(&[u8], Sense); 20] = [
+const REFUSED: [(&[u8], Sense); 24] = [
+    (&[0x41, 0, 0, 0, 0, 0, 0, 0, 1, 0], UNKNOWN),
+    (&[0x42, 0, 0, 0, 0, 0, 0, 0, 24, 0], UNKNOWN),
+    (
+        &[0x93, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0],
+        UNKNOWN,
+    ),
+    (&[0x15, 0x11, 0, 0, 24, 0], INVALID_FIELD),
     (&[0x04, 0, 0, 0, 0, 0], UNKNOWN),
     (
         &[0x83, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
@@ -258,6 +265,30 @@ rusty_fork_test! {
                 let back = bed.execute(&units[0], &read, Data::In(2048));
                 assert!(back.data == data, "{write:02X?}, {read:02X?}");
             }
+        }
+        bed.finish();
+    }
+
+    #[test]
+    fn mode_parameters_may_be_sent_back_and_not_changed() {
+        let (mut bed, units) = Bed::started("plain,capacity=8M");
+        for (sense_cdb, select_cdb, wce) in [
+            (vec![0x1A, 0, 0x3F, 0, 252, 0], vec![0x15, 0x10, 0, 0, 96, 0], 14),
+            (
+                vec![0x5A, 0x10, 0x3F, 0, 0, 0, 0, 0, 252, 0],
+                vec![0x55, 0x10, 0, 0, 0, 0, 0, 0, 108, 0],
+                26,
+            ),
+        ] {
+            let mut list = bed.execute(&units[0], &sense_cdb, Data::In(252)).data;
+            let selected = bed.execute(&units[0], &select_cdb, Data::Out(list.clone()));
+            assert!(selected.succeeded(), "{selected:?}");
+            assert_eq!(selected.transferred as usize, list.len());
+            let short = bed.execute(&units[0], &select_cdb, Data::Out(list[..30].to_vec()));
+            assert_eq!(sense(&short), Some((0x5, 0x1A, 0x00)));
+            list[wce] ^= 4;
+            let changed = bed.execute(&units[0], &select_cdb, Data::Out(list));
+            assert_eq!(sense(&changed), Some((0x5, 0x26, 0x00)));
         }
         bed.finish();
     }

@@ -107,7 +107,7 @@ fn other(adapter: &Adapter, port: Port, srb: &mut Srb, lun: u8) -> Built {
         Err(sense) => return Built::Done(end_scsi(srb, Outcome::check_condition(sense))),
     };
     let transfer = srb.transfer();
-    let data = if request.returns_parameter_data() {
+    let data = if request.returns_parameter_data() || request.takes_parameter_data() {
         srb.buffer()
     } else {
         &mut []
@@ -132,8 +132,10 @@ fn other(adapter: &Adapter, port: Port, srb: &mut Srb, lun: u8) -> Built {
             };
             prepare(port, srb, &command, bytes, more_blocks)
         }
-        // Nothing is deallocated: no unit says that it can be.
-        Action::Deallocate(_) => Built::Done(SrbStatus::INVALID_REQUEST),
+        // No unit says that it deallocates, or that its cache can be turned off.
+        Action::Deallocate(_) | Action::SetWriteCache { .. } => {
+            Built::Done(SrbStatus::INVALID_REQUEST)
+        }
     }
 }
 

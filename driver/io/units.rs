@@ -441,6 +441,7 @@ impl Units {
             pci_vendor_id: self.pci_vendor_id,
             volatile_write_cache: self.volatile_write_cache,
             write_cache_enabled: self.volatile_write_cache,
+            write_cache_changeable: false,
             maximum_transfer_bytes: self.max_transfer_bytes,
             verify_bytes: self.verify_bytes,
             write_zeroes_bytes: None,

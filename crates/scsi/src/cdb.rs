@@ -13,6 +13,7 @@ use crate::extent::Extent;
 use crate::inquiry::{self, Inquiry};
 use crate::log_sense::{self, LogSense};
 use crate::luns::{self, ReportLuns};
+use crate::mode_select::{self, ModeSelect};
 use crate::mode_sense::{self, ModeSense};
 use crate::operation_codes::{self, ReportOperationCodes};
 use crate::ready::{self, StartStopUnit};
@@ -25,7 +26,7 @@ use crate::verify::{self, Verify};
 use crate::write_same::{self, WriteSame};
 
 /// The commands that there are, family by family.
-static FAMILIES: [Family; 14] = [
+static FAMILIES: [Family; 15] = [
     always(&ready::COMMANDS),
     always(&request_sense::COMMANDS),
     always(&inquiry::COMMANDS),
@@ -35,6 +36,7 @@ static FAMILIES: [Family; 14] = [
     always(&verify::COMMANDS),
     always(&synchronize_cache::COMMANDS),
     always(&mode_sense::COMMANDS),
+    always(&mode_select::COMMANDS),
     always(&log_sense::COMMANDS),
     always(&diagnostic::COMMANDS),
     always(&operation_codes::COMMANDS),
@@ -101,10 +103,13 @@ pub(crate) enum Cdb {
     RequestSense(RequestSense),
     Inquiry(Inquiry),
     ModeSense(ModeSense),
+    ModeSelect(ModeSelect),
     StartStopUnit(StartStopUnit),
     SendDiagnostic(SendDiagnostic),
     ReadCapacity10,
-    ReadCapacity16 { allocation_length: u32 },
+    ReadCapacity16 {
+        allocation_length: u32,
+    },
     Access(Access),
     LogSense(LogSense),
     ReportLuns(ReportLuns),
@@ -113,6 +118,8 @@ pub(crate) enum Cdb {
     SynchronizeCache(Extent),
     Unmap(Unmap),
     WriteSame(WriteSame),
+    /// Refused so, by a unit that has the command.
+    Refused(Sense),
 }
 
 /// The SERVICE ACTION field.
@@ -229,8 +236,13 @@ pub(crate) fn parse(cdb: &[u8]) -> Result<(Cdb, Needs), Sense> {
                 continue;
             }
             if row.is_of(cdb) {
-                row.check(cdb)?;
-                return (row.parse)(cdb).map(|cdb| (cdb, family.needs));
+                let read = row.check(cdb).and_then(|()| (row.parse)(cdb));
+                let read = match read {
+                    // Whether the operation code is known at all is for the unit to say.
+                    Err(sense) if family.needs != Needs::Nothing => Cdb::Refused(sense),
+                    read => read?,
+                };
+                return Ok((read, family.needs));
             }
             // The operation code is known: another service action is a field.
             unknown = Sense::INVALID_FIELD_IN_CDB;

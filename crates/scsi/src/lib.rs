@@ -30,6 +30,7 @@ mod inquiry;
 mod log_sense;
 mod luns;
 mod mode_pages;
+mod mode_select;
 mod mode_sense;
 mod operation_codes;
 mod ready;

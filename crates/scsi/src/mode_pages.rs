@@ -25,12 +25,19 @@ impl PageControl {
     }
 }
 
+/// PAGE CODE of caching.
+pub(crate) const CACHING: u8 = 0x08;
+/// WCE of caching, in the first byte after PAGE LENGTH.
+pub(crate) const WCE: u8 = 1 << 2;
+/// The longest page with its header.
+pub(crate) const PAGE_BYTES: usize = 0x28;
+
 /// A mode page.
 pub(crate) struct Page {
     /// PAGE CODE.
     pub(crate) code: u8,
     /// PAGE LENGTH: the bytes after it.
-    length: u8,
+    pub(crate) length: u8,
     /// The bytes after PAGE LENGTH that are not zero are the first ones.
     parameters: fn(PageControl, &LogicalUnit<'_>) -> [u8; PARAMETERS],
 }
@@ -41,7 +48,7 @@ const PARAMETERS: usize = 8;
 /// The pages that there are, in ascending order. None has subpages, and none can be saved (PS 0).
 pub(crate) static PAGES: [Page; 4] = [
     Page {
-        code: 0x08,
+        code: CACHING,
         length: 0x12,
         parameters: caching,
     },
@@ -82,14 +89,13 @@ impl Page {
 
 /// Caching (SBC-3, 6.5.5).
 fn caching(page_control: PageControl, unit: &LogicalUnit<'_>) -> [u8; PARAMETERS] {
-    const WCE: u8 = 1 << 2;
     let controller = unit.controller;
     let write_cache = controller.volatile_write_cache
         && match page_control {
             PageControl::Current => controller.write_cache_enabled,
             PageControl::Default => true,
-            // Nothing can be changed: MODE SELECT is not offered.
-            PageControl::Changeable | PageControl::Saved => false,
+            PageControl::Changeable => controller.write_cache_changeable,
+            PageControl::Saved => false,
         };
     [if write_cache { WCE } else { 0 }, 0, 0, 0, 0, 0, 0, 0]
 }

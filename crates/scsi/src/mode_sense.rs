@@ -152,20 +152,20 @@ struct Header10 {
     block_descriptor_length: U16,
 }
 
-#[derive(IntoBytes, Immutable)]
+#[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
-struct ShortBlockDescriptor {
-    blocks: U32,
+pub(crate) struct ShortBlockDescriptor {
+    pub(crate) blocks: U32,
     /// The upper byte is reserved; the length has three.
-    block_bytes: U32,
+    pub(crate) block_bytes: U32,
 }
 
-#[derive(IntoBytes, Immutable)]
+#[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
-struct LongBlockDescriptor {
-    blocks: U64,
+pub(crate) struct LongBlockDescriptor {
+    pub(crate) blocks: U64,
     reserved: U32,
-    block_bytes: U32,
+    pub(crate) block_bytes: U32,
 }
 
 pub(crate) fn mode_sense(

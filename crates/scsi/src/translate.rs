@@ -11,8 +11,8 @@ use crate::status::Outcome;
 use crate::unit::{Controller, LogicalUnit};
 use crate::unmap::Deallocate;
 use crate::{
-    capacity, diagnostic, inquiry, log_sense, luns, mode_sense, operation_codes, ready,
-    request_sense, synchronize_cache, unmap, verify, write_same,
+    capacity, diagnostic, inquiry, log_sense, luns, mode_select, mode_sense, operation_codes,
+    ready, request_sense, synchronize_cache, unmap, verify, write_same,
 };
 
 /// The data buffer of a request, as whoever sent it describes it.
@@ -65,6 +65,13 @@ pub enum Action {
     },
     /// It takes Dataset Management commands, one after the other, whose data is not the request's buffer.
     Deallocate(Deallocate),
+    /// It takes Set Features of the Volatile Write Cache; where the cache is turned off, what is in it is written by the controller.
+    SetWriteCache {
+        /// WCE.
+        enable: bool,
+        /// The bytes of the request's buffer that count as transferred when it succeeded.
+        bytes: u32,
+    },
 }
 
 /// A command descriptor block that was read: one that this crate carries out.
@@ -181,7 +188,10 @@ impl Other {
     /// Whether the request brings parameter data that [`translate`](Self::translate) reads, so that the buffer is needed as memory.
     #[must_use]
     pub fn takes_parameter_data(&self) -> bool {
-        matches!(self.cdb, Cdb::Unmap(_) | Cdb::WriteSame(_))
+        matches!(
+            self.cdb,
+            Cdb::Unmap(_) | Cdb::WriteSame(_) | Cdb::ModeSelect(_)
+        )
     }
 
     /// Answers the request where there is no such logical unit (any more): INQUIRY and REQUEST SENSE say so, REPORT LUNS tells which
@@ -262,7 +272,11 @@ fn carry_out(
         Cdb::StartStopUnit(request) => ready::start_stop_unit(request, unit),
         Cdb::SendDiagnostic(request) => diagnostic::send_diagnostic(request).map(Action::Done),
         Cdb::TestUnitReady => Ok(Action::Done(Outcome::good(0))),
+        Cdb::Refused(sense) => Err(sense),
         Cdb::Access(request) => Ok(read_or_write(request, unit, transfer)),
+        Cdb::ModeSelect(request) => {
+            mode_select::mode_select(request, unit, readable(transfer, data))
+        }
         Cdb::Unmap(request) => unmap::unmap(request, unit, readable(transfer, data)),
         Cdb::WriteSame(request) => write_same::write_same(request, unit, readable(transfer, data)),
         _ => answer(cdb, unit, writable(transfer, data)).map(Action::Done),

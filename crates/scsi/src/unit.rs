@@ -109,6 +109,8 @@ pub struct Controller<'a> {
     pub volatile_write_cache: bool,
     /// The volatile write cache is in use (WCE of the Volatile Write Cache feature). Means nothing without one.
     pub write_cache_enabled: bool,
+    /// MODE SELECT turns the volatile write cache on and off.
+    pub write_cache_changeable: bool,
     /// The longest transfer of one command in bytes: the smaller of MDTS and what the driver can describe.
     pub maximum_transfer_bytes: u32,
     /// How many bytes of blocks one Verify command covers; `None` where the controller has no such command.

@@ -15,6 +15,7 @@ pub const CONTROLLER: Controller<'static> = Controller {
     pci_vendor_id: 0x1B36,
     volatile_write_cache: true,
     write_cache_enabled: true,
+    write_cache_changeable: false,
     maximum_transfer_bytes: 0x2_0000,
     verify_bytes: None,
     write_zeroes_bytes: None,

@@ -7,6 +7,7 @@ mod disk;
 mod inquiry;
 mod log_sense;
 mod mode;
+mod mode_select;
 mod operation_codes;
 mod random;
 mod ready;

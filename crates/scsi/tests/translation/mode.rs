@@ -140,6 +140,19 @@ fn wce_follows_the_volatile_write_cache() {
 }
 
 #[test]
+fn wce_is_changeable_where_the_cache_can_be_turned_off() {
+    for (present, changeable, mask) in [(true, true, 4), (false, true, 0), (true, false, 0)] {
+        let controller = Controller {
+            volatile_write_cache: present,
+            write_cache_changeable: changeable,
+            ..CONTROLLER
+        };
+        let data = answer(&six(DBD, 0x08 | CHANGEABLE), &unit(&controller));
+        assert_eq!(data[4..], caching(mask));
+    }
+}
+
+#[test]
 fn nothing_is_changeable_and_the_default_is_current() {
     for page in PAGES {
         let data = answer(&six(DBD, page | CHANGEABLE), &unit(&CONTROLLER));

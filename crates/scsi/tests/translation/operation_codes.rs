@@ -30,12 +30,13 @@ fn ask(options: u8, operation_code: u8, service_action: u16) -> [u8; 12] {
 }
 
 /// Each command: operation code, service action, length.
-const COMMANDS: [(u8, Option<u8>, u8); 25] = [
+const COMMANDS: [(u8, Option<u8>, u8); 27] = [
     (0x00, None, 6),
     (0x03, None, 6),
     (0x08, None, 6),
     (0x0A, None, 6),
     (0x12, None, 6),
+    (0x15, None, 6),
     (0x1A, None, 6),
     (0x1B, None, 6),
     (0x1D, None, 6),
@@ -45,6 +46,7 @@ const COMMANDS: [(u8, Option<u8>, u8); 25] = [
     (0x2F, None, 10),
     (0x35, None, 10),
     (0x4D, None, 10),
+    (0x55, None, 10),
     (0x5A, None, 10),
     (0x88, None, 16),
     (0x8A, None, 16),

@@ -8,7 +8,7 @@ use crate::disk::{
 };
 
 /// A CDB of each command, with the length that its operation code has, and whether its answer is parameter data.
-const COMMANDS: [(&[u8], bool); 26] = [
+const COMMANDS: [(&[u8], bool); 28] = [
     (&[0x00, 0, 0, 0, 0, 0], false),
     (&[0x12, 0, 0, 0, 96, 0], true),
     (&[0x1A, 0, 0x3F, 0, 192, 0], true),
@@ -34,6 +34,8 @@ const COMMANDS: [(&[u8], bool); 26] = [
     (&[0x08, 0, 0, 0, 1, 0], false),
     (&[0x0A, 0, 0, 0, 1, 0], false),
     (&[0x1D, 0x04, 0, 0, 0, 0], false),
+    (&[0x15, 0x10, 0, 0, 0, 0], false),
+    (&[0x55, 0x10, 0, 0, 0, 0, 0, 0, 0, 0], false),
     (&[0x4D, 0, 0x40, 0, 0, 0, 0, 0, 64, 0], true),
     (&[0xA3, 0x0C, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0], true),
     (&[0xA8, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0], false),

@@ -211,6 +211,12 @@ fn a_unit_that_does_not_deallocate_does_not_know_it() {
     let list = list(&[(5, 3)]);
     let end = ended(&unmap(&cdb(false, 24), &list, &unit(&CONTROLLER)));
     assert_eq!(end, illegal_request(INVALID_OPERATION_CODE));
+    let mut reserved = cdb(false, 24);
+    reserved[2] = 1;
+    let end = ended(&unmap(&reserved, &list, &unit(&CONTROLLER)));
+    assert_eq!(end, illegal_request(INVALID_OPERATION_CODE));
+    let end = ended(&unmap(&reserved, &list, &limited(LIMITS)));
+    assert_eq!(end, illegal_request(INVALID_FIELD));
     let nothing = translate(&cdb(false, 0), &unit(&CONTROLLER), Transfer::NONE, &mut []);
     assert_eq!(ended(&nothing), illegal_request(INVALID_OPERATION_CODE));
 }
