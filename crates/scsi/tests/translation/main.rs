@@ -4,6 +4,7 @@ mod access;
 mod capacity;
 mod diagnostic;
 mod disk;
+mod document;
 mod inquiry;
 mod log_sense;
 mod mode;
