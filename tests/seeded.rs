@@ -16,7 +16,11 @@ fn workspace() -> PathBuf {
 }
 
 fn patches() -> Vec<PathBuf> {
-    let folder = workspace().join("tests/seeded");
+    patches_in("tests/seeded")
+}
+
+fn patches_in(folder: &str) -> Vec<PathBuf> {
+    let folder = workspace().join(folder);
     let entries = fs::read_dir(folder).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     let patches: Vec<PathBuf> = paths
@@ -51,8 +55,10 @@ fn header(patch: &Path, name: &str) -> String {
 /// A driver that has moved on takes its faults along: whoever moves the place of one mends its patch.
 #[test]
 fn every_fault_fits_the_driver() {
+    let parsers = patches_in("tests/seeded/parsers");
     let misfits: Vec<String> = patches()
         .iter()
+        .chain(&parsers)
         .filter_map(|patch| {
             let git = Command::new("git")
                 .args(["apply", "--check"])
@@ -97,5 +103,18 @@ fn the_faults_that_the_script_picks_are_there() {
     for name in names {
         let file = format!("{name}.patch");
         assert!(patches.iter().any(|patch| patch.ends_with(&file)), "{name}");
+    }
+}
+
+#[test]
+fn every_fault_of_a_parser_names_a_test() {
+    let folder = workspace().join("crates/scsi/tests/translation");
+    let files = fs::read_dir(folder).unwrap();
+    let texts = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
+    let texts: String = texts.collect();
+    for patch in patches_in("tests/seeded/parsers") {
+        let caught_by = header(&patch, "Caught by");
+        let name = caught_by.strip_prefix("test ").unwrap();
+        assert!(texts.contains(&format!("fn {name}(")), "{name}");
     }
 }

@@ -246,6 +246,7 @@ proptest! {
             }
             Err(end) => {
                 let transferred = if end.sense.is_some() { 0 } else { length };
+                prop_assert!(end.sense.is_some() || length <= list.len());
                 prop_assert_eq!(end.transferred_bytes as usize, transferred);
             }
         }

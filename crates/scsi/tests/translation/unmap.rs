@@ -246,7 +246,7 @@ proptest! {
         mut descriptors in prop::collection::vec(
             (prop_oneof![4 => 0_u64..1_000_010, 1 => any::<u64>()],
              prop_oneof![4 => 0_u32..40, 1 => any::<u32>()]), 0..20),
-        noise in prop::option::weighted(0.3, (0_usize..400, any::<u8>())),
+        noise in prop::option::weighted(0.3, (prop_oneof![0_usize..8, 0_usize..400], any::<u8>())),
         length in prop::option::weighted(0.3, any::<u16>()),
         ranges in 0_u8..5,
         range_blocks in 0_u32..20,
