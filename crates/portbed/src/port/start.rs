@@ -28,7 +28,7 @@ pub(crate) fn initialize_adapter(cpu: &Cpu) -> Result<(), String> {
     if early {
         // What is pending comes when the masks are lifted, and is served at once.
         super::bus::program_messages(cpu);
-        cpu.serve();
+        cpu.serve_early();
     }
     cpu.acquire(LockId::Interrupt(cpu.adapter()), 0);
     let result = cpu.call(Callback::Initialize, routine, [extension, 0, 0, 0, 0, 0]) as u8 != 0;

@@ -17,10 +17,14 @@ use crate::machine::{
 };
 
 fn machine(seed: u64, port: PortOptions, way: u32) -> (Machine, Journal) {
+    machine_on(Clock::default(), seed, port, way)
+}
+
+fn machine_on(clock: Clock, seed: u64, port: PortOptions, way: u32) -> (Machine, Journal) {
     let journal = Journal::default();
     let options = MachineOptions {
         cpus: 2,
-        clock: Clock::default(),
+        clock,
         seed,
         port,
         registry: BTreeMap::from([("Fault".to_owned(), way)]),
@@ -277,6 +281,27 @@ fn line_and_message_interrupts_both_work() {
         };
         let (machine, _, _) = life(5, port, Fault::None).unwrap();
         assert_eq!(machine.rules().violations(), []);
+    }
+}
+
+#[test]
+fn an_early_message_comes_before_the_adapter_is_initialised() {
+    // Which processor initialises the adapter depends on the seed; the device here leaves no message pending by itself.
+    for seed in 0..8 {
+        for clock in [Clock::default(), Clock::Threaded] {
+            let port = PortOptions {
+                interrupts: Interrupts::Early,
+                ..PortOptions::default()
+            };
+            let rules = |way| {
+                let (mut machine, _) = machine_on(clock, seed, port.clone(), way);
+                machine.load_entry(miniport::driver_entry).unwrap();
+                machine.start_adapter().unwrap();
+                broken(&machine)
+            };
+            assert_eq!(rules(0), ["dpc-initialized"], "seed {seed}, {clock:?}");
+            assert_eq!(rules(Habit::CautiousMessage as u32), [""; 0]);
+        }
     }
 }
 

@@ -96,6 +96,24 @@ impl Interrupts {
 }
 
 impl Cpu {
+    /// Serves what has come before the miniport is initialised, on this processor, whichever a message is for: another one may
+    /// take it only when the initialisation is over. Where nothing has come, message 0 does, as one that was pending when MSI-X
+    /// was enabled.
+    pub(crate) fn serve_early(&self) {
+        {
+            let mut state = self.state();
+            if state.interrupts.messages.is_empty() {
+                state.interrupts.message(0);
+            }
+        }
+        loop {
+            let first = self.state().interrupts.messages.first().copied();
+            let Some(message) = first else { break };
+            self.serve_message(message);
+        }
+        self.serve();
+    }
+
     /// Runs the interrupt routine for a message.
     pub(super) fn serve_message(&self, message: u16) {
         let (routine, extension, lock) = {

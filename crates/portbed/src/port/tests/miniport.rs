@@ -418,6 +418,9 @@ extern "win64" fn interrupt(extension: u64) -> u8 {
     if once(extension, Fault::InterruptUnclaimed) {
         return 0;
     }
+    if habits::is_too_early(extension) {
+        return 1;
+    }
     let (registers, dpc) = with(extension, |adapter| (adapter.registers, adapter.dpc));
     let ended: u32 = read(registers + device::ENDED);
     with(extension, |adapter| adapter.ended += ended);

@@ -42,10 +42,12 @@ pub(crate) enum Habit {
     LockForAll,
     /// Asks for contiguous memory, and gives it back.
     DmaMemory,
+    /// Issues no DPC that is not initialised yet.
+    CautiousMessage,
 }
 
 impl Habit {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::ExactBreaks,
         Self::ScarceBreaks,
         Self::SomeMessages,
@@ -60,6 +62,7 @@ impl Habit {
         Self::LockPerMessage,
         Self::LockForAll,
         Self::DmaMemory,
+        Self::CautiousMessage,
     ];
 }
 
@@ -203,6 +206,11 @@ fn ask_targets(extension: u64) {
 
 pub(super) fn lists_no_units(extension: u64) -> bool {
     has(extension, Habit::NoUnitList)
+}
+
+/// Whether an interrupt is left alone that comes before the DPC is initialised.
+pub(super) fn is_too_early(extension: u64) -> bool {
+    has(extension, Habit::CautiousMessage) && with(extension, |adapter| adapter.dpc == 0)
 }
 
 /// After a request was completed.
