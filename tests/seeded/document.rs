@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use portbed::rules::{Rule, catalog};
+use portbed::rules::{Rule, catalog, not_carried_out};
 
 use crate::faults::FAULTS;
 use crate::sdv::SDV;
@@ -30,6 +30,16 @@ what holds a miniport to them here, when it runs: a path that no run takes is no
 |---|---|---|
 ";
 
+const NOT_CARRIED_OUT: &str = "
+## Extended functions that are not carried out
+
+`StorPortExtendedFunction` answers these with STOR_STATUS_NOT_IMPLEMENTED, as an older Windows does, and the timeline names each when
+it is called for the first time. A code of no documented function breaks `call-documented`.
+
+| code | function | why not |
+|---|---|---|
+";
+
 fn document() -> String {
     let (controller, port): (Vec<&Rule>, Vec<&Rule>) = catalog()
         .into_iter()
@@ -43,6 +53,10 @@ fn document() -> String {
         let ours = ours.join(", ");
         writeln!(text, "| {} | {ours} | {} |", rule.name, rule.note)
             .expect("a string takes everything");
+    }
+    text += NOT_CARRIED_OUT;
+    for (code, name, why) in not_carried_out() {
+        writeln!(text, "| {code} | {name} | {why} |").expect("a string takes everything");
     }
     text
 }

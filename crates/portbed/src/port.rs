@@ -13,7 +13,9 @@ mod control;
 mod dpc;
 mod extended;
 mod find;
+mod gather;
 mod hmb;
+mod idle;
 pub(crate) mod imports;
 mod initialize;
 mod kernel;
@@ -21,6 +23,7 @@ mod leaks;
 mod lists;
 mod locks;
 mod log;
+mod mdl;
 mod memory;
 mod notification;
 mod performance;
@@ -80,6 +83,9 @@ pub(crate) struct Port {
     memory: memory::Ledger,
     timers: timer::Timers,
     dpcs: BTreeMap<u64, dpc::Dpc>,
+    mdls: BTreeMap<u64, mdl::Allocated>,
+    lists: gather::Lists,
+    idle: idle::Idle,
     workers: BTreeMap<u64, worker::Worker>,
     registry: registry::Registry,
     windows: Vec<registers::Window>,
@@ -101,6 +107,9 @@ impl Port {
             memory: memory::Ledger::default(),
             timers: timer::Timers::default(),
             dpcs: BTreeMap::new(),
+            mdls: BTreeMap::new(),
+            lists: gather::Lists::new(),
+            idle: idle::Idle::default(),
             workers: BTreeMap::new(),
             registry: registry::Registry::default(),
             windows: Vec::new(),
@@ -137,6 +146,7 @@ pub(crate) fn dispatch(cpu: &Cpu, work: Dispatch) {
         Dispatch::Dpc(address) => dpc::run(cpu, address),
         Dispatch::Timer => timer::run(cpu),
         Dispatch::TimerEx(handle) => timer::run_ex(cpu, handle),
+        Dispatch::List(buffer) => gather::run(cpu, buffer),
         Dispatch::Start(srb) => queue::start(cpu, srb),
         Dispatch::TimedOut(srb) => queue::timed_out(cpu, srb),
         Dispatch::Power(state, action) => power::set_power(cpu, state, action),

@@ -18,3 +18,9 @@ pub struct Rule {
     /// The document that requires it.
     pub source: &'static str,
 }
+
+/// Extended functions that are documented and answered `STOR_STATUS_NOT_IMPLEMENTED`, as on an older Windows: code, name, and why.
+#[must_use]
+pub fn not_carried_out() -> &'static [(u32, &'static str, &'static str)] {
+    crate::abi::function::OTHERS
+}

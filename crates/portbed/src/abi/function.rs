@@ -23,7 +23,13 @@ macro_rules! functions {
 functions! {
     ALLOCATE_POOL = 0, "StorPortAllocatePool", DISPATCH;
     FREE_POOL = 1, "StorPortFreePool", DISPATCH;
+    ALLOCATE_MDL = 2, "StorPortAllocateMdl", DISPATCH;
+    FREE_MDL = 3, "StorPortFreeMdl", DISPATCH;
+    BUILD_MDL = 4, "StorPortBuildMdlForNonPagedPool", DISPATCH;
     GET_SYSTEM_ADDRESS = 5, "StorPortGetSystemAddress", HIGH;
+    GET_ORIGINAL_MDL = 6, "StorPortGetOriginalMdl", HIGH;
+    BUILD_LIST = 9, "StorPortBuildScatterGatherList", DISPATCH;
+    PUT_LIST = 10, "StorPortPutScatterGatherList", DISPATCH;
     ACQUIRE_MSI_SPIN_LOCK = 11, "StorPortAcquireMSISpinLock", HIGH;
     RELEASE_MSI_SPIN_LOCK = 12, "StorPortReleaseMSISpinLock", HIGH;
     GET_MESSAGE_INTERRUPT_INFORMATION = 13, "StorPortGetMSIInfo", HIGH;
@@ -50,10 +56,19 @@ functions! {
     PUSH_ENTRY_SLIST = 38, "StorPortInterlockedPushEntrySList", HIGH;
     QUERY_DEPTH_SLIST = 39, "StorPortQueryDepthSList", DISPATCH;
     GET_SYSTEM_PORT_NUMBER = 41, "StorPortGetSystemPortNumber", HIGH;
+    GET_DATA_IN_MDL = 42, "StorPortGetDataInBufferMdl", HIGH;
+    GET_DATA_IN_ADDRESS = 43, "StorPortGetDataInBufferSystemAddress", HIGH;
+    GET_DATA_IN_LIST = 44, "StorPortGetDataInBufferScatterGatherList", HIGH;
     MARK_DUMP_MEMORY = 45, "StorPortMarkDumpMemory", HIGH;
     SET_UNIT_ATTRIBUTES = 46, "StorPortSetUnitAttributes", HIGH;
     QUERY_PERFORMANCE_COUNTER = 47, "StorPortQueryPerformanceCounter", HIGH;
+    INITIALIZE_POFX = 48, "StorPortInitializePoFxPower", PASSIVE;
+    POFX_ACTIVATE = 49, "StorPortPoFxActivateComponent", DISPATCH;
+    POFX_IDLE = 50, "StorPortPoFxIdleComponent", DISPATCH;
+    POFX_LATENCY = 51, "StorPortPoFxSetComponentLatency", DISPATCH;
+    POFX_RESIDENCY = 52, "StorPortPoFxSetComponentResidency", DISPATCH;
     GET_PROCESSOR_INDEX_FROM_NUMBER = 56, "StorPortGetProcessorIndexFromNumber", HIGH;
+    POFX_TIMEOUT = 57, "StorPortPoFxSetIdleTimeout", DISPATCH;
     ETW_EVENT_2 = 58, "the ETW event with 2 parameters", HIGH;
     ETW_EVENT_4 = 59, "the ETW event with 4 parameters", HIGH;
     ETW_EVENT_8 = 60, "the ETW event with 8 parameters", HIGH;
@@ -88,81 +103,81 @@ functions! {
     GET_NODE_AFFINITY_2 = 117, "StorPortGetNodeAffinity2", HIGH;
 }
 
-/// Functions that are documented and not carried out here, by their codes.
-const OTHERS: &[(u32, &str)] = &[
-    (2, "StorPortAllocateMdl"),
-    (3, "StorPortFreeMdl"),
-    (4, "StorPortBuildMdlForNonPagedPool"),
-    (6, "StorPortGetOriginalMdl"),
-    (7, "StorPortCompleteServiceIrp"),
-    (8, "StorPortGetDeviceObjects"),
-    (9, "StorPortBuildScatterGatherList"),
-    (10, "StorPortPutScatterGatherList"),
-    (23, "StorPortGetLogicalProcessorRelationship"),
-    (26, "StorPortSetPowerSettingNotificationGuids"),
-    (27, "StorPortInvokeAcpiMethod"),
-    (28, "StorPortGetRequestInfo"),
-    (40, "StorPortGetActivityIdSrb"),
-    (42, "StorPortGetDataInBufferMdl"),
-    (43, "StorPortGetDataInBufferSystemAddress"),
-    (44, "StorPortGetDataInBufferScatterGatherList"),
-    (48, "StorPortInitializePoFxPower"),
-    (49, "StorPortPoFxActivateComponent"),
-    (50, "StorPortPoFxIdleComponent"),
-    (51, "StorPortPoFxSetComponentLatency"),
-    (52, "StorPortPoFxSetComponentResidency"),
-    (53, "StorPortPoFxPowerControl"),
-    (54, "ExtFunctionFlushDataBufferMdl"),
-    (55, "StorPortIsDeviceOperationAllowed"),
-    (57, "StorPortPoFxSetIdleTimeout"),
-    (61, "StorPortIsCurrentOsInstallationUpgrade"),
-    (65, "StorPortPoFxRegisterPerfStates"),
-    (66, "StorPortPoFxSetPerfState"),
-    (67, "StorPortGetD3ColdSupport"),
-    (68, "StorPortInitializeRpmb"),
-    (71, "StorPortPropagateIrpExtension"),
-    (72, "StorPortInterlockedInsertHeadList"),
-    (73, "StorPortInterlockedInsertTailList"),
-    (74, "StorPortInterlockedRemoveHeadList"),
-    (76, "StorPortGetPfns"),
-    (77, "StorPortInitializeCryptoEngine"),
-    (78, "StorPortGetRequestCryptoInfo"),
-    (97, "StorPortQueryConfiguration"),
-    (99, "StorPortInitializeEvent"),
-    (100, "StorPortWaitForSingleObject"),
-    (101, "StorPortSetEvent"),
-    (102, "StorPortHardwareReset"),
-    (104, "StorPortCaptureLiveDump"),
-    (105, "StorPortEtwLogByteStream"),
-    (106, "StorPortQueryDpcWatchdogInformation"),
-    (107, "StorPortQueryTimerMinInterval"),
-    (108, "StorPortMaskMsixInterrupt"),
-    (110, "StorPortCreateSystemThread"),
-    (111, "StorPortSetPriorityThread"),
-    (112, "StorPortSetSystemGroupAffinityThread"),
-    (113, "StorPortRevertToUserGroupAffinityThread"),
-    (114, "StorPortHardwareResetEx"),
-    (115, "StorPortMiniportReportInternalData"),
-    (118, "StorPortEnableRegistryKeyNotification"),
-    (119, "StorPortPoFxRegisterPerfStatesEx"),
-    (120, "StorPortReadRegistryKey"),
-    (121, "StorPortGetDeviceBase2"),
-    (122, "StorPortIsDriverHotSwapEnabled"),
-    (123, "StorPortRegisterDriverProxy"),
-    (124, "StorPortRegisterDriverProxyEndpoints"),
-    (125, "StorPortGetDriverProxyEndpointWrapper"),
-    (126, "StorPortNvmeIceIoStart"),
-    (127, "StorPortNvmeIceIoComplete"),
-    (128, "StorPortNvmeMiniportEvent"),
-    (129, "StorPortNvmeLogTelemetry"),
+// Why a documented function is not carried out.
+const IRP: &str = "a physical miniport sees no IRP";
+const KERNEL: &str =
+    "what it gives is of use with functions of the kernel that a physical miniport must not call";
+const MACHINE: &str = "about a part of the machine that is not played";
+const REQUEST: &str = "about what sent a request, which is not played";
+const POWER: &str = "nothing is idled, and there is no power engine plug-in";
+const FLUSH: &str = "for ARM alone: the storport.h of x64 does not call it";
+const HARDWARE: &str = "about hardware that the controllers here do not have";
+const UNCALLED: &str = "no miniport that is known to run here calls it";
+const RESET: &str = "recovery by the reset of the platform is not played";
+const LOG: &str = "what it logs is not kept";
+const REGISTRY: &str = "there are the keys of the adapter alone";
+const OTHER: &str = "no page documents it well enough to be judged";
+
+/// Functions that are documented and not carried out here, by their codes, with the reason.
+pub(crate) const OTHERS: &[(u32, &str, &str)] = &[
+    (7, "StorPortCompleteServiceIrp", IRP),
+    (8, "StorPortGetDeviceObjects", KERNEL),
+    (23, "StorPortGetLogicalProcessorRelationship", MACHINE),
+    (26, "StorPortSetPowerSettingNotificationGuids", MACHINE),
+    (27, "StorPortInvokeAcpiMethod", MACHINE),
+    (28, "StorPortGetRequestInfo", REQUEST),
+    (40, "StorPortGetActivityIdSrb", REQUEST),
+    (53, "StorPortPoFxPowerControl", POWER),
+    (54, "ExtFunctionFlushDataBufferMdl", FLUSH),
+    (55, "StorPortIsDeviceOperationAllowed", MACHINE),
+    (61, "StorPortIsCurrentOsInstallationUpgrade", MACHINE),
+    (65, "StorPortPoFxRegisterPerfStates", POWER),
+    (66, "StorPortPoFxSetPerfState", POWER),
+    (67, "StorPortGetD3ColdSupport", POWER),
+    (68, "StorPortInitializeRpmb", HARDWARE),
+    (71, "StorPortPropagateIrpExtension", IRP),
+    (72, "StorPortInterlockedInsertHeadList", UNCALLED),
+    (73, "StorPortInterlockedInsertTailList", UNCALLED),
+    (74, "StorPortInterlockedRemoveHeadList", UNCALLED),
+    (76, "StorPortGetPfns", UNCALLED),
+    (77, "StorPortInitializeCryptoEngine", HARDWARE),
+    (78, "StorPortGetRequestCryptoInfo", HARDWARE),
+    (97, "StorPortQueryConfiguration", OTHER),
+    (99, "StorPortInitializeEvent", KERNEL),
+    (100, "StorPortWaitForSingleObject", KERNEL),
+    (101, "StorPortSetEvent", KERNEL),
+    (102, "StorPortHardwareReset", RESET),
+    (104, "StorPortCaptureLiveDump", LOG),
+    (105, "StorPortEtwLogByteStream", LOG),
+    (106, "StorPortQueryDpcWatchdogInformation", MACHINE),
+    (107, "StorPortQueryTimerMinInterval", MACHINE),
+    (108, "StorPortMaskMsixInterrupt", HARDWARE),
+    (110, "StorPortCreateSystemThread", KERNEL),
+    (111, "StorPortSetPriorityThread", KERNEL),
+    (112, "StorPortSetSystemGroupAffinityThread", KERNEL),
+    (113, "StorPortRevertToUserGroupAffinityThread", KERNEL),
+    (114, "StorPortHardwareResetEx", RESET),
+    (115, "StorPortMiniportReportInternalData", LOG),
+    (118, "StorPortEnableRegistryKeyNotification", REGISTRY),
+    (119, "StorPortPoFxRegisterPerfStatesEx", POWER),
+    (120, "StorPortReadRegistryKey", REGISTRY),
+    (121, "StorPortGetDeviceBase2", OTHER),
+    (122, "StorPortIsDriverHotSwapEnabled", MACHINE),
+    (123, "StorPortRegisterDriverProxy", OTHER),
+    (124, "StorPortRegisterDriverProxyEndpoints", OTHER),
+    (125, "StorPortGetDriverProxyEndpointWrapper", OTHER),
+    (126, "StorPortNvmeIceIoStart", OTHER),
+    (127, "StorPortNvmeIceIoComplete", OTHER),
+    (128, "StorPortNvmeMiniportEvent", LOG),
+    (129, "StorPortNvmeLogTelemetry", LOG),
 ];
 
 /// The name of a documented function.
 pub(crate) fn name(code: u32) -> Option<&'static str> {
-    let others = || OTHERS.iter().find(|(other, _)| *other == code);
+    let others = || OTHERS.iter().find(|(other, ..)| *other == code);
     known(code)
         .map(|(name, _)| name)
-        .or_else(|| others().map(|&(_, name)| name))
+        .or_else(|| others().map(|&(_, name, _)| name))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::interrupt::{
     GroupAffinity, MessageInterruptInformation, PerfConfigurationData, ProcessorNumber,
     StartIoPerformanceParameters, StorDpc, StorLockHandle,
 };
+use super::pofx::{COMPONENTS, Component, DEVICES, Device, IDLE_STATE, IdleState};
 use super::power::AdapterControlPower;
 use super::srb::{
     AddressBtl8, ExtendedCdb16, ExtendedPnp, ScatterGatherElement, ScatterGatherList,
@@ -20,6 +21,12 @@ use super::srb::{
 struct Facts {
     records: BTreeMap<String, Record>,
     constants: BTreeMap<String, Constant>,
+    enums: BTreeMap<String, Enumeration>,
+}
+
+#[derive(Deserialize)]
+struct Enumeration {
+    values: BTreeMap<String, u32>,
 }
 
 #[derive(Deserialize)]
@@ -172,6 +179,98 @@ fn interrupts_and_power() {
     layout!(facts, AdapterControlPower, "_STOR_ADAPTER_CONTROL_POWER", {
         power_action: "PowerAction", power_state: "PowerState",
     });
+}
+
+#[test]
+fn power_management_framework() {
+    let facts = facts();
+    let value = |name: &str| facts.constants[name].value.as_u64().unwrap();
+    for (record, (_, size)) in [
+        ("_STOR_POFX_DEVICE", DEVICES[0]),
+        ("_STOR_POFX_DEVICE_V2", DEVICES[1]),
+        ("_STOR_POFX_DEVICE_V3", DEVICES[2]),
+    ] {
+        assert_eq!(facts.offset(record, "Components"), size as usize);
+        assert_eq!(facts.offset(record, "Flags"), 12);
+        assert_eq!(std::mem::offset_of!(Device, flags), 12);
+    }
+    for (record, (_, size)) in [
+        ("_STOR_POFX_COMPONENT", COMPONENTS[0]),
+        ("_STOR_POFX_COMPONENT_V2", COMPONENTS[1]),
+    ] {
+        assert_eq!(facts.offset(record, "FStates"), size as usize);
+        assert_eq!(
+            facts.offset(record, "FStateCount"),
+            std::mem::offset_of!(Component, state_count)
+        );
+        assert_eq!(
+            facts.offset(record, "DeepestWakeableFState"),
+            std::mem::offset_of!(Component, deepest_wakeable)
+        );
+        assert_eq!(
+            facts.offset(record, "Id"),
+            std::mem::offset_of!(Component, id)
+        );
+    }
+    layout!(facts, IdleState, "_STOR_POFX_COMPONENT_IDLE_STATE", {
+        version: "Version", size: "Size", transition_latency: "TransitionLatency",
+        residency_requirement: "ResidencyRequirement", nominal_power: "NominalPower",
+    });
+    let known: Vec<(u32, u32)> = DEVICES
+        .into_iter()
+        .chain(COMPONENTS)
+        .chain([IDLE_STATE])
+        .collect();
+    let names = [
+        "DEVICE",
+        "DEVICE_V2",
+        "DEVICE_V3",
+        "COMPONENT",
+        "COMPONENT_V2",
+        "COMPONENT_IDLE_STATE",
+    ];
+    for ((version, size), name) in known.into_iter().zip(names) {
+        assert_eq!(value(&format!("STOR_POFX_{name}_SIZE")), u64::from(size));
+        let (base, number) = name.split_once("_V").unwrap_or((name, "1"));
+        assert_eq!(
+            value(&format!("STOR_POFX_{base}_VERSION_V{number}")),
+            u64::from(version)
+        );
+    }
+    assert_eq!(
+        value("STOR_POFX_ADAPTER_MAX_IDLE_STATES"),
+        u64::from(super::pofx::ADAPTER_STATES)
+    );
+    assert_eq!(
+        value("STOR_POFX_UNIT_MAX_IDLE_STATES"),
+        u64::from(super::pofx::UNIT_STATES)
+    );
+}
+
+#[test]
+fn codes_of_memory_descriptors_and_of_the_power_management_framework() {
+    use super::function as f;
+    let facts = facts();
+    let codes = &facts.enums["_STORPORT_FUNCTION_CODE"].values;
+    for (code, name) in [
+        (f::ALLOCATE_MDL, "AllocateMdl"),
+        (f::FREE_MDL, "FreeMdl"),
+        (f::BUILD_MDL, "BuildMdlForNonPagedPool"),
+        (f::GET_ORIGINAL_MDL, "GetOriginalMdl"),
+        (f::BUILD_LIST, "BuildScatterGatherList"),
+        (f::PUT_LIST, "PutScatterGatherList"),
+        (f::GET_DATA_IN_MDL, "GetDataInBufferMdl"),
+        (f::GET_DATA_IN_ADDRESS, "GetDataInBufferSystemAddress"),
+        (f::GET_DATA_IN_LIST, "GetDataInBufferScatterGatherList"),
+        (f::INITIALIZE_POFX, "InitializePoFxPower"),
+        (f::POFX_ACTIVATE, "PoFxActivateComponent"),
+        (f::POFX_IDLE, "PoFxIdleComponent"),
+        (f::POFX_LATENCY, "PoFxSetComponentLatency"),
+        (f::POFX_RESIDENCY, "PoFxSetComponentResidency"),
+        (f::POFX_TIMEOUT, "PoFxSetIdleTimeout"),
+    ] {
+        assert_eq!(codes[&format!("ExtFunction{name}")], code, "{name}");
+    }
 }
 
 #[test]

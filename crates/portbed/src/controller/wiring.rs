@@ -6,7 +6,7 @@ use std::fmt;
 use nvme_model::{Access, Bus, BusFault};
 
 use crate::journal::{Journal, Who};
-use crate::memory::PhysicalMemory;
+use crate::memory::{PAGE_BYTES, PhysicalMemory};
 use crate::rules::{Judge, of_controller, port as rules};
 use crate::schedule::Interrupts;
 
@@ -35,6 +35,8 @@ pub trait Iommu: fmt::Debug + Send {
 #[derive(Debug, Default)]
 pub(crate) struct DmaMap {
     ranges: BTreeMap<u64, (u64, DmaUse)>,
+    /// Parts of scatter/gather lists of the miniport's: they may lie in each other and in the ranges.
+    listed: Vec<(u64, u64, DmaUse)>,
     iommu: Option<Box<dyn Iommu>>,
     /// What is not allowed is carried out all the same, where there is memory.
     lets_all: bool,
@@ -67,24 +69,76 @@ impl DmaMap {
         }
     }
 
+    /// Lets the adapter use the parts of a scatter/gather list.
+    pub(crate) fn allow_listed(&mut self, parts: &[(u64, u64)], use_: DmaUse) {
+        for &(start, bytes) in parts {
+            let new = !self.shares_pages(start, bytes);
+            self.listed.push((start, bytes, use_));
+            if let Some(iommu) = self.iommu.as_mut().filter(|_| new) {
+                iommu.map(start, bytes, use_);
+            }
+        }
+    }
+
+    /// Takes the parts of a scatter/gather list back.
+    pub(crate) fn forbid_listed(&mut self, parts: &[(u64, u64)], use_: DmaUse) {
+        for &(start, bytes) in parts {
+            let mut listed = self.listed.iter();
+            let Some(index) = listed.position(|part| *part == (start, bytes, use_)) else {
+                continue;
+            };
+            self.listed.swap_remove(index);
+            let last = !self.shares_pages(start, bytes);
+            if let Some(iommu) = self.iommu.as_mut().filter(|_| last) {
+                iommu.unmap(start);
+            }
+        }
+    }
+
+    /// Takes back what every scatter/gather list of the miniport's allowed.
+    pub(crate) fn forget_listed(&mut self) {
+        while let Some(&(start, bytes, use_)) = self.listed.last() {
+            self.forbid_listed(&[(start, bytes)], use_);
+        }
+    }
+
+    /// Whether something that is allowed lies in the pages of `bytes` at `start`.
+    fn shares_pages(&self, start: u64, bytes: u64) -> bool {
+        let (first, last) = (start / PAGE_BYTES, (start + bytes - 1) / PAGE_BYTES);
+        let touches = |at: u64, length: u64| {
+            at / PAGE_BYTES <= last && first <= (at + length.max(1) - 1) / PAGE_BYTES
+        };
+        let before = self.ranges.range(..(last + 1) * PAGE_BYTES).next_back();
+        before.is_some_and(|(&at, &(length, _))| touches(at, length))
+            || self
+                .listed
+                .iter()
+                .any(|&(at, length, _)| touches(at, length))
+    }
+
     /// Whether all of `bytes` at `start` may be used in this way.
     fn allows(&self, start: u64, bytes: u64, write: bool, why: Access) -> bool {
+        let fits = |use_| match use_ {
+            DmaUse::Adapter => why != Access::Hmb,
+            DmaUse::Read => !write && matches!(why, Access::Data { .. }),
+            DmaUse::Write => write && matches!(why, Access::Data { .. }),
+            DmaUse::Hmb => why == Access::Hmb,
+        };
+        let end_of = |at: u64, (base, length, use_): (u64, u64, DmaUse)| {
+            (fits(use_) && at >= base && at - base < length).then_some(base + length)
+        };
         let mut at = start;
         let end = start.saturating_add(bytes);
         while at < end {
-            let Some((&base, &(length, use_))) = self.ranges.range(..=at).next_back() else {
-                return false;
-            };
-            let fits = match use_ {
-                DmaUse::Adapter => why != Access::Hmb,
-                DmaUse::Read => !write && matches!(why, Access::Data { .. }),
-                DmaUse::Write => write && matches!(why, Access::Data { .. }),
-                DmaUse::Hmb => why == Access::Hmb,
-            };
-            if !fits || at - base >= length {
-                return false;
+            let range = self.ranges.range(..=at).next_back();
+            let range = range.map(|(&base, &(length, use_))| (base, length, use_));
+            let reached = range
+                .and_then(|range| end_of(at, range))
+                .or_else(|| self.listed.iter().find_map(|&part| end_of(at, part)));
+            match reached {
+                Some(reached) => at = reached,
+                None => return false,
             }
-            at = base + length;
         }
         true
     }

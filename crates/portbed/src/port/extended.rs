@@ -2,8 +2,8 @@
 
 use super::call::Call;
 use super::{
-    dpc, hmb, lists, locks, log, memory, performance, processors, registry, scatter, timer, units,
-    worker,
+    dpc, gather, hmb, idle, lists, locks, log, mdl, memory, performance, processors, registry,
+    scatter, timer, units, worker,
 };
 use crate::abi::function as f;
 use crate::abi::srb::AddressBtl8;
@@ -117,6 +117,20 @@ fn carry_out_deferred(call: &Call, code: u32, arguments: &mut Arguments) -> u32 
         | f::POP_ENTRY_SLIST
         | f::PUSH_ENTRY_SLIST
         | f::QUERY_DEPTH_SLIST => lists::carry_out(call, code, arguments),
+        f::ALLOCATE_MDL => mdl::allocate(call, arguments),
+        f::FREE_MDL => mdl::free(call, arguments),
+        f::BUILD_MDL => mdl::build(call, arguments),
+        f::GET_ORIGINAL_MDL => mdl::of_request(call, arguments, false),
+        f::GET_DATA_IN_MDL => mdl::of_request(call, arguments, true),
+        f::GET_DATA_IN_LIST => scatter::list_of_input(call, arguments),
+        f::GET_DATA_IN_ADDRESS => scatter::address_of_input(call, arguments),
+        f::BUILD_LIST => gather::build(call, arguments),
+        f::PUT_LIST => gather::release(call, arguments),
+        f::INITIALIZE_POFX => idle::register(call, arguments),
+        f::POFX_ACTIVATE => idle::activate(call, arguments),
+        f::POFX_IDLE => idle::idle(call, arguments),
+        f::POFX_LATENCY | f::POFX_RESIDENCY => idle::tolerate(call, arguments),
+        f::POFX_TIMEOUT => idle::set_timeout(call, arguments),
         f::GET_SYSTEM_ADDRESS => scatter::system_address(call, arguments),
         f::GET_SYSTEM_PORT_NUMBER => system_port_number(call, arguments),
         _ => {

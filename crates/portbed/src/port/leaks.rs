@@ -36,6 +36,7 @@ pub(crate) fn remove_adapter(cpu: &Cpu) -> Vec<String> {
 
 /// Everything but host memory, by the rule that it breaks.
 fn left_behind(cpu: &Cpu, state: &State) -> [(&'static Rule, Vec<String>); 7] {
+fn left_behind(state: &State, stop: Stop) -> [(&'static Rule, Vec<String>); 9] {
     let port = &state.port;
     let pool = port.memory.pool.iter().map(|(va, pool)| {
         format!(
@@ -56,6 +57,10 @@ fn left_behind(cpu: &Cpu, state: &State) -> [(&'static Rule, Vec<String>); 7] {
     let dma = dma
         .filter(|dma| !is_left(dma))
         .map(|dma| format!("{} bytes of DMA memory", dma.block.bytes));
+    let mdls = port.mdls.values();
+    let mdls = mdls.map(|mdl| format!("an MDL for {} bytes at {:#x}", mdl.bytes, mdl.buffer));
+    let lists = port.lists.keys();
+    let lists = lists.map(|buffer| format!("a scatter/gather list at {buffer:#x}"));
     let timers = port
         .timers
         .allocated
@@ -75,6 +80,8 @@ fn left_behind(cpu: &Cpu, state: &State) -> [(&'static Rule, Vec<String>); 7] {
     [
         (&rules::LEAK_POOL, pool.collect()),
         (&rules::LEAK_DMA, dma.collect()),
+        (&rules::LEAK_MDLS, mdls.collect()),
+        (&rules::LEAK_LISTS, lists.collect()),
         (&rules::LEAK_TIMERS, timers.collect()),
         (&rules::LEAK_TIMER_CALL, call.into_iter().collect()),
         (&rules::LEAK_WORKERS, workers.collect()),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::call::Call;
+use super::gather;
 use super::hmb::overlap;
 use super::leaks::tag_text;
 use crate::abi::{callback, status};
@@ -146,12 +147,14 @@ pub(super) fn allocate_pool(call: &Call, arguments: &mut Arguments) -> u32 {
 pub(super) fn free_pool(call: &Call, arguments: &mut Arguments) -> u32 {
     let va = arguments.next_u64();
     let cpu = call.cpu();
-    let known = cpu.state().port.memory.pool.remove(&va).is_some();
-    if !cpu.check(&rules::POOL_FREE, known, || {
+    let known = cpu.state().port.memory.pool.remove(&va);
+    cpu.check(&rules::POOL_FREE, known.is_some(), || {
         format!("{va:#x} is no live pool")
-    }) {
+    });
+    let Some(pool) = known else {
         return status::INVALID_PARAMETER;
-    }
+    };
+    gather::judge_freed(cpu, va, u64::from(pool.bytes));
     release(cpu, va);
     status::SUCCESS
 }
@@ -265,6 +268,7 @@ pub(super) fn free_dma(call: &Call, arguments: &mut Arguments, names_physical: b
     cpu.check(&rules::QUEUE_MEMORY, !overlap(&queues, &[freed]), || {
         format!("a queue of the controller lies in {freed:x?}")
     });
+    gather::judge_freed(cpu, va, memory.block.bytes);
     cpu.state().port.dma.forbid(memory.block.pa);
     release(cpu, va);
     status::SUCCESS

@@ -1,6 +1,7 @@
 //! Scatter/gather lists.
 
 use super::call::Call;
+use super::mdl;
 use crate::abi::{callback, status};
 use crate::memory::Access;
 use crate::rules::port as rules;
@@ -30,9 +31,49 @@ pub(super) extern "win64" fn get_scatter_gather_list(extension: u64, srb: u64) -
     list.unwrap_or(0)
 }
 
+/// `StorPortGetDataInBufferScatterGatherList`: the list of data that come from the device.
+pub(super) fn list_of_input(call: &Call, arguments: &mut Arguments) -> u32 {
+    let (srb, list_at) = (arguments.next_u64(), arguments.next_u64());
+    let cpu = call.cpu();
+    if !call.needs_place::<u64>(list_at, "place for the list") {
+        return status::INVALID_PARAMETER;
+    }
+    let found = {
+        let state = cpu.state();
+        let outstanding = state.port.queues.outstanding.get(&srb);
+        outstanding.map(|outstanding| outstanding.list.filter(|_| mdl::has_input(outstanding)))
+    };
+    cpu.check(&rules::SRB_KNOWN, found.is_some(), || {
+        format!("{srb:#x} is no outstanding request")
+    });
+    let Some(list) = found.flatten() else {
+        return status::INVALID_PARAMETER;
+    };
+    callback::write(list_at, list);
+    status::SUCCESS
+}
+
+/// `StorPortGetDataInBufferSystemAddress`: as [`system_address`], for data that come from the device.
+pub(super) fn address_of_input(call: &Call, arguments: &mut Arguments) -> u32 {
+    let (srb, address_at) = (arguments.next_u64(), arguments.next_u64());
+    let output = {
+        let state = call.cpu().state();
+        let outstanding = state.port.queues.outstanding.get(&srb);
+        outstanding.is_some_and(|outstanding| !mdl::has_input(outstanding))
+    };
+    if output {
+        return status::INVALID_PARAMETER;
+    }
+    address_of(call, srb, address_at)
+}
+
 /// `StorPortGetSystemAddress`: an address at which the miniport may touch the data buffer, whatever its `MapBuffers`.
 pub(super) fn system_address(call: &Call, arguments: &mut Arguments) -> u32 {
     let (srb, address_at) = (arguments.next_u64(), arguments.next_u64());
+    address_of(call, srb, address_at)
+}
+
+fn address_of(call: &Call, srb: u64, address_at: u64) -> u32 {
     let cpu = call.cpu();
     if !call.needs_place::<u64>(address_at, "place for the address") {
         return status::INVALID_PARAMETER;

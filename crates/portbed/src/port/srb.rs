@@ -82,6 +82,8 @@ pub(super) struct Outstanding {
     pub(super) sense: u64,
     pub(super) data: Option<Buffer>,
     pub(super) list: Option<u64>,
+    /// The MDL of the data, once the miniport has asked for it.
+    pub(super) mdl: Option<u64>,
     /// Physical ranges that the adapter may use for this request.
     pub(super) physical: Vec<u64>,
     /// The request block as it was sent.
@@ -129,6 +131,7 @@ impl Outstanding {
             Some(self.sense),
             data,
             self.list,
+            self.mdl,
         ]
         .into_iter()
         .flatten()
@@ -177,6 +180,7 @@ pub(super) fn build(memory: &PhysicalMemory, state: &mut State, spec: Spec) -> O
         sense,
         data,
         list: None,
+        mdl: None,
         physical: Vec::new(),
         sent: Vec::new(),
         started: false,
@@ -251,12 +255,22 @@ pub(super) fn admit(
 
 /// A scatter/gather list of some physical pieces.
 fn list_of(memory: &PhysicalMemory, parts: &[(u64, u64)]) -> Option<u64> {
+    let list = memory
+        .alloc_scattered(Request::new(list_bytes(parts), "scatter/gather list"), 0)?
+        .va;
+    write_list(list, parts);
+    Some(list)
+}
+
+/// Bytes of a scatter/gather list of some physical pieces.
+pub(super) fn list_bytes(parts: &[(u64, u64)]) -> u64 {
+    (size_of::<ScatterGatherList>() + size_of::<ScatterGatherElement>() * parts.len()) as u64
+}
+
+/// Writes a scatter/gather list of some physical pieces.
+pub(super) fn write_list(list: u64, parts: &[(u64, u64)]) {
     let header = size_of::<ScatterGatherList>() as u64;
     let element = size_of::<ScatterGatherElement>() as u64;
-    let list_bytes = header + element * parts.len() as u64;
-    let list = memory
-        .alloc_scattered(Request::new(list_bytes, "scatter/gather list"), 0)?
-        .va;
     callback::write(
         list,
         ScatterGatherList {
@@ -274,11 +288,10 @@ fn list_of(memory: &PhysicalMemory, parts: &[(u64, u64)]) -> Option<u64> {
         };
         callback::write(list + header + index * element, entry);
     }
-    Some(list)
 }
 
 /// The physical pieces of a virtual range.
-fn fragments(memory: &PhysicalMemory, va: u64, bytes: u64) -> Option<Vec<(u64, u64)>> {
+pub(super) fn fragments(memory: &PhysicalMemory, va: u64, bytes: u64) -> Option<Vec<(u64, u64)>> {
     let mut parts = Vec::new();
     let mut done = 0;
     while done < bytes {

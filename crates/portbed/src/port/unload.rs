@@ -1,6 +1,7 @@
 //! Unloading the driver, when its last adapter is gone.
 
 use super::call::Call;
+use super::idle::Idle;
 use super::initialize::DRIVER_UNLOAD;
 use super::memory::release;
 use super::{Adapter, Queues};
@@ -45,6 +46,10 @@ pub(super) fn forget_adapter(cpu: &Cpu) {
         let port = &mut state.port;
         port.timers.allocated.clear();
         port.dpcs.clear();
+        port.mdls.clear();
+        port.lists.clear();
+        port.dma.forget_listed();
+        port.idle = Idle::default();
         port.workers.clear();
         port.memory.forget();
         port.hmb.forget();

@@ -260,6 +260,27 @@ rules! {
     SCATTER_GATHER: "scatter-gather-list",
         "a scatter/gather list is asked for an outstanding request with data, in HwBuildIo or HwStartIo or later",
         "StorPortGetScatterGatherList";
+    MDL_BUFFER: "mdl-buffer",
+        "an MDL is allocated for a number of bytes that the port driver gave the miniport",
+        "StorPortAllocateMdl";
+    MDL_HANDLE: "mdl-handle",
+        "an MDL comes from the port driver and was not freed",
+        "StorPortFreeMdl; StorPortBuildMdlForNonPagedPool; StorPortBuildScatterGatherList";
+    MDL_BUILT: "mdl-built",
+        "an MDL of the miniport's describes its memory before a scatter/gather list is built from it",
+        "StorPortBuildMdlForNonPagedPool";
+    LIST_IRQL: "scatter-gather-irql",
+        "a scatter/gather list is built and released at DISPATCH_LEVEL",
+        "StorPortBuildScatterGatherList; StorPortPutScatterGatherList";
+    LIST_RANGE: "scatter-gather-range",
+        "a scatter/gather list is built for memory that its MDL describes",
+        "StorPortBuildScatterGatherList";
+    LIST_BUFFER: "scatter-gather-buffer",
+        "a scatter/gather list is released before its buffer, or the memory that it names, is freed, and before its buffer is used again",
+        "StorPortBuildScatterGatherList; StorPortPutScatterGatherList";
+    LIST_RELEASE: "scatter-gather-release",
+        "a scatter/gather list is released once, after its ExecutionRoutine was called, with the direction that it was built with",
+        "StorPortPutScatterGatherList";
     // Host memory buffer.
     HMB_SIZES: "hmb-sizes",
         "minimum and preferred size are multiples of a page, and the minimum is not above the preferred size",
@@ -285,6 +306,16 @@ rules! {
     HMB_LENT_GRANTED: "hmb-lent-granted",
         "the controller is lent only memory that was granted",
         "StorPortAllocateHostMemoryBuffer; NVMe Base, Host Memory Buffer";
+    // Power management framework.
+    POFX_DEVICE: "pofx-device",
+        "STOR_POFX_DEVICE, its component and each F-state have a known version and its size; there is one component, of 1 to 8 F-states, or 2 for a unit",
+        "StorPortInitializePoFxPower; STOR_POFX_DEVICE; STOR_POFX_COMPONENT";
+    POFX_COMPONENT: "pofx-component",
+        "a call of the power management framework names component 0, and no flags",
+        "StorPortPoFxActivateComponent; StorPortPoFxIdleComponent";
+    POFX_BALANCE: "pofx-balance",
+        "each StorPortPoFxIdleComponent matches an earlier StorPortPoFxActivateComponent",
+        "StorPortPoFxIdleComponent";
     // Requests.
     SRB_KNOWN: "srb-known",
         "a request that is named is one that the port driver sent",
@@ -354,6 +385,12 @@ rules! {
     LEAK_HMB: "leak-hmb",
         "host memory was freed when the adapter is removed, or declared as retained, or left to the port driver",
         "StorPortAllocateHostMemoryBuffer";
+    LEAK_MDLS: "leak-mdls",
+        "MDLs were freed when the adapter is removed",
+        "StorPortAllocateMdl";
+    LEAK_LISTS: "leak-scatter-gather-lists",
+        "scatter/gather lists were released when the adapter is removed",
+        "StorPortBuildScatterGatherList";
     LEAK_TIMERS: "leak-timers",
         "timers were freed when the adapter is removed",
         "StorPortInitializeTimer";

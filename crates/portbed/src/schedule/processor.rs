@@ -28,6 +28,8 @@ pub(crate) enum Callback {
     AdapterControl(u32),
     UnitControl(u32),
     Synchronized,
+    /// The routine that gets a scatter/gather list.
+    ListBuilt,
 }
 
 impl Callback {
@@ -38,7 +40,7 @@ impl Callback {
             Self::StartIo => Part::Start,
             Self::Interrupt | Self::MessageInterrupt => Part::Interrupt,
             Self::Dpc | Self::Timer | Self::TimerEx => Part::Dpc,
-            Self::Synchronized => return None,
+            Self::Synchronized | Self::ListBuilt => return None,
             _ => Part::Rest,
         })
     }
@@ -64,6 +66,7 @@ impl fmt::Display for Callback {
             Self::AdapterControl(kind) => write!(f, "HwAdapterControl({kind})"),
             Self::UnitControl(kind) => write!(f, "HwUnitControl({kind})"),
             Self::Synchronized => f.write_str("a synchronised routine"),
+            Self::ListBuilt => f.write_str("the ExecutionRoutine of a scatter/gather list"),
         }
     }
 }
@@ -77,6 +80,8 @@ pub(crate) enum Dispatch {
     Timer,
     /// A timer that the miniport allocated, by its handle.
     TimerEx(u64),
+    /// A scatter/gather list that was asked for, by the address of its buffer.
+    List(u64),
     /// A request is sent to the miniport, by the address of its request block.
     Start(u64),
     /// A request timed out.

@@ -87,6 +87,10 @@ pub struct Adapter {
     pub slots: [Cell<u64>; SLOTS],
     /// Requests that the fault keeps from the device.
     pub lost: Cell<u64>,
+    /// Pool, its MDL, and the buffer of a scatter/gather list.
+    pub described: [Cell<u64>; 3],
+    /// Whether the list is to be asked for.
+    pub to_list: Cell<bool>,
     /// Pointers and handles that stay.
     pub kept: [Cell<u64>; 2],
 }

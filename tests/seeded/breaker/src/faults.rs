@@ -114,6 +114,16 @@ faults! {
     QueueMemoryFreed => "queue-memory";
     PhysicalOfStack => "physical-address";
     ListWithoutData => "scatter-gather-list";
+    MdlOfStack => "mdl-buffer";
+    MdlFreedTwice => "mdl-handle";
+    MdlNotBuilt => "mdl-built";
+    ListAtPassiveLevel => "scatter-gather-irql";
+    ListBehindMemory => "scatter-gather-range";
+    ListBufferFreed => "scatter-gather-buffer";
+    ListBufferTwice => "scatter-gather-buffer";
+    ListMemoryFreed => "scatter-gather-buffer";
+    ListReleasedTwice => "scatter-gather-release";
+    ListReleasedOtherWay => "scatter-gather-release";
     // Host memory buffer.
     HmbOddSize => "hmb-sizes";
     HmbBoundary => "hmb-boundary";
@@ -124,6 +134,11 @@ faults! {
     HmbFreedTwice => "hmb-free-ranges";
     HmbFreedLent => "hmb-free-lent" "dma-target" "nvme-hmb-untouched";
     HmbNotGranted => "dma-target" "nvme-hmb-untouched" "hmb-lent-granted" "nvme-hmb-memory-return";
+    // Power management framework.
+    DeviceOfNoVersion => "pofx-device";
+    StatesOfNoNumber => "pofx-device";
+    SecondComponent => "pofx-component";
+    IdleTwice => "pofx-balance";
     // Requests.
     UnknownCompleted => "srb-known";
     CompletedTwice => "srb-once";
@@ -148,6 +163,8 @@ faults! {
     // After stop and removal.
     PoolKept => "leak-pool";
     DmaKept => "leak-dma-memory";
+    MdlKept => "leak-mdls";
+    ListKept => "leak-pool" "leak-scatter-gather-lists";
     HmbKept => "leak-hmb";
     TimerKept => "leak-timers";
     TimerCallKept => "leak-timer-call";

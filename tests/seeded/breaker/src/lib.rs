@@ -3,6 +3,7 @@
 #![no_std]
 
 mod adapter;
+mod describe;
 mod entry;
 pub mod faults;
 mod find;

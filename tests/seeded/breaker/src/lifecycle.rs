@@ -1,6 +1,7 @@
 //! Power, stop and removal.
 
 use crate::adapter::{Adapter, Page};
+use crate::describe;
 use crate::faults::Fault;
 use crate::nvme::{command, register};
 use crate::port::{read, write};
@@ -55,6 +56,7 @@ impl Adapter {
 
     /// The adapter is going to be removed.
     pub fn retire(&self) {
+        describe::free(self);
         if self.wants(Fault::BusyAfterStop) {
             // The last command is sent when the adapter is stopped.
             self.disable_hmb();

@@ -91,6 +91,11 @@ pub mod function {
     #![allow(missing_docs)]
     pub const ALLOCATE_POOL: u32 = 0;
     pub const FREE_POOL: u32 = 1;
+    pub const ALLOCATE_MDL: u32 = 2;
+    pub const FREE_MDL: u32 = 3;
+    pub const BUILD_MDL: u32 = 4;
+    pub const BUILD_LIST: u32 = 9;
+    pub const PUT_LIST: u32 = 10;
     pub const ACQUIRE_MESSAGE_LOCK: u32 = 11;
     pub const MESSAGE_INFORMATION: u32 = 13;
     pub const PERFORMANCE_OPTIONS: u32 = 14;
@@ -101,6 +106,9 @@ pub mod function {
     pub const FREE_WORKER: u32 = 31;
     pub const INITIALIZE_TIMER: u32 = 32;
     pub const FREE_TIMER: u32 = 34;
+    pub const INITIALIZE_POFX: u32 = 48;
+    pub const POFX_ACTIVATE: u32 = 49;
+    pub const POFX_IDLE: u32 = 50;
     pub const ALLOCATE_HMB: u32 = 69;
     pub const FREE_HMB: u32 = 70;
     pub const UPDATE_MAXIMUM_IO: u32 = 80;

@@ -1,6 +1,7 @@
 //! What is wrong in each callback, beside what is wrong in the course of its own work.
 
 use crate::adapter::{Adapter, PAGE, Page};
+use crate::describe;
 use crate::faults::Fault;
 use crate::nvme::{command, register};
 use crate::port::{
@@ -29,6 +30,7 @@ pub fn in_passive(adapter: &Adapter) {
     locks_and_dpcs(adapter);
     registers(adapter);
     commands(adapter);
+    describe::in_passive(adapter);
 }
 
 /// Has the device write into pool; whether it did. Without an IOMMU this works.
@@ -421,6 +423,7 @@ pub fn in_interrupt(adapter: &Adapter) {
 /// In the DPC: `DISPATCH_LEVEL`, no lock.
 pub fn in_dpc(adapter: &Adapter) {
     let extension = adapter.extension.get();
+    describe::build(adapter);
     while adapter.wants(Fault::EndlessDpc) {
         stall(999);
     }

@@ -3,6 +3,7 @@
 mod calls;
 mod channels;
 mod dma;
+mod describe;
 mod faults;
 mod habits;
 mod host_memory;
@@ -114,6 +115,8 @@ struct Adapter {
     /// The request that a timer routine completes.
     late: u64,
     seen: Seen,
+    /// Pool, its MDL, and a buffer for a scatter/gather list.
+    described: [u64; 3],
 }
 
 static ADAPTERS: Mutex<BTreeMap<u64, Adapter>> = Mutex::new(BTreeMap::new());

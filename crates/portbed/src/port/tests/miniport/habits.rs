@@ -3,6 +3,7 @@
 use super::calls::{at, extended, notify};
 use super::request::Srb;
 use super::{channels, device, dma, with};
+use super::{describe, device, with};
 use crate::abi::callback::{read, write, zeroed};
 use crate::abi::configuration::{AccessRange, PortConfiguration};
 use crate::abi::interrupt::{GroupAffinity, PerfConfigurationData, perf};
@@ -42,12 +43,17 @@ pub(crate) enum Habit {
     LockForAll,
     /// Asks for contiguous memory, and gives it back.
     DmaMemory,
+    /// Describes memory with MDLs and scatter/gather lists, its own and that of requests.
+    Describer,
+    /// Registers with the power management framework, and says when it is active.
+    Idler,
     /// Issues no DPC that is not initialised yet.
     CautiousMessage,
 }
 
 impl Habit {
     pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::ExactBreaks,
         Self::ScarceBreaks,
         Self::SomeMessages,
@@ -62,6 +68,8 @@ impl Habit {
         Self::LockPerMessage,
         Self::LockForAll,
         Self::DmaMemory,
+        Self::Describer,
+        Self::Idler,
         Self::CautiousMessage,
     ];
 }
@@ -89,6 +97,12 @@ pub(super) fn initialize(extension: u64) {
     }
     channels::initialize(extension);
     dma::initialize(extension);
+    if has(extension, Habit::Describer) {
+        describe::allocate(extension);
+    }
+    if has(extension, Habit::Idler) {
+        describe::register(extension);
+    }
 }
 
 /// In `HwFindAdapter`.
@@ -114,6 +128,12 @@ pub(super) fn begun(extension: u64, srb: u64) {
         let asked = extended(extension, f::GET_SYSTEM_ADDRESS, &[srb, at(&mut address)]);
         assert_eq!(asked, status::SUCCESS);
         write(address, 0_u8);
+    }
+    if has(extension, Habit::Describer) {
+        describe::begun(extension, srb);
+    }
+    if has(extension, Habit::Idler) {
+        describe::activate(extension, srb);
     }
     if has(extension, Habit::TagTable) {
         let waiting = with(extension, |adapter| adapter.waiting.clone());
