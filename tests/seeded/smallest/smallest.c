@@ -9,7 +9,10 @@
  * - bus data of a type that does not exist first, and the base address register compared with the access range;
  * - tags of requests as indices of a table that is as long as the adapter's limit;
  * - no REPORT LUNS;
- * - no mapped buffers: their addresses are asked for.
+ * - no mapped buffers: their addresses are asked for;
+ * - an MDL of pool, and a scatter/gather list that is built from it, with its ExecutionRoutine called whenever it is;
+ * - the MDL of a request, read by the macros of wdm.h;
+ * - registration with the power management framework, and activity that is told for each command.
  */
 #include <ntddk.h>
 #include <storport.h>
@@ -22,6 +25,9 @@
 /* One less than the elements of a list for a transfer that begins anywhere in a page. */
 #define BREAKS (TRANSFER_BYTES / PAGE_BYTES)
 #define BLOCK_BYTES 512u
+/* Pool that an MDL is about, and room for a list of its pages. */
+#define POOL_BYTES (2 * PAGE_BYTES)
+#define LIST_BUFFER_BYTES (ULONG)(sizeof(STOR_SCATTER_GATHER_LIST) + 3 * sizeof(STOR_SCATTER_GATHER_ELEMENT))
 
 /* Registers, by offset. */
 enum { CAP = 0x00, INTMS = 0x0C, INTMC = 0x10, CC = 0x14, CSTS = 0x1C, AQA = 0x24, ASQ = 0x28, ACQ = 0x30, DOORBELLS = 0x1000 };
@@ -44,7 +50,10 @@ typedef struct {
     ULONG Stride;
     ULONG Vector;
     ULONGLONG Blocks;
-    BOOLEAN Running, Line;
+    BOOLEAN Running, Line, Listed, Idles;
+    UCHAR *Pool;
+    PVOID Mdl;
+    PSTOR_SCATTER_GATHER_LIST List;
     QUEUE Admin, Io;
     PSCSI_REQUEST_BLOCK Request[REQUESTS];
 } ADAPTER;
@@ -280,6 +289,35 @@ static ULONG FindAdapter(PVOID Extension, PVOID Context, PVOID Bus, PCHAR Argume
     return SP_RETURN_FOUND;
 }
 
+/* ExecutionRoutine: the list names the pool, piece by piece. DISPATCH_LEVEL. */
+static VOID ListBuilt(PVOID *DeviceObject, PVOID *Irp, PSTOR_SCATTER_GATHER_LIST List, PVOID Context)
+{
+    ADAPTER *Adapter = Context;
+    ULONG Index, Bytes = 0;
+    (void)DeviceObject, (void)Irp;
+    for (Index = 0; Index < List->NumberOfElements; Index++) {
+        if (StorPortGetVirtualAddress(Adapter, List->List[Index].PhysicalAddress) != Adapter->Pool + Bytes)
+            return;
+        Bytes += List->List[Index].Length;
+    }
+    if (Bytes != POOL_BYTES)
+        return;
+    StorPortExtendedFunction(ExtFunctionPutScatterGatherList, Adapter, List, TRUE);
+    StorPortExtendedFunction(ExtFunctionFreeMdl, Adapter, Adapter->Mdl);
+    StorPortExtendedFunction(ExtFunctionFreePool, Adapter, Adapter->Pool);
+    StorPortExtendedFunction(ExtFunctionFreePool, Adapter, List);
+}
+
+/* Has a list built, once. Without its ExecutionRoutine all of it is left behind when the adapter goes. */
+static void AskForList(ADAPTER *Adapter)
+{
+    if (Adapter->Listed)
+        return;
+    Adapter->Listed = TRUE;
+    StorPortExtendedFunction(ExtFunctionBuildScatterGatherList, Adapter, Adapter->Mdl, Adapter->Pool, POOL_BYTES, ListBuilt,
+                             Adapter, TRUE, Adapter->List, LIST_BUFFER_BYTES);
+}
+
 /* HwStorDpcRoutine: completes what the device has done, and then tells the device. */
 static void Dpc(PSTOR_DPC This, PVOID Extension, PVOID First, PVOID Second)
 {
@@ -303,7 +341,49 @@ static void Dpc(PSTOR_DPC This, PVOID Extension, PVOID First, PVOID Second)
     if (Any)
         Ring(Adapter, 1, 1, Adapter->Io.Head);
     Mask(Adapter, FALSE);
+    if (Adapter->Running)
+        AskForList(Adapter);
     StorPortNotification(ReleaseSpinLock, Adapter, &Lock);
+}
+
+/* Pool with its MDL, and a buffer for a list. */
+static BOOLEAN Allocate(ADAPTER *Adapter)
+{
+    PMDL Mdl;
+    if (StorPortExtendedFunction(ExtFunctionAllocatePool, Adapter, POOL_BYTES, 'lamS', (PVOID *)&Adapter->Pool) != STOR_STATUS_SUCCESS
+        || StorPortExtendedFunction(ExtFunctionAllocatePool, Adapter, LIST_BUFFER_BYTES, 'lamS', (PVOID *)&Adapter->List) != STOR_STATUS_SUCCESS
+        || StorPortExtendedFunction(ExtFunctionAllocateMdl, Adapter, Adapter->Pool, POOL_BYTES, &Adapter->Mdl) != STOR_STATUS_SUCCESS
+        || StorPortExtendedFunction(ExtFunctionBuildMdlForNonPagedPool, Adapter, Adapter->Mdl) != STOR_STATUS_SUCCESS)
+        return FALSE;
+    Mdl = Adapter->Mdl;
+    return MmGetMdlVirtualAddress(Mdl) == Adapter->Pool && MmGetMdlByteCount(Mdl) == POOL_BYTES
+        && MmGetMdlByteOffset(Mdl) == ((ULONG_PTR)Adapter->Pool & (PAGE_BYTES - 1)) && Mdl->MappedSystemVa == Adapter->Pool
+        && (PUCHAR)MmGetMdlPfnArray(Mdl) + sizeof(PFN_NUMBER) * ADDRESS_AND_SIZE_TO_SPAN_PAGES(Adapter->Pool, POOL_BYTES)
+               == (PUCHAR)Mdl + Mdl->Size;
+}
+
+/* Tells the power management framework of an adapter with one component, which is always in F0. */
+static void Register(ADAPTER *Adapter)
+{
+    STOR_POFX_DEVICE_V3 Device = {0};
+    BOOLEAN Cold = FALSE;
+    Device.Version = STOR_POFX_DEVICE_VERSION_V3;
+    Device.Size = FIELD_OFFSET(STOR_POFX_DEVICE_V3, Components);
+    Device.ComponentCount = 1;
+    Device.Components[0].Version = STOR_POFX_COMPONENT_VERSION_V1;
+    Device.Components[0].Size = FIELD_OFFSET(STOR_POFX_COMPONENT, FStates);
+    Device.Components[0].FStateCount = 1;
+    Device.Components[0].FStates[0].Version = STOR_POFX_COMPONENT_IDLE_STATE_VERSION_V1;
+    Device.Components[0].FStates[0].Size = sizeof(STOR_POFX_COMPONENT_IDLE_STATE);
+    Device.Components[0].FStates[0].NominalPower = STOR_POFX_UNKNOWN_POWER;
+    Adapter->Idles = StorPortExtendedFunction(ExtFunctionInitializePoFxPower, Adapter, NULL, (PSTOR_POFX_DEVICE)&Device, &Cold) == STOR_STATUS_SUCCESS;
+}
+
+/* Whether the MDL of a request is about its data. */
+static BOOLEAN IsDescribed(ADAPTER *Adapter, PSCSI_REQUEST_BLOCK Srb)
+{
+    PMDL Mdl = NULL;
+    return StorPortExtendedFunction(ExtFunctionGetOriginalMdl, Adapter, Srb, (PVOID *)&Mdl) == STOR_STATUS_SUCCESS && MmGetMdlByteCount(Mdl) == Srb->DataTransferLength;
 }
 
 /* Has the messages 1 and 2, where there are so many, redirected to the processors that send requests. */
@@ -335,7 +415,8 @@ static BOOLEAN PassiveInitialize(PVOID Extension)
     ADAPTER *Adapter = Extension;
     StorPortNotification(InitializeDpc, Adapter, &Adapter->Dpc, Dpc);
     Redirect(Adapter);
-    if (!CreateQueues(Adapter))
+    Register(Adapter);
+    if (!Allocate(Adapter) || !CreateQueues(Adapter))
         return FALSE;
     Mask(Adapter, FALSE);
     return TRUE;
@@ -454,11 +535,17 @@ static void Send(ADAPTER *Adapter, PSCSI_REQUEST_BLOCK Srb, COMMAND *Command)
         Complete(Adapter, Srb, SRB_STATUS_INTERNAL_ERROR);
         return;
     }
+    if (Adapter->Idles) {
+        StorPortExtendedFunction(ExtFunctionPoFxActivateComponent, Adapter, NULL, Srb, 0, 0);
+        StorPortExtendedFunction(ExtFunctionPoFxIdleComponent, Adapter, NULL, Srb, 0, 0);
+    }
     Command->Word[0] |= (ULONG)Srb->QueueTag << 16;
     Adapter->Request[Srb->QueueTag] = Srb;
     Put(Adapter, &Adapter->Io, SUBMISSION, Command);
     Ring(Adapter, 1, 0, Adapter->Io.Tail);
 }
+
+static BOOLEAN IsDescribed(ADAPTER *Adapter, PSCSI_REQUEST_BLOCK Srb);
 
 static void Transfer(ADAPTER *Adapter, PSCSI_REQUEST_BLOCK Srb, ULONG Opcode, ULONGLONG Block, ULONGLONG Blocks)
 {
@@ -467,7 +554,8 @@ static void Transfer(ADAPTER *Adapter, PSCSI_REQUEST_BLOCK Srb, ULONG Opcode, UL
         Complete(Adapter, Srb, SRB_STATUS_SUCCESS);
         return;
     }
-    if (Block >= Adapter->Blocks || Blocks > Adapter->Blocks - Block || Blocks * BLOCK_BYTES != Srb->DataTransferLength) {
+    if (Block >= Adapter->Blocks || Blocks > Adapter->Blocks - Block || Blocks * BLOCK_BYTES != Srb->DataTransferLength
+        || !IsDescribed(Adapter, Srb)) {
         Refuse(Adapter, Srb);
         return;
     }

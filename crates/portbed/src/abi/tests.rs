@@ -26,7 +26,7 @@ struct Facts {
 
 #[derive(Deserialize)]
 struct Enumeration {
-    values: BTreeMap<String, u32>,
+    values: BTreeMap<String, i64>,
 }
 
 #[derive(Deserialize)]
@@ -269,7 +269,11 @@ fn codes_of_memory_descriptors_and_of_the_power_management_framework() {
         (f::POFX_RESIDENCY, "PoFxSetComponentResidency"),
         (f::POFX_TIMEOUT, "PoFxSetIdleTimeout"),
     ] {
-        assert_eq!(codes[&format!("ExtFunction{name}")], code, "{name}");
+        assert_eq!(
+            codes[&format!("ExtFunction{name}")],
+            i64::from(code),
+            "{name}"
+        );
     }
 }
 
