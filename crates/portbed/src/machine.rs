@@ -250,6 +250,12 @@ impl Machine {
         &self.core.judge
     }
 
+    /// How many allocations of the virtual machine's memory were not freed.
+    #[cfg(test)]
+    pub(crate) fn allocations(&self) -> usize {
+        self.core.memory.live().len()
+    }
+
     /// The host memory buffer so far.
     #[must_use]
     pub fn hmb(&self) -> HmbReport {

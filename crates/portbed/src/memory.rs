@@ -37,7 +37,7 @@ const HIGH_PA: u64 = 4 << 30;
 const LOWEST_PA: u64 = 16 << 20;
 
 /// Address space for all allocations. Large, so that an address is not reused soon after it was freed.
-const VIRTUAL_BYTES: u64 = 64 << 30;
+const VIRTUAL_BYTES: u64 = 16 << 30;
 
 /// From this size on, freed memory is given back to the system.
 const DISCARDED_BYTES: u64 = 1 << 20;

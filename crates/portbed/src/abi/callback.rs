@@ -1,7 +1,9 @@
 //! Calling a miniport, and reading and writing what it points to.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::ptr;
+use std::sync::LazyLock;
 
 use zerocopy::FromBytes;
 
@@ -40,8 +42,11 @@ pub(crate) fn write<T: Copy>(address: u64, value: T) {
 }
 
 /// Whether all of `bytes` bytes can be read, and where they are `to_fill` written as well. The kernel is asked, because a
-/// miniport may point to its stack, its image and everything that it was given.
+/// miniport may point to its image and everything that it was given; the part of this stack that is in use needs no question.
 pub(crate) fn is_reachable(address: u64, bytes: usize, to_fill: bool) -> bool {
+    if is_in_use_on_this_stack(address, bytes) {
+        return true;
+    }
     let Some(last) = address.checked_add(bytes.max(1) as u64 - 1) else {
         return false;
     };
@@ -50,6 +55,42 @@ pub(crate) fn is_reachable(address: u64, bytes: usize, to_fill: bool) -> bool {
         .map(|page| address.max(page * PAGE_BYTES))
         .all(|at| is_reachable_byte(at, to_fill))
 }
+
+thread_local! {
+    /// Where this thread's own stack lies; empty where the system does not say.
+    static STACK: Range<usize> = own_stack().unwrap_or_default();
+}
+
+/// Whether it lies between here and the start of this thread's stack, all of which can be read and written.
+fn is_in_use_on_this_stack(address: u64, bytes: usize) -> bool {
+    let here = 0_u8;
+    let here = (&raw const here).addr();
+    let address = address as usize;
+    let end = address.checked_add(bytes);
+    STACK.with(|stack| {
+        stack.contains(&here) && address > here && end.is_some_and(|end| end <= stack.end)
+    })
+}
+
+fn own_stack() -> Option<Range<usize>> {
+    let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
+    // SAFETY: the function names the thread that calls it.
+    let thread = unsafe { libc::pthread_self() };
+    // SAFETY: the attributes are filled in, unless that fails.
+    if unsafe { libc::pthread_getattr_np(thread, attributes.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    let (mut start, mut bytes) = (ptr::null_mut(), 0);
+    // SAFETY: they were filled in.
+    let found =
+        unsafe { libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut start, &raw mut bytes) };
+    // SAFETY: as above, and they are not used any more.
+    unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
+    (found == 0).then(|| start.addr()..start.addr() + bytes)
+}
+
+/// This process, which asks for its number once.
+static PROCESS: LazyLock<i32> = LazyLock::new(|| std::process::id().cast_signed());
 
 fn is_reachable_byte(address: u64, to_fill: bool) -> bool {
     let mut byte = 0_u8;
@@ -61,7 +102,7 @@ fn is_reachable_byte(address: u64, to_fill: bool) -> bool {
         iov_base: ptr::with_exposed_provenance_mut(address as usize),
         iov_len: 1,
     };
-    let process = std::process::id().cast_signed();
+    let process = *PROCESS;
     // SAFETY: one byte is copied to `byte`; an address that cannot be read is refused.
     let read =
         unsafe { libc::process_vm_readv(process, &raw const local, 1, &raw const remote, 1, 0) };

@@ -18,6 +18,11 @@ pub(super) struct Run {
     pub(super) bytes: u64,
 }
 
+/// The part of a bank that scattered pages lie in at first. It grows with what is allocated at a time, not with how often.
+const LEAST_SPREAD: u64 = 8 << 20;
+/// It is so many times as large as what is allocated in it.
+const SPREAD: u64 = 4;
+
 /// Free frames. Contiguous and scattered allocations come from different parts, so that the latter do not break up
 /// what the former need.
 #[derive(Debug)]
@@ -33,6 +38,26 @@ struct Bank {
     split: u64,
     contiguous: Ranges,
     scattered: Ranges,
+    /// Bytes from the split on that scattered pages are chosen from, and bytes that are taken.
+    spread: u64,
+    taken: u64,
+}
+
+impl Bank {
+    /// A scattered frame: `follow`, where it is free and in this bank, or any that lies where `random` says.
+    fn take_frame(&mut self, follow: Option<u64>, random: u64, limit: u64) -> Option<u64> {
+        let most = self.whole.end - self.split;
+        let wanted_spread = (self.taken * SPREAD).max(LEAST_SPREAD);
+        self.spread = self.spread.max(wanted_spread).min(most);
+        let anywhere = self.split + random.checked_rem(self.spread / PAGE_BYTES)? * PAGE_BYTES;
+        let end = self.split + self.spread;
+        let wanted = follow.filter(|pa| (self.split..end).contains(pa));
+        let taken =
+            self.scattered
+                .take_near(wanted.unwrap_or(anywhere), PAGE_BYTES, limit.min(end))?;
+        self.taken += PAGE_BYTES;
+        Some(taken)
+    }
 }
 
 impl Frames {
@@ -50,6 +75,8 @@ impl Frames {
                 split,
                 contiguous,
                 scattered,
+                spread: 0,
+                taken: 0,
             }
         };
         Self {
@@ -116,14 +143,8 @@ impl Frames {
             follow.and_then(|pa| self.banks.iter().position(|bank| bank.whole.contains(&pa)));
         let first = followed.unwrap_or_else(|| self.random.usize(..self.banks.len()));
         let random = self.random.u64(..);
-        self.in_order(first).find_map(|bank| {
-            let frames = (bank.whole.end - bank.split) / PAGE_BYTES;
-            let anywhere = bank.split + random.checked_rem(frames)? * PAGE_BYTES;
-            let wanted = follow
-                .filter(|pa| bank.whole.contains(pa))
-                .unwrap_or(anywhere);
-            bank.scattered.take_near(wanted, PAGE_BYTES, limit)
-        })
+        self.in_order(first)
+            .find_map(|bank| bank.take_frame(follow, random, limit))
     }
 
     /// Gives back what `take_contiguous` took.
@@ -145,6 +166,7 @@ impl Frames {
             .find(|bank| bank.whole.contains(&run.pa))
         {
             bank.scattered.give(run.pa, run.bytes);
+            bank.taken -= run.bytes;
         }
     }
 

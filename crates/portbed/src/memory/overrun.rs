@@ -4,7 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::allocation::Allocation;
-use super::{FRESH, PhysicalMemory};
+use super::{FRESH, PAGE_BYTES, PhysicalMemory};
+
+/// A page that nobody has written to.
+static FRESH_PAGE: [u8; PAGE_BYTES as usize] = [FRESH; PAGE_BYTES as usize];
 
 /// An allocation next to which something was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -63,8 +66,19 @@ impl PhysicalMemory {
         let start = allocation.offset.cast_signed();
         let mut found = None;
         for part in allocation.slack() {
-            let mut bytes = vec![0; part.bytes as usize];
-            let read = self.physical.read(self.file_offset(part.pa), &mut bytes);
+            let mut page = [0; PAGE_BYTES as usize];
+            let mut many = Vec::new();
+            let bytes = if part.bytes > PAGE_BYTES {
+                many.resize(part.bytes as usize, 0);
+                &mut many[..]
+            } else {
+                &mut page[..part.bytes as usize]
+            };
+            let read = self.physical.read(self.file_offset(part.pa), bytes);
+            // A page that is as it was is compared at once.
+            if read.is_ok() && FRESH_PAGE.get(..bytes.len()) == Some(&*bytes) {
+                continue;
+            }
             let wrong = |byte: &u8| *byte != FRESH || read.is_err();
             // Before the allocation, the byte that is next to it tells most.
             let at = if part.offset < allocation.offset {

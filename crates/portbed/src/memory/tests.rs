@@ -54,6 +54,30 @@ fn fresh_memory_is_no_zeroes_unless_asked_for() {
 }
 
 #[test]
+fn memory_in_use_does_not_grow_with_the_number_of_allocations() {
+    use std::os::unix::fs::MetadataExt;
+    let memory = PhysicalMemory::new(512 * MIB, 7).unwrap();
+    let used = || memory.file().metadata().unwrap().blocks() * 512;
+    // A request: its block, its sense buffer, its extension and its list, some of which stay for a while.
+    let mut kept = std::collections::VecDeque::new();
+    let mut requests = |count: usize| {
+        for _ in 0..count {
+            for bytes in [200, 64, 5000, 64] {
+                let place = memory.alloc_scattered(Request::new(bytes, "request"), 96);
+                kept.push_back(place.unwrap().va);
+            }
+            while kept.len() > 100 {
+                memory.free(kept.pop_front().unwrap()).unwrap();
+            }
+        }
+        used()
+    };
+    let after_some = requests(4000);
+    assert!(after_some <= 16 * MIB, "{after_some}");
+    assert!(requests(4000) <= 16 * MIB);
+}
+
+#[test]
 fn pages_next_to_an_allocation_are_inaccessible() {
     let memory = memory();
     let first = memory.alloc_contiguous(Request::new(100, "a")).unwrap();

@@ -142,6 +142,26 @@ fn transfers_have_no_more_breaks_than_the_adapter_takes() {
 }
 
 #[test]
+fn what_is_kept_does_not_grow_with_the_number_of_requests() {
+    let (mut machine, journal) = started_in(1, PortOptions::default(), 0);
+    let mut kept_after = |requests: u32| {
+        for block in 0..requests {
+            machine
+                .execute(read(block % 64, 4096, SrbKind::Scsi))
+                .unwrap();
+        }
+        (
+            machine.allocations(),
+            journal.events().len(),
+            machine.rules().violations().len(),
+        )
+    };
+    let once = kept_after(400);
+    assert_eq!(kept_after(400), once);
+    assert_eq!(kept_after(800), once);
+}
+
+#[test]
 fn what_is_done_after_the_completion_is_part_of_the_cost() {
     let writes = |way| {
         let (mut machine, _) = started_in(1, PortOptions::default(), way);
