@@ -7,6 +7,7 @@
     unused_imports,
     unreachable_pub,
     missing_docs,
+    clippy::duplicate_mod,
     clippy::pedantic,
     reason = "sources that are made for another place"
 )]

@@ -35,8 +35,7 @@ pub(crate) fn remove_adapter(cpu: &Cpu) -> Vec<String> {
 }
 
 /// Everything but host memory, by the rule that it breaks.
-fn left_behind(cpu: &Cpu, state: &State) -> [(&'static Rule, Vec<String>); 7] {
-fn left_behind(state: &State, stop: Stop) -> [(&'static Rule, Vec<String>); 9] {
+fn left_behind(cpu: &Cpu, state: &State) -> [(&'static Rule, Vec<String>); 9] {
     let port = &state.port;
     let pool = port.memory.pool.iter().map(|(va, pool)| {
         format!(

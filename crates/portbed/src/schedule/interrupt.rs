@@ -107,7 +107,7 @@ impl Cpu {
             }
         }
         loop {
-            let first = self.state().interrupts.messages.first().copied();
+            let first = self.state().interrupts.messages.keys().next().copied();
             let Some(message) = first else { break };
             self.serve_message(message);
         }

@@ -2,8 +2,8 @@
 
 mod calls;
 mod channels;
-mod dma;
 mod describe;
+mod dma;
 mod faults;
 mod habits;
 mod host_memory;

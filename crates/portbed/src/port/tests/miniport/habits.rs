@@ -2,8 +2,7 @@
 
 use super::calls::{at, extended, notify};
 use super::request::Srb;
-use super::{channels, device, dma, with};
-use super::{describe, device, with};
+use super::{channels, describe, device, dma, with};
 use crate::abi::callback::{read, write, zeroed};
 use crate::abi::configuration::{AccessRange, PortConfiguration};
 use crate::abi::interrupt::{GroupAffinity, PerfConfigurationData, perf};
@@ -52,8 +51,7 @@ pub(crate) enum Habit {
 }
 
 impl Habit {
-    pub(crate) const ALL: [Self; 15] = [
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::ExactBreaks,
         Self::ScarceBreaks,
         Self::SomeMessages,
