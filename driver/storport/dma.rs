@@ -3,6 +3,7 @@
 use core::ptr::NonNull;
 
 use nvme::DmaMemory;
+use nvme_spec::command::COMMAND_BYTES;
 
 /// A stretch of memory that is contiguous for the processor and for the controller alike.
 ///
@@ -28,8 +29,11 @@ impl DmaBlock {
         }
     }
 
-    /// Cuts the first `bytes` off; `None` when the block is shorter.
+    /// Cuts the first `bytes` off, a multiple of 8; `None` when the block is shorter.
     pub(crate) fn take(&mut self, bytes: usize) -> Option<Self> {
+        if !bytes.is_multiple_of(ALIGNMENT) {
+            return None;
+        }
         let left = self.bytes.checked_sub(bytes)?;
         let address = self.address.checked_add(bytes as u64)?;
         let first = Self {
@@ -59,7 +63,14 @@ impl DmaBlock {
 
     /// The address of the word at byte `offset`, where there is one.
     pub(super) fn word(&self, offset: usize) -> Option<*mut u32> {
-        self.at(offset, WORD).and_then(as_words)
+        self.words(offset, WORD)
+    }
+
+    /// The address of the words from byte `offset` on, when `bytes` are inside.
+    fn words(&self, offset: usize, bytes: usize) -> Option<*mut u32> {
+        // The block itself is aligned, as `new` is promised and `take` sees to.
+        let words = self.at(offset, bytes)?.cast();
+        offset.is_multiple_of(WORD).then_some(words)
     }
 }
 
@@ -73,7 +84,7 @@ impl DmaMemory for DmaBlock {
     }
 
     fn read_dwords<const N: usize>(&self, offset: usize) -> [u32; N] {
-        let words = self.at(offset, size_of::<[u32; N]>()).and_then(as_words);
+        let words = self.words(offset, size_of::<[u32; N]>());
         let Some(mut word) = words else {
             return [0; N];
         };
@@ -92,10 +103,13 @@ impl DmaMemory for DmaBlock {
         }
     }
 
-    fn write_entry(&self, offset: usize, from: &[u8]) {
-        if let Some(to) = self.at(offset, from.len()) {
-            // SAFETY: `at` has checked that the copy stays inside the block, which nothing else refers to.
-            unsafe { to.copy_from_nonoverlapping(from.as_ptr(), from.len()) };
+    fn write_command(&self, offset: usize, command: &[u8; COMMAND_BYTES], dword0: u32) {
+        if let Some(to) = self.words(offset, COMMAND_BYTES) {
+            let bytes = to.cast::<u8>();
+            // SAFETY: `words` has checked that the copy stays inside the block, which nothing else refers to.
+            unsafe { bytes.copy_from_nonoverlapping(command.as_ptr(), COMMAND_BYTES) };
+            // SAFETY: as above; the first word is aligned.
+            unsafe { to.write(dword0) };
         }
     }
 
@@ -144,6 +158,9 @@ impl DmaMemory for DmaBlock {
         }
     }
 }
+
+/// A block starts at a multiple of this.
+const ALIGNMENT: usize = 8;
 
 /// Bytes of a word: what is never torn.
 const WORD: usize = size_of::<u32>();

@@ -8,7 +8,8 @@ use nvme::Registers;
 #[derive(Clone, Copy)]
 pub(crate) struct RegisterWindow {
     start: NonNull<u8>,
-    bytes: u32,
+    /// How many registers of 4 bytes there are.
+    dwords: u32,
 }
 
 // SAFETY: registers are not bound to a processor, and every access is one volatile instruction.
@@ -20,20 +21,30 @@ impl RegisterWindow {
     /// # Safety
     /// `start` is the page-aligned start of a device mapping of `bytes` bytes that stays until the adapter is gone.
     pub(super) const unsafe fn new(start: NonNull<u8>, bytes: u32) -> Self {
-        Self { start, bytes }
+        Self {
+            start,
+            dwords: bytes / DWORD,
+        }
     }
 
     /// Where the register at `offset` is mapped, when it is.
-    fn at<T>(self, offset: u32) -> Option<*mut T> {
-        let end = offset.checked_add(size_of::<T>() as u32)?;
-        let aligned = (offset as usize).is_multiple_of(align_of::<T>());
-        if !aligned || end > self.bytes {
+    const fn at<T>(self, offset: u32) -> Option<*mut T> {
+        const { assert!(size_of::<T>() == 4 || size_of::<T>() == 8) };
+        // The number of the register. An offset inside one becomes a number that none has.
+        let first = offset.rotate_right(DWORD.trailing_zeros());
+        let more = const { (size_of::<T>() as u32 / DWORD).saturating_sub(1) };
+        let last = first.saturating_add(more);
+        let aligned = size_of::<T>() == 4 || first & 1 == 0;
+        if last >= self.dwords || !aligned {
             return None;
         }
         // SAFETY: `offset` is inside the mapping.
         Some(unsafe { self.start.add(offset as usize) }.as_ptr().cast())
     }
 }
+
+/// Bytes of the smallest register.
+const DWORD: u32 = 4;
 
 impl Registers for RegisterWindow {
     fn read32(&self, offset: u32) -> u32 {

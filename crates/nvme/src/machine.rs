@@ -1,5 +1,7 @@
 //! What the operating system gives: register access, memory that the controller shares, and the time.
 
+use nvme_spec::command::COMMAND_BYTES;
+
 /// The memory page size that this driver sets in CC.MPS, in bytes.
 pub const PAGE_BYTES: u32 = 4096;
 
@@ -51,9 +53,11 @@ pub trait DmaMemory {
         self.write(offset, &value.to_le_bytes());
     }
 
-    /// Writes an entry of a submission queue, which the controller does not read before it is told: in any order and width.
-    fn write_entry(&self, offset: usize, from: &[u8]) {
-        self.write(offset, from);
+    /// Writes the 64 bytes of a command at `offset`, with `dword0` in the place of its first dword. The controller does not read them
+    /// before it is told: in any order and width.
+    fn write_command(&self, offset: usize, command: &[u8; COMMAND_BYTES], dword0: u32) {
+        self.write(offset, command);
+        self.write_dword(offset, dword0);
     }
 }
 

@@ -55,6 +55,10 @@ pub struct SubmissionQueue<D> {
     rung: u16,
     /// The head that the controller told last: entries before it are free again.
     head: u16,
+    /// How many commands can be written now.
+    free: u16,
+    /// How many commands the controller was told of and has not fetched, as far as it told.
+    announced: u16,
     queue_id: u16,
     doorbell: u32,
 }
@@ -71,6 +75,8 @@ impl<D: DmaMemory> SubmissionQueue<D> {
             tail: 0,
             rung: 0,
             head: 0,
+            free: entries.wrapping_sub(1),
+            announced: 0,
             queue_id,
             doorbell,
         })
@@ -82,6 +88,8 @@ impl<D: DmaMemory> SubmissionQueue<D> {
         self.tail = 0;
         self.rung = 0;
         self.head = 0;
+        self.free = self.entries.wrapping_sub(1);
+        self.announced = 0;
         self.doorbell = submission_tail_doorbell(self.queue_id, dstrd);
     }
 
@@ -97,8 +105,7 @@ impl<D: DmaMemory> SubmissionQueue<D> {
 
     /// How many commands can be written now.
     pub const fn free(&self) -> u16 {
-        let used = distance(self.head, self.tail, self.entries);
-        self.entries.wrapping_sub(1).saturating_sub(used)
+        self.free
     }
 
     /// The identifier of the queue.
@@ -108,14 +115,15 @@ impl<D: DmaMemory> SubmissionQueue<D> {
 
     /// Puts a command into the ring, with this command identifier. The controller learns of it by [`commit`](Self::commit).
     pub fn write(&mut self, command: &Command, id: u16) -> Result<(), Full> {
-        if self.free() == 0 {
+        if self.free == 0 {
             return Err(Full);
         }
         let offset = usize::from(self.tail).wrapping_mul(COMMAND_BYTES);
-        self.memory.write_entry(offset, command.as_bytes());
-        let dword0 = command.cdw0.with_cid(id);
-        self.memory.write_dword(offset, dword0.into_bits());
+        let dword0 = command.cdw0.with_cid(id).into_bits();
+        self.memory
+            .write_command(offset, zerocopy::transmute_ref!(command), dword0);
         self.tail = following(self.tail, self.entries);
+        self.free = self.free.wrapping_sub(1);
         Ok(())
     }
 
@@ -125,6 +133,8 @@ impl<D: DmaMemory> SubmissionQueue<D> {
             order::before_doorbell();
             registers.write32(self.doorbell, u32::from(self.tail));
             self.rung = self.tail;
+            let used = self.entries.wrapping_sub(1).wrapping_sub(self.free);
+            self.announced = used;
         }
     }
 
@@ -132,10 +142,12 @@ impl<D: DmaMemory> SubmissionQueue<D> {
     ///
     /// The head only moves forward, and never past a command that was not announced.
     pub fn advance_head(&mut self, sq_head: u16) -> Result<(), ImpossibleHead> {
-        let announced = distance(self.head, self.rung, self.entries);
-        if sq_head >= self.entries || distance(self.head, sq_head, self.entries) > announced {
+        let fetched = distance(self.head, sq_head, self.entries);
+        if sq_head >= self.entries || fetched > self.announced {
             return Err(ImpossibleHead);
         }
+        self.announced = self.announced.wrapping_sub(fetched);
+        self.free = self.free.wrapping_add(fetched);
         self.head = sq_head;
         Ok(())
     }
