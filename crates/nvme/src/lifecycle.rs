@@ -31,8 +31,8 @@ use nvme_spec::registers::{CSTS, Capabilities, ControllerStatus, Version};
 
 use crate::hmb::{Detached, Lent, Plan, Ranges};
 use crate::identify::ControllerInfo;
+use crate::pair::QueuePair;
 use crate::queue::{CompletionQueue, SubmissionQueue};
-use crate::slots::Slots;
 use crate::{DmaMemory, Instant, PAGE_BYTES, Registers};
 
 use absence::Absence;
@@ -70,8 +70,7 @@ enum Task {
 /// A controller, from the host's side.
 #[derive(Debug)]
 pub struct Controller<D> {
-    submission: SubmissionQueue<D>,
-    completion: CompletionQueue<D>,
+    queues: QueuePair<D, admin::Purpose, ADMIN_SLOTS>,
     data: D,
     hmb_list: D,
     settings: Settings,
@@ -104,7 +103,6 @@ pub struct Controller<D> {
     /// The active namespaces, during a search for them.
     listed: Listed,
     unanswered: Unanswered,
-    commands: Slots<admin::Purpose, ADMIN_SLOTS>,
     /// The identifier of the present task's command.
     pending: Option<u16>,
     /// Its completion.
@@ -130,9 +128,13 @@ impl<D: DmaMemory> Controller<D> {
         if !page(&memory.data) || !page(&memory.hmb_list) {
             return None;
         }
+        let mut queues = QueuePair::new();
+        queues.place((
+            SubmissionQueue::new(memory.submission, 0, ADMIN_ENTRIES, 0)?,
+            CompletionQueue::new(memory.completion, 0, ADMIN_ENTRIES, 0)?,
+        ));
         Some(Self {
-            submission: SubmissionQueue::new(memory.submission, 0, ADMIN_ENTRIES, 0)?,
-            completion: CompletionQueue::new(memory.completion, 0, ADMIN_ENTRIES, 0)?,
+            queues,
             data: memory.data,
             hmb_list: memory.hmb_list,
             settings,
@@ -155,7 +157,6 @@ impl<D: DmaMemory> Controller<D> {
             pairs_wanted: 0,
             listed: Listed::NONE,
             unanswered: Unanswered::default(),
-            commands: Slots::new(),
             pending: None,
             answer: None,
             requests: 0,
@@ -320,7 +321,7 @@ impl<D: DmaMemory> Controller<D> {
 
     /// The admin completion queue, while the controller has it.
     pub fn completions(&self) -> Option<&CompletionQueue<D>> {
-        self.live.then_some(&self.completion)
+        self.queues.completions().filter(|_| self.live)
     }
 
     /// Whether the controller has posted an admin completion that no step has taken.

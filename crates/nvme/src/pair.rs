@@ -137,27 +137,54 @@ impl<D: DmaMemory, T, const N: usize> QueuePair<D, T, N> {
             strays: 0,
             more: false,
         };
-        let Some((submission, completion)) = &mut self.rings else {
-            return Ok(drained);
-        };
-        let mut verdict = Ok(());
-        for posted in completion.by_ref() {
-            match accept(submission, &mut self.commands, &mut self.strays, &posted) {
-                Ok(Some(value)) => {
+        let verdict = loop {
+            match self.take() {
+                Ok(Some(Taken::Command(value, completion))) => {
                     drained.ended = drained.ended.wrapping_add(1);
-                    ended(value, &posted);
+                    ended(value, &completion);
                 }
-                Ok(None) => drained.strays = drained.strays.wrapping_add(1),
-                Err(impossible) => {
-                    verdict = Err(impossible);
-                    break;
-                }
+                Ok(Some(Taken::Stray)) => drained.strays = drained.strays.wrapping_add(1),
+                Ok(None) => break Ok(()),
+                Err(impossible) => break Err(impossible),
             }
-        }
-        drained.more = completion.is_full();
-        completion.commit(registers);
+        };
+        drained.more = self.give_back(registers);
         verdict.map(|()| drained)
     }
+
+    /// Takes the next completion, if there is one. [`give_back`](Self::give_back) has to follow when all were taken.
+    pub fn take(&mut self) -> Result<Option<Taken<T>>, Impossible> {
+        let Some((submission, completion)) = &mut self.rings else {
+            return Ok(None);
+        };
+        let Some(posted) = completion.next() else {
+            return Ok(None);
+        };
+        let value = accept(submission, &mut self.commands, &mut self.strays, &posted)?;
+        Ok(Some(value.map_or(Taken::Stray, |value| {
+            Taken::Command(value, posted)
+        })))
+    }
+
+    /// Gives the entries of the completions that were taken back to the controller, with one doorbell write. True where a whole ring
+    /// was taken: there may be more.
+    pub fn give_back(&mut self, registers: &impl Registers) -> bool {
+        let Some((_, completion)) = &mut self.rings else {
+            return false;
+        };
+        let more = completion.is_full();
+        completion.commit(registers);
+        more
+    }
+}
+
+/// A completion that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken<T> {
+    /// The value of its command, and what it says.
+    Command(T, Completion),
+    /// It belonged to no outstanding command.
+    Stray,
 }
 
 /// Where a command goes in the ring.

@@ -408,11 +408,11 @@ fn a_command_without_an_answer_times_out_and_its_late_answer_is_known() {
     let event = Event::Late(AdminOpcode::CREATE_COMPLETION_QUEUE, Status::INTERNAL_ERROR);
     assert_eq!(host.controller.take_event(), Some(event));
     // A second answer is not.
-    host.device.complete(late.cdw0.cid(), 0, Status::SUCCESS);
-    assert_eq!(
-        failed(host.step()),
-        Failure::Impossible(Impossible::CommandId)
-    );
+    let repeat = |host: &mut Host| {
+        host.device.complete(late.cdw0.cid(), 0, Status::SUCCESS);
+        host.step()
+    };
+    is_borne_seven_times(&mut host, repeat);
 }
 
 #[test]
@@ -458,9 +458,22 @@ fn an_answer_from_before_a_reset_is_not_taken_for_a_new_one() {
     assert!(matches!(host.step(), Progress::Again { .. }));
     let old = last(&host.device, AdminOpcode::SET_FEATURES).cdw0.cid();
     assert_eq!(host.reach(Goal::Reset), Progress::Done);
-    host.device.complete(old, 0, Status::SUCCESS);
+    let repeat = |host: &mut Host| {
+        host.device.complete(old, 0, Status::SUCCESS);
+        host.step()
+    };
+    is_borne_seven_times(&mut host, repeat);
+}
+
+/// As on every queue pair: a completion that belongs to no outstanding command changes nothing; a controller that posts nothing else is
+/// broken.
+fn is_borne_seven_times(host: &mut Host, mut post: impl FnMut(&mut Host) -> Progress) {
+    for _ in 0..7 {
+        assert_eq!(post(host), Progress::Done);
+        assert_eq!(host.controller.take_event(), None);
+    }
     assert_eq!(
-        failed(host.step()),
+        failed(post(host)),
         Failure::Impossible(Impossible::CommandId)
     );
 }

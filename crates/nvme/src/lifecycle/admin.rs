@@ -12,10 +12,11 @@ use nvme_spec::status::Status;
 use super::namespaces::Scan;
 use super::optional::left_out;
 use super::{
-    Controller, Event, Failure, Impossible, Inventory, MAX_EVENT_REQUESTS, MAX_QUEUE_PAIRS,
-    Progress, Task, Unsupported, WriteCache,
+    Controller, Event, Failure, Inventory, MAX_EVENT_REQUESTS, MAX_QUEUE_PAIRS, Progress, Task,
+    Unsupported, WriteCache,
 };
 use crate::identify::{ControllerInfo, NamespaceInfo};
+use crate::pair::Taken;
 use crate::{DmaMemory, Instant, PAGE_BYTES, Registers};
 
 /// A task that is one admin command. Queues are named by their identifiers.
@@ -142,7 +143,7 @@ impl<D: DmaMemory> Controller<D> {
             _ => {}
         }
         self.pending = Some(self.send(Purpose::Task(task), command)?);
-        self.submission.commit(registers);
+        self.queues.ring(registers);
         self.since = now;
         self.deadline = now
             .after_us(self.settings.command_us)
@@ -165,13 +166,15 @@ impl<D: DmaMemory> Controller<D> {
         registers: &impl Registers,
         now: Instant,
     ) -> Result<(), Failure> {
-        while let Some(completion) = self.completion.next() {
-            self.accept(&completion)?;
+        while let Some(taken) = self.queues.take().map_err(Failure::Impossible)? {
+            if let Taken::Command(purpose, completion) = taken {
+                self.accept(purpose, &completion);
+            }
         }
-        self.completion.commit(registers);
+        self.queues.give_back(registers);
         self.read_event_log(now)?;
         self.request_events()?;
-        self.submission.commit(registers);
+        self.queues.ring(registers);
         Ok(())
     }
 
@@ -191,36 +194,24 @@ impl<D: DmaMemory> Controller<D> {
             Purpose::EventLog => AdminOpcode::GET_LOG_PAGE,
             Purpose::Task(task) => task.opcode(),
         };
-        let cid = self.commands.issue(purpose).map_err(|_| Failure::Full)?;
         let cdw0 = CommandDword0::new().with_opcode(opcode.0);
         let command = Command { cdw0, ..command };
-        if self.submission.write(&command, cid).is_err() {
-            // It never reached the controller: the identifier is not outstanding.
-            let _ = self.commands.retire(cid);
-            return Err(Failure::Full);
-        }
-        Ok(cid)
+        self.queues
+            .send(purpose, |_, entry| entry.write(&command))
+            .map_err(|_| Failure::Full)
     }
 
-    fn accept(&mut self, completion: &Completion) -> Result<(), Failure> {
-        if completion.sq_id != 0 {
-            return Err(Failure::Impossible(Impossible::QueueId));
-        }
-        if self.submission.advance_head(completion.sq_head).is_err() {
-            return Err(Failure::Impossible(Impossible::Head));
-        }
+    fn accept(&mut self, purpose: Purpose, completion: &Completion) {
         let status = Status::from(completion.status);
-        match self.commands.retire(completion.cid) {
-            Ok(Purpose::AsyncEvent) => self.accept_event(completion, status),
-            Ok(Purpose::EventLog) => {
+        match purpose {
+            Purpose::AsyncEvent => self.accept_event(completion, status),
+            Purpose::EventLog => {
                 if let Some(page) = self.event_logs.read() {
                     self.event_log_read(page, status);
                 }
             }
-            Ok(Purpose::Task(task)) => self.accept_task(task, completion, status),
-            Err(_) => return Err(Failure::Impossible(Impossible::CommandId)),
+            Purpose::Task(task) => self.accept_task(task, completion, status),
         }
-        Ok(())
     }
 
     fn accept_event(&mut self, completion: &Completion, status: Status) {
@@ -447,7 +438,7 @@ impl<D: DmaMemory> Controller<D> {
         let limit = self.info.as_ref().map_or(0, |info| info.aerl_z);
         self.requests_wanted = limit.saturating_add(1).min(MAX_EVENT_REQUESTS);
         self.request_events()?;
-        self.submission.commit(registers);
+        self.queues.ring(registers);
         Ok(())
     }
 }

@@ -162,8 +162,9 @@ impl<D: DmaMemory> Controller<D> {
             .with_asqs_z(ADMIN_ENTRIES - 1)
             .with_acqs_z(ADMIN_ENTRIES - 1);
         registers.write32(AQA, attributes.into());
-        registers.write64(ASQ, self.submission.address());
-        registers.write64(ACQ, self.completion.address());
+        let queues = self.queues.memory(0).unwrap_or_default();
+        registers.write64(ASQ, queues.submission_address);
+        registers.write64(ACQ, queues.completion_address);
         let configuration = ControllerConfiguration::new()
             .with_css(CommandSetSelected::NVM)
             .with_shn(ShutdownNotification::NONE)
@@ -177,8 +178,7 @@ impl<D: DmaMemory> Controller<D> {
         }
         self.check_capabilities(registers)?;
         let dstrd = self.capabilities.dstrd();
-        self.submission.reset(dstrd);
-        self.completion.reset(dstrd);
+        self.queues.reset(dstrd);
         self.reset.unproven = self.reset.exposed;
         self.reset.exposed = true;
         registers.write32(CC, configuration.with_en(true).into());
@@ -298,7 +298,7 @@ impl<D: DmaMemory> Controller<D> {
         self.requests = 0;
         self.requests_wanted = 0;
         self.event_logs = EventLogs::default();
-        self.commands.retire_all(drop);
+        self.queues.take_all(drop);
         self.pending = None;
         self.answer = None;
         self.lending.stopped();
