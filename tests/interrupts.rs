@@ -71,6 +71,61 @@ rusty_fork_test! {
         interrupts_come("line,intx=kept,pnp=off,stop=dirql-nodpc");
     }
 
+    /// The line stays up for nothing from some completion on, until a reset.
+    #[test]
+    fn line_that_is_held_up_for_nothing_is_silenced_and_the_queues_are_polled() {
+        let mut bed = Bed::with_faults("line", &["interrupt:held:nth=60"]);
+        let units = bed.start();
+        bed.fill(&units[0], 1);
+        bed.expect_filled(&units[0], 1);
+        assert_eq!(bed.fired(), [1]);
+        assert_eq!(bed.count("timed out"), 0);
+        assert_eq!(bed.logged("Interrupt line held up").len(), 1);
+        // The reset ends it: then interrupts come again, and nothing is polled.
+        bed.machine.power_down(PowerAction::Sleep).expect("it sleeps");
+        bed.machine.power_up().expect("it wakes");
+        let woken_ns = bed.machine.now_ns();
+        bed.expect_filled(&units[0], 1);
+        let took_ns = bed.machine.now_ns() - woken_ns;
+        assert!(took_ns < SECOND_NS / 10, "{took_ns} ns");
+        assert_eq!(bed.logged("Interrupt line held up").len(), 1);
+        bed.finish();
+    }
+
+    /// As above, with nothing to do that would tell the two apart: the disk is idle.
+    #[test]
+    fn line_that_is_held_up_stays_silent_while_the_disk_is_idle() {
+        let mut bed = Bed::with_faults("line", &["interrupt:held:nth=60"]);
+        let units = bed.start();
+        bed.fill(&units[0], 1);
+        bed.machine.pass(600 * SECOND_NS).expect("the driver runs on");
+        bed.expect_filled(&units[0], 1);
+        assert_eq!(bed.logged("Interrupt line held up").len(), 1);
+        bed.finish();
+    }
+
+    #[test]
+    fn line_that_is_shared_with_a_working_device() {
+        interrupts_come("line,neighbour=working");
+        interrupts_come("line,neighbour=working,intx=kept");
+    }
+
+    /// A storm of another device's is nobody's to end, and must not cost this one its interrupts.
+    #[test]
+    fn line_that_is_shared_with_a_device_that_never_ends() {
+        for interrupts in [200, 5000, 50_000] {
+            let (mut bed, units) = Bed::started(&format!("line,neighbour=broken:{interrupts}"));
+            bed.fill(&units[0], 1);
+            let begun_ns = bed.machine.now_ns();
+            bed.expect_filled(&units[0], 1);
+            let took_ns = bed.machine.now_ns() - begun_ns;
+            assert!(took_ns < SECOND_NS / 10, "{took_ns} ns");
+            assert_eq!(bed.logged("Interrupt line held up"), Vec::<String>::new());
+            assert_eq!(bed.logged("Interrupts are missing"), Vec::<String>::new());
+            bed.finish();
+        }
+    }
+
     #[test]
     fn line_of_a_controller_that_has_failed_is_claimed_and_leads_to_a_reset() {
         let (mut bed, units) = Bed::started("line,hmpre=0,hmmin=0,dies=command:40,capacity=8M");

@@ -2,6 +2,7 @@
 
 use crate::adapter::Adapter;
 use crate::control::call::{Call, StartIo};
+use crate::control::mask::LineInterrupt;
 use crate::control::power;
 use crate::control::state::State;
 use crate::storport::{Irql, Port, SrbList};
@@ -37,11 +38,13 @@ pub(crate) fn line_interrupt(adapter: &Adapter, port: Port) -> bool {
         return false;
     }
     let posted = adapter.io.sees_completion() || adapter.admin_lookout.sees_completion();
-    let ours = adapter.mask.claim_line(posted, registers);
-    if ours {
+    let interrupt = adapter
+        .mask
+        .line_interrupt(posted, registers, || port.now());
+    if interrupt != LineInterrupt::Refused {
         adapter.dpc.issue(port);
     }
-    ours
+    interrupt == LineInterrupt::Claimed
 }
 
 /// The DPC of the control plane: takes the next step of whatever is under way. Passive initialisation looks for itself. What the port
@@ -117,6 +120,7 @@ pub(crate) fn visit(state: &mut State, call: Call<'_>, done: &mut SrbList) {
         .or_else(|| state.retry_hmb(call, done));
     let wanted = [
         after_us,
+        state.watch_line(call),
         state.poll_after_us(call),
         state.log_after_us(call),
     ];

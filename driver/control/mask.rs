@@ -3,8 +3,9 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use nvme::Registers;
 use nvme::lifecycle::has_stopped;
+use nvme::line::{LineVisit, LineWatch};
+use nvme::{Instant, Registers};
 use nvme_spec::registers::{INTMC, INTMS};
 
 use crate::storport::RegisterWindow;
@@ -12,6 +13,17 @@ use crate::storport::RegisterWindow;
 /// Vector 0: the only one there is with a line interrupt.
 const VECTOR_0: u32 = 1;
 const ALL: u32 = u32::MAX;
+
+/// Whose a line interrupt is, and what it leads to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum LineInterrupt {
+    /// The controller's: masked until the DPC has seen what it is about.
+    Claimed,
+    /// Not known to be the controller's, and the DPC is to look all the same.
+    Watched,
+    /// Not known to be the controller's.
+    Refused,
+}
 
 /// What is known of the mask.
 pub(crate) struct Mask {
@@ -21,6 +33,8 @@ pub(crate) struct Mask {
     line: AtomicBool,
     /// The line is up because the controller has stopped, not because of a completion.
     alarm: AtomicBool,
+    /// Interrupts that nothing explains.
+    watch: LineWatch,
 }
 
 impl Mask {
@@ -29,6 +43,7 @@ impl Mask {
             msi_x: AtomicBool::new(false),
             line: AtomicBool::new(false),
             alarm: AtomicBool::new(false),
+            watch: LineWatch::new(),
         }
     }
 
@@ -40,6 +55,7 @@ impl Mask {
     /// Masks every vector of an adapter that has so many messages, where the registers may be used.
     pub(crate) fn close(&self, messages: u16, registers: &RegisterWindow) {
         if self.is_in_use(messages) {
+            self.watch.start_anew();
             registers.write32(INTMS, ALL);
             self.line.store(true, Ordering::Release);
         }
@@ -49,6 +65,7 @@ impl Mask {
     pub(crate) fn open(&self, messages: u16, registers: &RegisterWindow) {
         self.alarm.store(false, Ordering::Relaxed);
         if self.is_in_use(messages) {
+            self.watch.start_anew();
             self.line.store(false, Ordering::Release);
             registers.write32(INTMC, ALL);
         }
@@ -58,28 +75,75 @@ impl Mask {
         messages == 0 || !self.msi_x.load(Ordering::Relaxed)
     }
 
-    /// A line interrupt: masks it if it is the controller's, or the line would stay asserted. `posted` says that a completion
-    /// waits. Without one the line may be up because the controller has failed or stopped. That is claimed once for each mask,
-    /// which a reset takes away: one that is masked asserts no line, nor does one that is gone and reads all ones, so that the
-    /// interrupt is another device's.
-    pub(crate) fn claim_line(&self, posted: bool, registers: &RegisterWindow) -> bool {
+    /// A line interrupt. `posted` says that a completion waits. Without one the line may be up because the controller has failed
+    /// or stopped. A masked controller asserts no line, nor does one that is gone and reads all ones: the interrupt is another
+    /// device's. So may be one that nothing explains; those are watched.
+    pub(crate) fn line_interrupt(
+        &self,
+        posted: bool,
+        registers: &RegisterWindow,
+        now: impl Fn() -> Instant,
+    ) -> LineInterrupt {
+        let is_masked = || registers.read32(INTMS) & VECTOR_0 != 0;
+        let watched = self.watch.masks();
+        if (watched || self.line.load(Ordering::Relaxed)) && is_masked() {
+            if self.watch.while_masked(now) {
+                self.lift(registers);
+            }
+            return if watched {
+                LineInterrupt::Watched
+            } else {
+                LineInterrupt::Refused
+            };
+        }
         if !posted {
-            if !has_stopped(registers) || registers.read32(INTMS) & VECTOR_0 != 0 {
-                return false;
+            if !has_stopped(registers) {
+                return if self.watch.unexplained(now) {
+                    self.set(registers);
+                    LineInterrupt::Watched
+                } else {
+                    LineInterrupt::Refused
+                };
+            }
+            if is_masked() {
+                return LineInterrupt::Refused;
             }
             self.alarm.store(true, Ordering::Release);
         }
+        self.set(registers);
+        LineInterrupt::Claimed
+    }
+
+    fn set(&self, registers: &RegisterWindow) {
         registers.write32(INTMS, VECTOR_0);
         // Only then: whoever finds the mark takes the mask away.
         self.line.store(true, Ordering::Release);
-        true
     }
 
-    /// Takes the mask of the line away, if it was masked by [`claim_line`](Self::claim_line).
-    pub(crate) fn release_line(&self, registers: &RegisterWindow) {
+    fn lift(&self, registers: &RegisterWindow) {
         if self.line.load(Ordering::Relaxed) && self.line.swap(false, Ordering::AcqRel) {
             registers.write32(INTMC, VECTOR_0);
         }
+    }
+
+    /// Takes the mask of the line away, if it was masked for a completion or a failure that the DPC has seen by now.
+    pub(crate) fn release_line(&self, registers: &RegisterWindow) {
+        if !self.watch.masks() {
+            self.lift(registers);
+        }
+    }
+
+    /// Goes on with a line that nothing explains: what is known of it.
+    pub(crate) fn watch_line(
+        &self,
+        registers: &RegisterWindow,
+        now: impl FnOnce() -> Instant,
+    ) -> LineVisit {
+        let visit = self.watch.visit(now);
+        if visit == LineVisit::Unmask {
+            self.lift(registers);
+        }
+        visit
     }
 
     /// Whether a line interrupt said that the controller has stopped, since the last call.

@@ -2,6 +2,7 @@
 
 use nvme::hmb::Symptom;
 use nvme::lifecycle::{Failure, Goal};
+use nvme::line::LineVisit;
 use nvme_spec::command::AdminOpcode;
 
 use crate::adapter::Adapter;
@@ -14,32 +15,46 @@ use crate::storport::{Port, SrbList, SrbStatus};
 
 /// How often an interrupt has to be missed before the queues are polled.
 const MISSED_LIMIT: u8 = 2;
+/// How often a line that is held up is looked at, at least, in microseconds.
+const HELD_US: u64 = 100_000;
 /// How often the ring is drained at most when answers are looked for.
 const LOOKS: u8 = 4;
 
 /// Interrupts that did not come although completions were posted.
-pub(crate) struct MissedInterrupts(u8);
+pub(crate) struct MissedInterrupts {
+    count: u8,
+    /// The line is masked because the controller holds it up: none can come.
+    line_held: bool,
+    line_told: bool,
+}
 
 impl MissedInterrupts {
-    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const NONE: Self = Self {
+        count: 0,
+        line_held: false,
+        line_told: false,
+    };
 
     /// Completions were found that no interrupt told of.
     fn add(&mut self, call: Call<'_>) {
-        self.0 = self.0.saturating_add(1);
-        if self.0 == MISSED_LIMIT {
+        if self.line_held {
+            return;
+        }
+        self.count = self.count.saturating_add(1);
+        if self.count == MISSED_LIMIT {
             call.adapter.io.poll(call.irql, true);
-            report::polling(call, self.0, POLL_US);
+            report::polling(call, self.count, POLL_US);
         }
     }
 
     /// It happened: silence may be for want of an interrupt.
     const fn are_known(&self) -> bool {
-        self.0 > 0
+        self.count > 0 || self.line_held
     }
 
     /// The queues are polled, because interrupts cannot be relied on.
     const fn are_many(&self) -> bool {
-        self.0 >= MISSED_LIMIT
+        self.count >= MISSED_LIMIT || self.line_held
     }
 }
 
@@ -103,6 +118,34 @@ impl State {
             self.missed_interrupts.add(call);
         }
         answering != 0
+    }
+
+    /// Goes on with a line interrupt that nothing explains: after how long to look again, in microseconds. At rest, and on the way
+    /// there or through a reset, the mask is not the line's.
+    pub(crate) fn watch_line(&mut self, call: Call<'_>) -> Option<u32> {
+        if call.adapter.messages() != 0 || !self.takes_interrupts() {
+            return None;
+        }
+        let registers = self.registers.as_ref()?;
+        let now = || call.port.now();
+        let visit = call.adapter.mask.watch_line(registers, now);
+        if let LineVisit::Held(_) = visit
+            && !self.missed_interrupts.line_told
+        {
+            self.missed_interrupts.line_told = true;
+            report::line_held(call, POLL_US);
+        }
+        let (held, after_us) = match visit {
+            LineVisit::Quiet | LineVisit::Unmask => (false, None),
+            LineVisit::Held(after_us) => (true, Some(after_us)),
+            LineVisit::Masked(after_us) => (self.missed_interrupts.line_held, Some(after_us)),
+        };
+        if held != self.missed_interrupts.line_held {
+            self.missed_interrupts.line_held = held;
+            let polled = self.missed_interrupts.are_many();
+            call.adapter.io.poll(call.irql, polled);
+        }
+        u32::try_from(after_us?.min(HELD_US)).ok()
     }
 
     /// After how long to look at the queues whether or not an interrupt comes, in microseconds.

@@ -25,6 +25,7 @@ mod event_id {
     pub(super) const NAMESPACE_CHANGED: u32 = 119;
     pub(super) const NOT_FOUND: u32 = 120;
     pub(super) const LATE_CONTROL: u32 = 121;
+    pub(super) const LINE_HELD: u32 = 122;
     pub(super) const QUEUES: u32 = 123;
 }
 
@@ -62,6 +63,20 @@ pub(crate) fn polling(call: Call<'_>, missed: u8, interval_us: u32) {
         parameters: Parameters::Two(&[
             (text!("MissedInterrupts"), u64::from(missed)),
             (text!("IntervalMicroseconds"), u64::from(interval_us)),
+        ]),
+    });
+}
+
+/// The controller keeps its interrupt line up without a reason: it is masked, and the queues are polled while requests are
+/// outstanding.
+pub(crate) fn line_held(call: Call<'_>, interval_us: u32) {
+    call.log(&Event {
+        id: event_id::LINE_HELD,
+        level: Level::Warning,
+        text: text!("Interrupt line held up, the queues are polled"),
+        parameters: Parameters::Two(&[
+            (text!("IntervalMicroseconds"), u64::from(interval_us)),
+            (text!("Detail"), 0),
         ]),
     });
 }

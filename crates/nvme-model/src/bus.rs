@@ -57,6 +57,8 @@ pub trait Bus {
     fn interrupt(&mut self, message: u16);
     /// The level of the INTx line changed.
     fn line(&mut self, asserted: bool);
+    /// Whether the line is asserted although neither a completion nor the controller's status shows why.
+    fn line_unexplained(&mut self, _unexplained: bool) {}
     /// `rule` was evaluated; `what` describes the case and is only called when somebody wants to read it.
     fn judge(&mut self, rule: Rule, held: bool, what: &dyn Fn() -> String);
     /// Something worth a line in a timeline happened.

@@ -20,10 +20,18 @@ const RESET: Vector = Vector {
     pending: false,
 };
 
+/// The line.
+#[derive(Clone, Copy, Default)]
+struct Level {
+    asserted: bool,
+    /// It is asserted, and nothing that a host can see is why.
+    unexplained: bool,
+}
+
 /// Interrupts, by message or by line.
 pub(crate) struct Interrupts {
     vectors: Vec<Vector>,
-    line: bool,
+    line: Level,
     /// The line is up although nothing waits.
     held: bool,
     /// The line is down although something waits.
@@ -38,7 +46,7 @@ impl Interrupts {
     pub(crate) fn new(messages: u16) -> Self {
         Self {
             vectors: vec![RESET; usize::from(messages)],
-            line: false,
+            line: Level::default(),
             held: false,
             muted: false,
             held_back: 0,
@@ -178,13 +186,31 @@ impl Interrupts {
         waits && !self.muted || self.held && mask & 1 == 0
     }
 
+    /// Whether a host can tell why the line is up: a completion waits, or the controller has `stopped`.
+    pub(crate) fn line_is_explained(&self, waits: bool, stopped: bool) -> bool {
+        waits && !self.muted || stopped
+    }
+
     /// The line follows `wanted`, as far as configuration space lets it.
-    pub(crate) fn drive_line(&mut self, wanted: bool, config: &mut ConfigSpace, bus: &mut dyn Bus) {
+    pub(crate) fn drive_line(
+        &mut self,
+        wanted: bool,
+        explained: bool,
+        config: &mut ConfigSpace,
+        bus: &mut dyn Bus,
+    ) {
         config.show_line(wanted && !config.uses_messages());
-        let level = wanted && config.line_allowed();
-        if level != self.line {
-            self.line = level;
-            bus.line(level);
+        let asserted = wanted && config.line_allowed();
+        let level = Level {
+            asserted,
+            unexplained: asserted && !explained,
+        };
+        let before = std::mem::replace(&mut self.line, level);
+        if level.unexplained != before.unexplained {
+            bus.line_unexplained(level.unexplained);
+        }
+        if level.asserted != before.asserted {
+            bus.line(level.asserted);
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod hmb;
 pub mod identify;
 pub mod identity;
 pub mod lifecycle;
+pub mod line;
 mod machine;
 pub mod pair;
 pub mod prp;

@@ -8,8 +8,8 @@ mod request;
 
 pub use options::{
     Affinity, Clock, DispatchFree, DispatchGrant, DmaGrant, Grant, Interrupts, Isolation,
-    MachineOptions, Performance, PerformanceOffer, PortKey, PortOptionError, PortOptions, Power,
-    PowerIrql, Removal, StartIoAnswer, Stop, WorkItems,
+    MachineOptions, Neighbour, Performance, PerformanceOffer, PortKey, PortOptionError,
+    PortOptions, Power, PowerIrql, Removal, StartIoAnswer, Stop, WorkItems,
 };
 pub use request::{
     Completed, Cost, Data, HmbReport, Instructions, LogicalUnit, PowerAction, Rebalance, Request,

@@ -17,6 +17,7 @@ mod guard;
 mod interrupt;
 pub(crate) mod irql;
 mod lock;
+mod neighbour;
 mod preemption;
 mod processor;
 mod slot;

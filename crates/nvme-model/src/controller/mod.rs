@@ -383,7 +383,10 @@ impl Controller {
     fn sync_line(&mut self, bus: &mut dyn Bus) {
         let waits = self.queues.interrupts(self.registers.mask);
         let wanted = self.is_reachable() && self.interrupts.line_shows(waits, self.registers.mask);
-        self.interrupts.drive_line(wanted, &mut self.config, bus);
+        let stopped = self.registers.csts.cfs() || !self.registers.csts.rdy();
+        let explained = self.interrupts.line_is_explained(waits, stopped);
+        self.interrupts
+            .drive_line(wanted, explained, &mut self.config, bus);
     }
 
     /// Does what is due by now, in the order in which it falls due.

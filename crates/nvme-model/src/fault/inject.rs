@@ -118,6 +118,10 @@ impl Bus for DataBus<'_> {
         self.bus.line(asserted);
     }
 
+    fn line_unexplained(&mut self, unexplained: bool) {
+        self.bus.line_unexplained(unexplained);
+    }
+
     fn judge(&mut self, rule: Rule, held: bool, what: &dyn Fn() -> String) {
         self.bus.judge(rule, held, what);
     }

@@ -7,7 +7,7 @@ use nvme_model::{Profile, ProfileError};
 use thiserror::Error;
 
 use crate::controller::QemuProfile;
-use crate::machine::{Interrupts, PortOptionError, PortOptions};
+use crate::machine::{Interrupts, Neighbour, PortOptionError, PortOptions};
 
 /// Keys with this prefix are values of the registry.
 pub const REGISTRY_PREFIX: &str = "reg.";
@@ -109,6 +109,9 @@ pub enum SelectionError {
         "--profile: interrupts=line is not possible with a real controller, take messages or message"
     )]
     NoLine,
+    /// No line to be shared.
+    #[error("--profile: neighbour={0} needs a line interrupt, take interrupts=line")]
+    NoSharedLine(&'static str),
     /// What a real controller does with memory is for the system's IOMMU to say.
     #[error(
         "--profile: iommu=off is not possible with a real controller: its DMA is held to the memory that the driver was given"
@@ -161,7 +164,19 @@ impl Selection {
         if selection.port.interrupts == Interrupts::Msi && selection.device.msi == 0 {
             selection.device.msi = 1;
         }
+        selection.check_neighbour()?;
         Ok(selection)
+    }
+
+    /// A neighbour needs a line that it can share.
+    fn check_neighbour(&self) -> Result<(), SelectionError> {
+        let line = self.port.interrupts == Interrupts::Line
+            || (self.device.messages == 0 && self.device.msi == 0);
+        match self.port.neighbour {
+            Neighbour::Working if !line => Err(SelectionError::NoSharedLine("working")),
+            Neighbour::Broken(_) if !line => Err(SelectionError::NoSharedLine("broken")),
+            _ => Ok(()),
+        }
     }
 
     fn parse_qemu(properties: &str) -> Result<Self, SelectionError> {

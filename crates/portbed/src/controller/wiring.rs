@@ -213,6 +213,10 @@ impl Bus for Wiring<'_> {
         self.interrupts.set_line(asserted);
     }
 
+    fn line_unexplained(&mut self, unexplained: bool) {
+        self.interrupts.set_line_unexplained(unexplained);
+    }
+
     fn judge(&mut self, rule: nvme_model::Rule, held: bool, what: &dyn Fn() -> String) {
         self.judge
             .check(of_controller(rule), held, || "controller".to_owned(), what);

@@ -2,6 +2,7 @@
 
 mod dma;
 mod keys;
+mod neighbour;
 mod performance;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use crate::controller::Controller;
 use crate::journal::Journal;
 
 pub use dma::DmaGrant;
+pub use neighbour::Neighbour;
 pub use performance::{Performance, PerformanceOffer, StartIoAnswer};
 
 /// Everything that decides a run: under the deterministic clock, the same options give the same run.
@@ -247,6 +249,8 @@ pub struct PortOptions {
     pub interrupts: Interrupts,
     /// See [`Affinity`].
     pub affinity: Affinity,
+    /// See [`Neighbour`].
+    pub neighbour: Neighbour,
     /// Whether `StorPortGetCurrentIrql` is implemented.
     pub irql_query: bool,
     /// See [`Isolation`].
@@ -276,6 +280,7 @@ impl Default for PortOptions {
             removal: Removal::default(),
             interrupts: Interrupts::default(),
             affinity: Affinity::default(),
+            neighbour: Neighbour::default(),
             irql_query: true,
             iommu: Isolation::default(),
             performance: Performance::default(),

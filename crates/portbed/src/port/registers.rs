@@ -2,6 +2,7 @@
 
 use super::call::Call;
 use crate::controller::Width;
+use crate::machine::Neighbour;
 use crate::rules::port as rules;
 use crate::schedule::irql::DISPATCH;
 use crate::schedule::{Callback, Cpu};
@@ -11,6 +12,9 @@ use crate::trap::{MmioAccess, MmioWindow};
 const READ_NS: u64 = 600;
 /// Virtual time of a register write, which is posted.
 const WRITE_NS: u64 = 120;
+
+/// One register write in so many is followed by an interrupt of another device on the line.
+const NEIGHBOUR_ONE_IN: u32 = 4;
 
 /// A mapping of registers.
 pub(super) enum Window {
@@ -127,7 +131,7 @@ fn access_register(adapter: usize, base: u64, access: MmioAccess) -> u64 {
                 None => cost.mmio_reads += 1,
             }
         }
-        let asserted = state.interrupts.line();
+        let shown = state.interrupts.line_shows();
         let result = cpu
             .core()
             .with_controller(&mut state, |controller, now_ns, wiring| {
@@ -139,7 +143,12 @@ fn access_register(adapter: usize, base: u64, access: MmioAccess) -> u64 {
                     None => controller.read(offset, width, now_ns, wiring),
                 }
             });
-        state.interrupts.accessed(cpu.index(), asserted);
+        state.interrupts.accessed(cpu.index(), shown);
+        let neighbour = cpu.core().options.neighbour;
+        if access.value.is_some() && neighbour != Neighbour::None {
+            let chance = state.random.u32(..NEIGHBOUR_ONE_IN) == 0;
+            state.interrupts.neighbour_acts(neighbour, chance);
+        }
         result
     };
     if access.value.is_some() {

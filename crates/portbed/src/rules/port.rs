@@ -134,8 +134,11 @@ rules! {
         "HwStartIo returns TRUE",
         "HwStorStartIo";
     INTERRUPT_CLAIMED: "interrupt-claimed",
-        "an interrupt of the adapter is claimed by HwInterrupt or HwMSInterruptRoutine",
+        "an interrupt of the adapter, whose reason it shows, is claimed by HwInterrupt or HwMSInterruptRoutine",
         "HwStorInterrupt; HwMSInterruptRoutine";
+    INTERRUPT_SHARED: "interrupt-shared",
+        "HwInterrupt does not go on claiming interrupts of another device on the adapter's line",
+        "HwStorInterrupt, return value";
     INTERRUPT_QUIET: "interrupt-quiet",
         "the interrupt routine makes the device withdraw its line interrupt",
         "HwStorInterrupt";

@@ -305,7 +305,12 @@ impl Cpu {
             cpu.judge_flood(served);
             match service {
                 Service::Message(_, message) => cpu.serve_message(message),
-                Service::Line(_) => cpu.serve_line(),
+                Service::Line(_) => {
+                    // The next interrupt comes from the loop here, not from inside this one.
+                    let old = cpu.raise(irql::DEVICE);
+                    cpu.serve_line();
+                    cpu.state().processors[self.index].irql = old;
+                }
                 Service::Dispatch(_, work) => {
                     let old = cpu.raise(irql::DISPATCH);
                     crate::port::dispatch(&cpu, work);

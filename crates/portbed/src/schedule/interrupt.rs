@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::cpu::Cpu;
 use super::irql;
 use super::lock::LockId;
+use super::neighbour::SharedLine;
 use super::processor::Callback;
-use crate::machine::Affinity;
+use crate::machine::{Affinity, Neighbour};
 use crate::rules::port as rules;
 
 /// How often the line may stay asserted after its interrupt was served before the machine gives up.
@@ -25,10 +26,13 @@ pub(crate) struct Interrupts {
     /// Processors of a processor group.
     group: usize,
     line: bool,
+    /// The controller does not show why the line is up.
+    unexplained: bool,
     connected: bool,
     unquiet: u32,
-    /// The processor whose register access lowered the line last.
+    /// The processor whose register access took away last what the line was up for.
     lowered_by: Option<usize>,
+    shared: SharedLine,
 }
 
 impl Interrupts {
@@ -46,6 +50,7 @@ impl Interrupts {
         self.connected = connected;
         self.messages.clear();
         self.unquiet = 0;
+        self.shared.fall_silent();
     }
 
     /// A message arrives.
@@ -60,22 +65,35 @@ impl Interrupts {
     /// The level of the line.
     pub(crate) fn set_line(&mut self, asserted: bool) {
         self.line = asserted;
+        if asserted {
+            self.shared.adapter_raised();
+        }
     }
 
-    /// A register access of processor `index` is over; the line was at this level before.
-    pub(crate) fn accessed(&mut self, index: usize, asserted_before: bool) {
-        if asserted_before && !self.line {
+    /// Whether the line is up although the controller does not show why.
+    pub(crate) fn set_line_unexplained(&mut self, unexplained: bool) {
+        self.unexplained = unexplained;
+    }
+
+    /// A register access of processor `index` is over; the line was up before, and showed why.
+    pub(crate) fn accessed(&mut self, index: usize, shown_before: bool) {
+        if shown_before && !self.line_shows() {
             self.lowered_by = Some(index);
         }
     }
 
-    /// The level of the line now.
-    pub(crate) fn line(&self) -> bool {
-        self.line
+    /// Whether the line is up now for a reason that the controller shows.
+    pub(crate) fn line_shows(&self) -> bool {
+        self.line && !self.unexplained
+    }
+
+    /// Another device on the line may assert it; `chance` is whether a working one does.
+    pub(crate) fn neighbour_acts(&mut self, neighbour: Neighbour, chance: bool) {
+        self.shared.act(neighbour, chance);
     }
 
     pub(super) fn pending(&self) -> bool {
-        self.connected && (self.line || !self.messages.is_empty())
+        self.connected && (self.line || self.shared.is_asserted() || !self.messages.is_empty())
     }
 
     pub(super) fn message_for(&self, index: usize, processors: usize) -> Option<u16> {
@@ -91,7 +109,9 @@ impl Interrupts {
     }
 
     pub(super) fn line_for(&self, index: usize, processors: usize) -> bool {
-        self.connected && self.line && index == self.unquiet as usize % processors
+        self.connected
+            && (self.line || self.shared.is_asserted())
+            && index == self.unquiet as usize % processors
     }
 }
 
@@ -162,6 +182,33 @@ impl Cpu {
         );
     }
 
+    /// Judges that the interrupt routine claims an interrupt for which the controller shows a reason. A DPC on another processor may
+    /// have taken that meanwhile; then there is nothing to claim.
+    fn judge_claim(&self, claimed: bool) {
+        let taken = {
+            let state = self.state();
+            let interrupts = &state.interrupts;
+            !interrupts.line_shows() && interrupts.lowered_by != Some(self.index())
+        };
+        self.check(&rules::INTERRUPT_CLAIMED, claimed || taken, || {
+            "the line was not claimed".to_owned()
+        });
+    }
+
+    /// The routine of another device on the line, which is called where the adapter's has not `claimed` the interrupt. `asserted` says
+    /// that the adapter asserted the line before its routine ran.
+    fn serve_neighbour(&self, claimed: bool, asserted: bool) {
+        let Some(taken) = self.state().interrupts.shared.end(claimed, asserted) else {
+            return;
+        };
+        // The first one may be claimed for a completion whose interrupt was on its way.
+        if !self.check(&rules::INTERRUPT_SHARED, taken < 2, || {
+            "two interrupts of another device on the line were claimed in a row".to_owned()
+        }) {
+            self.state().interrupts.shared.fall_silent();
+        }
+    }
+
     /// Runs the interrupt routine for the line.
     pub(super) fn serve_line(&self) {
         let (routine, extension) = {
@@ -172,22 +219,25 @@ impl Cpu {
             )
         };
         self.acquire(LockId::Interrupt(self.adapter()), 0);
-        let asserted = self.state().interrupts.line;
+        let (asserted, shown, neighbour) = {
+            let mut state = self.state();
+            let interrupts = &mut state.interrupts;
+            interrupts.lowered_by = None;
+            interrupts.shared.begin();
+            (
+                interrupts.line,
+                interrupts.line_shows(),
+                interrupts.shared.is_asserted(),
+            )
+        };
         // The other processor may have served it while this one waited for the lock.
-        if asserted && routine != 0 {
-            self.state().interrupts.lowered_by = None;
-            let claimed = self.call(Callback::Interrupt, routine, [extension, 0, 0, 0, 0, 0]);
-            // A DPC on another processor may have taken what it was about; then there is nothing to claim.
-            let taken = {
-                let state = self.state();
-                let interrupts = &state.interrupts;
-                !interrupts.line && interrupts.lowered_by != Some(self.index())
-            };
-            self.check(
-                &rules::INTERRUPT_CLAIMED,
-                claimed as u8 != 0 || taken,
-                || "the line was not claimed".to_owned(),
-            );
+        if (asserted || neighbour) && routine != 0 {
+            let claimed =
+                self.call(Callback::Interrupt, routine, [extension, 0, 0, 0, 0, 0]) as u8 != 0;
+            if shown {
+                self.judge_claim(claimed);
+            }
+            self.serve_neighbour(claimed, asserted);
         }
         let storm = {
             let mut state = self.state();

@@ -64,6 +64,7 @@ faults! {
     EndlessDpc => "no-progress";
     StartIoFalse => "start-io-result";
     InterruptUnclaimed => "interrupt-claimed";
+    InterruptOfNeighbour => "interrupt-shared", on "interrupts=line,neighbour=working";
     InterruptUnquiet => "interrupt-quiet", on "interrupts=line";
     LineUnmaskedEarly => "interrupt-quiet", on "interrupts=line";
     ResetFails => "reset-bus";

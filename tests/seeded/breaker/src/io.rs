@@ -148,6 +148,10 @@ pub extern "C" fn interrupt(extension: u64) -> u8 {
     if adapter.wants(Fault::InterruptUnquiet) {
         return 1;
     }
+    if adapter.wants(Fault::InterruptOfNeighbour) && adapter.register(register::INTMS) & 1 != 0 {
+        // A masked device asserts no line: this is another device's.
+        return 1;
+    }
     adapter.set_register(register::INTMS, 1);
     message(extension, 0)
 }

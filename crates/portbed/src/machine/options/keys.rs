@@ -3,11 +3,11 @@
 use super::dma::dma_grant;
 use super::performance as perf;
 use super::{
-    Affinity, DispatchFree, DispatchGrant, Grant, Interrupts, Isolation, PortKey, PortOptionError,
-    PortOptions, Power, PowerIrql, Removal, Stop, WorkItems,
+    Affinity, DispatchFree, DispatchGrant, Grant, Interrupts, Isolation, Neighbour, PortKey,
+    PortOptionError, PortOptions, Power, PowerIrql, Removal, Stop, WorkItems,
 };
 
-const KEYS: [PortKey; 22] = [
+const KEYS: [PortKey; 23] = [
     PortKey {
         name: "grant",
         meaning: "host memory that is granted: preferred, minimum, half, refuse, later:N (refused N times first), notimplemented, invalid, ranges:N",
@@ -77,6 +77,11 @@ const KEYS: [PortKey; 22] = [
         name: "interrupts",
         meaning: "interrupts that the adapter gets: messages, early (messages, with MSI-X enabled before HwFindAdapter and one pending before HwInitialize), late (messages, with MSI-X enabled after HwInitialize), msi (plain MSI), message, line",
         default: "messages",
+    },
+    PortKey {
+        name: "neighbour",
+        meaning: "another device on the interrupt line: none, working (it interrupts now and then), broken:N (it asserts the line for N interrupts in a row that no routine claims)",
+        default: "none",
     },
     PortKey {
         name: "affinity",
@@ -149,6 +154,7 @@ impl PortOptions {
             "pnp" => self.pnp = switch(value).ok_or_else(bad)?,
             "removal" => self.removal = removal(value).ok_or_else(bad)?,
             "interrupts" => self.interrupts = interrupts(value).ok_or_else(bad)?,
+            "neighbour" => self.neighbour = Neighbour::parse(value).ok_or_else(bad)?,
             "dma-memory" => self.dma_grant = dma_grant(value).ok_or_else(bad)?,
             "group-size" => self.group_size = up_to_64(value).ok_or_else(bad)?,
             "nodes" => self.nodes = up_to_64(value).ok_or_else(bad)?,
