@@ -58,6 +58,13 @@ rusty_fork_test! {
         interrupts_come("line,handover=masked");
     }
 
+    /// The registers of the mask must not be accessed then: a reset takes it away.
+    #[test]
+    fn masks_that_were_left_behind_with_msi_x_enabled_before_the_adapter_is_found() {
+        interrupts_come("hmb,handover=masked,interrupts=early");
+        interrupts_come("hmb,handover=masked,interrupts=early,intx=kept");
+    }
+
     #[test]
     fn bus_mastering_that_was_left_off() {
         interrupts_come("hmb,handover=idle");

@@ -23,6 +23,11 @@ fn moves(profile: &str, interrupts: &[Interrupts], under_requests: bool) -> HmbR
         assert_eq!(announced as u64, if under_requests { salt } else { 0 });
         bed.finish_fill(begun);
         bed.expect_filled(&units[0], salt);
+        assert_eq!(bed.count("timed out"), 0, "{interrupts:?}");
+        assert!(
+            bed.logged("Interrupts are missing").is_empty(),
+            "{interrupts:?}"
+        );
     }
     bed.finish()
 }
@@ -44,6 +49,26 @@ rusty_fork_test! {
             Interrupts::Messages,
         ];
         moves("hmb", &interrupts, false);
+    }
+
+    /// The stop masks the line. From when MSI-X is enabled nobody can lift that mask, which is before the adapter is found again.
+    #[test]
+    fn from_a_line_to_messages_that_are_enabled_early_and_back() {
+        let interrupts = [
+            Interrupts::Early,
+            Interrupts::Line,
+            Interrupts::Late,
+            Interrupts::Line,
+            Interrupts::Early,
+        ];
+        for profile in [
+            "hmb,interrupts=line",
+            "hmb,interrupts=line,intx=kept",
+            "hmb,interrupts=line,stop=dirql,pnp=off",
+            "hmb,interrupts=line,stop=dirql-nodpc,pnp=off",
+        ] {
+            moves(profile, &interrupts, false);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use nvme::quirks::{self, Quirks};
 use nvme::{PAGE_BYTES, Registers, prp};
 use nvme_spec::command::COMMAND_BYTES;
 use nvme_spec::completion::COMPLETION_BYTES;
-use nvme_spec::registers::{INTMC, INTMS};
+use nvme_spec::registers::{CC, ControllerConfiguration, INTMC, INTMS};
 
 use crate::adapter::Adapter;
 use crate::control::call::Call;
@@ -247,7 +247,16 @@ fn prepare(
 /// held down.
 fn identify(state: &mut State, call: Call<'_>, masked: bool) -> Result<(), FindError> {
     let mut tries = MAX_RESETS;
-    while let Err(failure) = reach(state, call, Goal::Identify, masked) {
+    // With MSI-X enabled nobody may touch a mask that was left behind (NVMe over PCIe Transport 1.0c, section 3.5.1.1), and a
+    // controller may hold its messages back for it. A reset takes it away; one that was found disabled has to be enabled for that.
+    let mask_may_stay = !masked && state.registers.as_ref().is_some_and(is_disabled);
+    while let Err(failure) = reach(state, call, Goal::Identify, masked).and_then(|()| {
+        if mask_may_stay {
+            reach(state, call, Goal::Reset, masked)
+        } else {
+            Ok(())
+        }
+    }) {
         report::failed(call, failure);
         tries = tries.saturating_sub(1);
         if tries == 0 || is_final(failure) || matches!(failure, Failure::Unsupported(_)) {
@@ -260,6 +269,10 @@ fn identify(state: &mut State, call: Call<'_>, masked: bool) -> Result<(), FindE
         return Err(FindError::Configuration(Missing::Queues));
     }
     Ok(())
+}
+
+fn is_disabled(registers: &RegisterWindow) -> bool {
+    !ControllerConfiguration::from(registers.read32(CC)).en()
 }
 
 /// The adapter is not to be: its controller is stopped, and the line stays down.
