@@ -14,6 +14,7 @@ use portbed::machine::{
 use nvme_model::Media;
 
 /// SRB status.
+const BUSY: u8 = 0x05;
 const BUS_RESET: u8 = 0x0E;
 const WRITE_16: u8 = 0x8A;
 const READ_16: u8 = 0x88;
@@ -272,6 +273,13 @@ impl Bed {
         let leaks = self.machine.unload().expect("the driver unloads");
         assert_eq!(self.machine.controller_failure(), None);
         assert_eq!(leaks, Vec::<String>::new(), "nothing is left behind");
+        // Busy is what a miniport answers whose queue is full. This one keeps what it cannot start.
+        assert_eq!(
+            self.machine.ended().get(&BUSY),
+            None,
+            "{:?}",
+            self.machine.ended()
+        );
         let violations = self.machine.rules().violations();
         assert!(violations.is_empty(), "{violations:#?}");
     }

@@ -18,6 +18,7 @@ pub use request::{
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -281,6 +282,13 @@ impl Machine {
     /// Judges what was written next to memory that was not freed, at the end of a run.
     pub fn judge_memory(&self) {
         port::judge_overruns(&self.core.memory, &self.core.judge);
+    }
+
+    /// How requests came back so far, to all adapters: each SRB status without its flags, and how often. A request that was busy
+    /// and sent again counts each time.
+    #[must_use]
+    pub fn ended(&self) -> BTreeMap<u8, u64> {
+        self.core.state().ended.clone()
     }
 
     /// What requests have cost so far.

@@ -1,9 +1,11 @@
 //! What a run found, in the shape that `--report` writes.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::abi::srb::status::name as srb_status_name;
 use crate::controller::{self, Identity};
 use crate::journal::Event;
 use crate::machine;
@@ -20,6 +22,8 @@ pub struct Report {
     pub hmb: Hmb,
     /// Requests that the disk on top sent, and how their data compared.
     pub io: Io,
+    /// How the miniport ended requests, by SRB status: how often. One that was busy and sent again counts each time.
+    pub ended: BTreeMap<String, u64>,
     /// What a request cost.
     pub cost: Cost,
     /// The faults that the controller was given, and how often each happened.
@@ -196,6 +200,15 @@ impl Report {
     }
 }
 
+/// How requests ended, with the names that srb.h gives to SRB statuses.
+#[must_use]
+pub fn ended(by_status: BTreeMap<u8, u64>) -> BTreeMap<String, u64> {
+    by_status
+        .into_iter()
+        .map(|(status, times)| (srb_status_name(status), times))
+        .collect()
+}
+
 impl From<Identity> for Controller {
     fn from(identity: Identity) -> Self {
         let Identity {
@@ -289,6 +302,7 @@ mod tests {
             },
             hmb: Hmb::default(),
             io: Io::default(),
+            ended: ended([(5, 2), (0x3E, 1)].into()),
             cost: Cost {
                 mmio_writes_per_io: Some(1.5),
                 ..Cost::default()
@@ -341,6 +355,7 @@ mod tests {
                     "requests": 0, "read_bytes": 0, "written_bytes": 0, "verified_bytes": 0, "mismatched_bytes": 0,
                     "failed": 0, "retried": 0
                 },
+                "ended": { "BUSY": 2, "0x3E": 1 },
                 "cost": {
                     "instructions_per_io": null, "instructions": null, "mmio_writes_per_io": 1.5, "mmio_reads_per_io": null,
                     "port_calls_per_io": null, "shared_lines": null

@@ -199,6 +199,35 @@ pub(crate) mod status {
         1, 2, 3, 4, 5, 6, 7, 8, 9, 0xA, 0xB, 0xD, 0xE, 0xF, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15,
         0x16, 0x17, 0x18, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x30,
     ];
+
+    /// What srb.h calls a status, without `SRB_STATUS_`; a number where this driver kit does not define it, or physical miniports
+    /// seldom use it.
+    pub(crate) fn name(status: u8) -> String {
+        match status {
+            0 => "PENDING",
+            SUCCESS => "SUCCESS",
+            2 => "ABORTED",
+            4 => "ERROR",
+            BUSY => "BUSY",
+            6 => "INVALID_REQUEST",
+            7 => "INVALID_PATH_ID",
+            8 => "NO_DEVICE",
+            TIMEOUT => "TIMEOUT",
+            0xA => "SELECTION_TIMEOUT",
+            0xB => "COMMAND_TIMEOUT",
+            BUS_RESET => "BUS_RESET",
+            0xF => "PARITY_ERROR",
+            0x11 => "NO_HBA",
+            0x12 => "DATA_OVERRUN",
+            0x20 => "INVALID_LUN",
+            0x21 => "INVALID_TARGET_ID",
+            0x22 => "BAD_FUNCTION",
+            0x23 => "ERROR_RECOVERY",
+            INTERNAL_ERROR => "INTERNAL_ERROR",
+            other => return format!("{other:#04X}").replace('X', "x"),
+        }
+        .to_owned()
+    }
 }
 
 /// `SRB_FLAGS_*`.

@@ -49,6 +49,8 @@ pub(super) fn give_up(cpu: &Cpu, block: u64) {
 }
 
 fn finish(cpu: &Cpu, mut outstanding: Outstanding, given_up: Option<u8>) {
+    let srb_status = given_up.unwrap_or_else(|| srb::read(&outstanding).srb_status & status::MASK);
+    *cpu.state().ended.entry(srb_status).or_default() += 1;
     if given_up.is_none() && waits_for_another_try(cpu, &outstanding) {
         return wait(cpu, outstanding);
     }

@@ -10,7 +10,7 @@ use super::namespace::Namespace;
 use super::{ControllerKind, Work};
 use crate::journal::Who;
 use crate::machine::Stop;
-use crate::report::{Controller, Cost, Driver, Hmb, Io, Report, Rules, Verdict};
+use crate::report::{self, Controller, Cost, Driver, Hmb, Io, Report, Rules, Verdict};
 use crate::timeline::Bytes;
 
 /// A run in which fewer distinct rules were evaluated has not tested the driver.
@@ -47,6 +47,7 @@ impl Job<'_> {
             controller: Controller::from(self.machine.identity()),
             hmb,
             io,
+            ended: report::ended(self.machine.ended()),
             cost: self.cost(),
             faults: self.machine.faults().into_iter().map(Into::into).collect(),
             rules,

@@ -38,6 +38,13 @@ pub fn print(timeline: &Timeline, report: &Report, failures: &[String], replay: 
             retried(io.retried)
         ),
     );
+    if report.ended.keys().any(|status| status != "SUCCESS") {
+        let ended = report.ended.iter();
+        let ended: Vec<String> = ended
+            .map(|(status, times)| format!("{times} {status}"))
+            .collect();
+        timeline.entry("SRB status", ended.join(", "));
+    }
     if let Some(cost) = price(cost) {
         timeline.entry("a request", cost);
     }

@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(super) due: BTreeMap<(u64, u64), (usize, Due)>,
     pub(super) sequence: u64,
     pub(crate) cost: Cost,
+    /// How requests came back, by SRB status: how often.
+    pub(crate) ended: BTreeMap<u8, u64>,
     pub(super) until: Option<Until>,
     pub(super) fatal: Option<Fatal>,
     /// Whether time passes by itself.
@@ -74,6 +76,7 @@ impl State {
             due: BTreeMap::new(),
             sequence: 0,
             cost: Cost::default(),
+            ended: BTreeMap::new(),
             until: None,
             fatal: None,
             real_time: clock == Clock::Threaded,
