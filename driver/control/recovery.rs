@@ -9,9 +9,9 @@ use crate::adapter::Adapter;
 use crate::control::call::Call;
 use crate::control::interrupt::visit;
 use crate::control::report;
-use crate::control::state::{Life, Stage, State};
+use crate::control::state::{Life, MAX_RESETS, Stage, State};
 use crate::io::request::POLL_US;
-use crate::storport::{Port, SrbList, SrbStatus};
+use crate::storport::{Port, SrbFunction, SrbList, SrbStatus};
 
 /// How often an interrupt has to be missed before the queues are polled.
 const MISSED_LIMIT: u8 = 2;
@@ -66,6 +66,7 @@ pub(crate) fn reset(adapter: &Adapter, port: Port) -> bool {
     let reset = Call::held(adapter, port).with(|state, call| {
         let io = &call.adapter.io;
         io.return_waiting(call.irql, SrbStatus::BUS_RESET, &mut done);
+        state.return_resets(&mut done);
         state.recover(call, &mut done);
         visit(state, call, &mut done);
     });
@@ -74,6 +75,20 @@ pub(crate) fn reset(adapter: &Adapter, port: Port) -> bool {
 }
 
 impl State {
+    /// Requests for a reset come back at once where the bus is reset: they have no buffer that the controller may use.
+    fn return_resets(&mut self, done: &mut SrbList) {
+        let mut kept = SrbList::new();
+        while let Some((srb, status)) = self.then_complete.pop() {
+            match srb.function() {
+                SrbFunction::RESET_BUS
+                | SrbFunction::RESET_DEVICE
+                | SrbFunction::RESET_LOGICAL_UNIT => done.push(srb, SrbStatus::BUS_RESET),
+                _ => kept.push(srb, status),
+            }
+        }
+        kept.move_to(&mut self.then_complete);
+    }
+
     /// As somebody asks for it, because requests were not answered in time: looks whether they were, and if any is left
     /// resets the controller and brings it back. False where there is nothing to reset.
     pub(crate) fn recover(&mut self, call: Call<'_>, done: &mut SrbList) -> bool {
@@ -172,6 +187,15 @@ impl State {
         }
         if !matches!(self.life, Life::Running | Life::Waking) {
             return false;
+        }
+        if self.life == Life::Waking && self.stage != Stage::Resetting {
+            // A start that was too slow for the port driver would be so again and again.
+            self.resets = self.resets.saturating_add(1);
+            if self.resets > MAX_RESETS {
+                report::given_up(call, self.resets);
+                self.life = Life::Dead;
+                return self.disable(call);
+            }
         }
         self.life = Life::Waking;
         if self.stage != Stage::Resetting {

@@ -53,6 +53,16 @@ pub(crate) fn failed(call: Call<'_>, failure: Failure) {
     });
 }
 
+/// The port driver asked for a reset each time before the controller had come up: it is given up.
+pub(crate) fn given_up(call: Call<'_>, resets: u8) {
+    call.log(&Event {
+        id: event_id::FAILED,
+        level: Level::Error,
+        text: text!("Controller failed"),
+        parameters: Parameters::Two(&[(text!("Reason"), 13), (text!("Detail"), u64::from(resets))]),
+    });
+}
+
 /// Completions were found again and again that no interrupt told of: from now on the queues are polled while requests are
 /// outstanding.
 pub(crate) fn polling(call: Call<'_>, missed: u8, interval_us: u32) {

@@ -72,7 +72,7 @@ pub(crate) struct State {
     pub(crate) life: Life,
     pub(crate) stage: Stage,
     /// Resets since the controller last ran.
-    resets: u8,
+    pub(crate) resets: u8,
     pub(crate) missed_interrupts: MissedInterrupts,
     /// The system has announced that the device is gone.
     pub(crate) removed: bool,

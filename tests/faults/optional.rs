@@ -1,7 +1,13 @@
 //! Commands that a controller can be used without: the disk is there, whatever becomes of them.
 
+use crate::bed::{Bed, transfer_16};
 use crate::survives;
+use portbed::machine::{Data, PowerAction};
 use rusty_fork::rusty_fork_test;
+
+const READ_16: u8 = 0x88;
+/// SRB status.
+const NO_HBA: u8 = 0x11;
 
 /// The optional commands of a start.
 const OPTIONAL: [&str; 5] = [
@@ -79,5 +85,20 @@ rusty_fork_test! {
                 bed.finish();
             }
         }
+    }
+
+    /// The port driver's patience ends each time before the start does: that is not for ever.
+    #[test]
+    fn that_are_always_answered_too_late_for_the_port_driver_end_the_disk() {
+        let mut bed = Bed::with_faults("hmb", &["create-io-completion-queue:delay=12s:at=reset"]);
+        let units = bed.start();
+        bed.machine.power_down(PowerAction::Sleep).expect("it sleeps");
+        bed.machine.power_up().expect("it wakes");
+        let ends: Vec<u8> = (0..8)
+            .map(|_| bed.execute(&units[0], &transfer_16(READ_16, 0, 8), Data::In(4096)).srb_status)
+            .collect();
+        assert_eq!(ends.last(), Some(&NO_HBA), "{ends:x?}");
+        assert!(!bed.logged("Controller failed").is_empty());
+        bed.finish();
     }
 }
