@@ -16,7 +16,7 @@ use crate::control::naming;
 use crate::control::policy;
 use crate::control::recovery::MissedInterrupts;
 use crate::control::report::{self, Missing};
-use crate::control::state::{Life, MAX_RESETS, State, is_final};
+use crate::control::state::{Life, MAX_RESETS, Stage, State, is_final};
 use crate::io::gate::Gate;
 use crate::io::pair::MAX_ENTRIES;
 use crate::io::units::Change;
@@ -111,6 +111,8 @@ fn attach(
     let masked = !function.as_ref().is_some_and(PciFunction::msi_x_enabled);
     let msi_x = function.as_ref().is_some_and(PciFunction::has_msi_x);
     adapter.mask.set_msi_x(msi_x);
+    // How many there are, the start asks. What an earlier one was told may be wrong by now.
+    adapter.set_messages(u16::from(!masked));
     identify(&mut state, call, masked)?;
     if masked {
         // The rings are drained and no command is outstanding: nothing interrupts before the start. A mask that stayed would
@@ -235,6 +237,7 @@ fn prepare(
     state.registers = Some(registers);
     state.io_memory = Some(memory);
     state.life = Life::Empty;
+    state.stage = Stage::Idle;
     state.removed = false;
     state.missed_interrupts = MissedInterrupts::NONE;
     state.unfinished = SrbStatus::NO_HBA;
