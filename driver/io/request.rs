@@ -1,6 +1,6 @@
 //! A request's way in: `HwBuildIo` translates, `HwStartIo` submits.
 
-use scsi::{Access, Action, DataDirection, Other, Outcome, Request};
+use scsi::{Access, Action, DataDirection, Deallocate, Other, Outcome, Request};
 
 use super::finish::end_scsi;
 use super::pair::Submitted;
@@ -125,17 +125,29 @@ fn other(adapter: &Adapter, port: Port, srb: &mut Srb, lun: u8) -> Built {
             bytes,
             more_blocks,
         } => {
-            let bytes = if direction == DataDirection::None {
+            let data_bytes = if direction == DataDirection::None {
                 0
             } else {
                 bytes
             };
-            prepare(port, srb, &command, bytes, more_blocks)
+            let built = prepare(port, srb, &command, data_bytes, more_blocks);
+            srb.set_command_bytes(bytes);
+            built
         }
-        // No unit says that it deallocates, or that its cache can be turned off.
-        Action::Deallocate(_) | Action::SetWriteCache { .. } => {
-            Built::Done(SrbStatus::INVALID_REQUEST)
-        }
+        Action::Deallocate(deallocate) => deallocation(port, srb, deallocate),
+        // No unit says that its cache can be turned off.
+        Action::SetWriteCache { .. } => Built::Done(SrbStatus::INVALID_REQUEST),
+    }
+}
+
+/// UNMAP.
+fn deallocation(port: Port, srb: &mut Srb, deallocate: Deallocate) -> Built {
+    let bytes = deallocate.bytes;
+    match srb.prepare_deallocation(port, deallocate) {
+        Ok(true) => Built::Ready,
+        Ok(false) => Built::Done(end_scsi(srb, Outcome::good(bytes))),
+        Err(Some(sense)) => Built::Done(end_scsi(srb, Outcome::check_condition(sense))),
+        Err(None) => Built::Done(SrbStatus::INVALID_REQUEST),
     }
 }
 

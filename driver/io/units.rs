@@ -13,10 +13,13 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 
 use nvme::identify::{
-    self, ControllerInfo, Identifiers, MAX_NAMESPACES, NamespaceInfo, Namespaces, Usability,
+    self, ControllerInfo, DatasetLimits, Identifiers, MAX_NAMESPACES, NamespaceInfo, Namespaces,
+    Usability,
 };
+use nvme_spec::identify::DeallocateFeatures;
 use scsi::{
-    BlockSize, Controller, IoHints, LogicalUnit, Medium, Naming, PreferredSizes, Request, Sense,
+    BlockSize, Controller, Deallocation, IoHints, LogicalUnit, Medium, Naming, PreferredSizes,
+    Request, Sense,
 };
 
 /// A logical unit number that was given, and its namespace.
@@ -33,12 +36,17 @@ struct Unit {
     /// Which transfers are fast.
     hints: [AtomicU64; HINT_WORDS],
     write_protected: AtomicBool,
+    /// DLFEAT.
+    deallocate_features: AtomicU8,
     /// Unit attention conditions that were not reported yet.
     attention: AtomicU8,
 }
 
 /// The words of [`Identifiers`].
 const IDENTIFIER_WORDS: usize = size_of::<Identifiers>() / 8;
+
+/// DLFEAT: deallocated blocks read as zeros.
+const READS_ZEROES: u8 = 1;
 
 /// The words of the hints.
 const HINT_WORDS: usize = 2;
@@ -72,6 +80,8 @@ pub(crate) struct Units {
     volatile_write_cache: bool,
     max_transfer_bytes: u32,
     verify_bytes: Option<NonZeroU64>,
+    write_zeroes_bytes: Option<NonZeroU64>,
+    dataset: Option<DatasetLimits>,
     naming: Naming,
     /// The media are read-only.
     read_only: AtomicBool,
@@ -93,6 +103,7 @@ impl Unit {
         blocks: AtomicU64::new(0),
         hints: [const { AtomicU64::new(0) }; HINT_WORDS],
         write_protected: AtomicBool::new(false),
+        deallocate_features: AtomicU8::new(0),
         attention: AtomicU8::new(0),
     };
 
@@ -134,6 +145,18 @@ impl Unit {
         }
     }
 
+    /// What Dataset Management does to it.
+    fn deallocation(&self, limits: DatasetLimits) -> Deallocation {
+        let features = DeallocateFeatures::from_bits(self.deallocate_features.load(Relaxed));
+        Deallocation {
+            ranges: limits.ranges,
+            range_blocks: limits.range_blocks,
+            blocks: limits.blocks,
+            reads_zeroes: features.read_behavior() == READS_ZEROES,
+            write_zeroes: features.write_zeroes_deallocate(),
+        }
+    }
+
     /// Says what the unit is, before it is shown for the first time.
     fn define(&self, namespace: &NamespaceInfo, named_by_serial: bool) {
         self.namespace_id.store(namespace.nsid, Relaxed);
@@ -151,6 +174,8 @@ impl Unit {
         for (kept, word) in self.hints.iter().zip(namespace.hints.to_words()) {
             kept.store(word, Relaxed);
         }
+        let features = namespace.dlfeat.into_bits();
+        self.deallocate_features.store(features, Relaxed);
         let protected = namespace.write_protected;
         let unprotected = self.write_protected.swap(protected, Relaxed) != protected;
         let before = self.blocks.load(Relaxed);
@@ -226,6 +251,8 @@ impl Units {
         volatile_write_cache: false,
         max_transfer_bytes: 0,
         verify_bytes: None,
+        write_zeroes_bytes: None,
+        dataset: None,
         naming: Naming::Reported,
         read_only: AtomicBool::new(false),
         entries: [Unit::NONE; MAX_NAMESPACES],
@@ -250,6 +277,8 @@ impl Units {
         self.volatile_write_cache = info.vwc.present();
         self.max_transfer_bytes = info.max_transfer_bytes;
         self.verify_bytes = info.verify_bytes;
+        self.write_zeroes_bytes = info.write_zeroes_bytes;
+        self.dataset = info.dataset;
     }
 
     /// Shows the namespaces that were found, whole: what is gone is hidden before anything new is shown. One caller at a time,
@@ -444,7 +473,7 @@ impl Units {
             write_cache_changeable: false,
             maximum_transfer_bytes: self.max_transfer_bytes,
             verify_bytes: self.verify_bytes,
-            write_zeroes_bytes: None,
+            write_zeroes_bytes: self.write_zeroes_bytes,
             luns: self.present(&mut luns),
         };
         let (Some(medium), Some(unit)) = (self.medium(lun), self.entries.get(usize::from(lun)))
@@ -467,7 +496,7 @@ impl Units {
             },
             write_protected: unit.write_protected.load(Relaxed) || self.read_only.load(Relaxed),
             hints: unit.hints(),
-            deallocation: None,
+            deallocation: self.dataset.map(|limits| unit.deallocation(limits)),
         }))
     }
 

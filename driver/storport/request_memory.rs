@@ -1,11 +1,12 @@
-//! What a request carries in its SRB extension: its NVMe command, its PRP list, and its place in a list of requests.
+//! What a request carries in its SRB extension: its NVMe command, the memory that this points to, and its place in a list of requests.
 
 use core::ptr;
 use core::ptr::NonNull;
 
 use nvme::PAGE_BYTES;
 use nvme::prp::{self, ListMemory, PrpError, Segment};
-use nvme_spec::command::Command;
+use nvme_spec::command::{Command, DatasetManagementCdw10, DatasetRange, NvmOpcode};
+use scsi::{Deallocate, RANGES_BYTES, Sense};
 use wdk_sys::STOR_SCATTER_GATHER_ELEMENT;
 
 use super::srb::Parts;
@@ -20,14 +21,33 @@ pub(super) struct RequestMemory {
     next: *mut Self,
     /// The NVMe command of the request.
     command: Command,
-    /// Bytes that the command transfers.
+    /// Bytes that count as transferred when the request succeeded.
     bytes: u32,
-    /// Blocks that a further command has to verify.
+    /// Blocks that further commands have to verify or to zero; of an UNMAP not 0, there may be a further command.
     more_blocks: u32,
     /// The status that a request of an [`SrbList`] is to be completed with.
     status: u8,
-    /// The PRP list of the command.
+    /// What the command points to.
+    pointed: Pointed,
+}
+
+/// Memory for what a command points to.
+#[repr(C)]
+union Pointed {
+    /// The PRP list of a command that transfers data.
     prps: [u64; PRP_ENTRIES],
+    /// What an UNMAP deallocates.
+    ranges: Ranges,
+}
+
+/// The ranges of a Dataset Management command, and what the next one is made of.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Ranges {
+    list: [u8; RANGES_BYTES],
+    /// Where the list begins, and where its second page does, as the controller sees it; that one is 0 where the list is in one page.
+    pages: [u64; 2],
+    deallocate: Deallocate,
 }
 
 /// The longest transfer of one request in bytes: its PRP list fits the extension wherever the data starts.
@@ -63,7 +83,7 @@ impl Srb {
         let memory = self.memory.as_ptr();
         if bytes != 0 {
             // SAFETY: the extension has room for a RequestMemory, as asked for at initialisation.
-            let list = unsafe { &raw mut (*memory).prps };
+            let list = unsafe { &raw mut (*memory).pointed.prps };
             let start = list.cast::<u64>();
             let list = ListMemory {
                 // SAFETY: the list is this request's own and reached through this reference alone.
@@ -106,6 +126,9 @@ impl Srb {
         }
         // SAFETY: as above; the two are fields of their own.
         let command = unsafe { &mut (*memory).command };
+        if command.cdw0.opcode() == NvmOpcode::DATASET_MANAGEMENT.0 {
+            return self.prepare_next_ranges();
+        }
         match scsi::next_verify(command, *more_blocks) {
             Some(left) => {
                 *more_blocks = left;
@@ -115,17 +138,109 @@ impl Srb {
         }
     }
 
+    /// Makes the first command of an UNMAP; false when there is nothing to deallocate any more. `HwStorBuildIo`.
+    pub(crate) fn prepare_deallocation(
+        &mut self,
+        port: Port,
+        deallocate: Deallocate,
+    ) -> Result<bool, Option<Sense>> {
+        let bytes = deallocate.bytes;
+        let memory = self.memory.as_ptr();
+        // SAFETY: the extension has room for a RequestMemory, as asked for at initialisation.
+        let list = unsafe { &raw mut (*memory).pointed.ranges.list };
+        let start = list.cast::<u8>();
+        let in_first = (PAGE_BYTES as usize).saturating_sub(start.addr() & PAGE_OFFSET);
+        let address = |at: *mut u8| {
+            let found = port.physical_address(at.cast());
+            found.map(|(address, _)| address).ok_or(None)
+        };
+        let second = if in_first < RANGES_BYTES {
+            address(start.wrapping_add(in_first))?
+        } else {
+            0
+        };
+        let pages = [address(start)?, second];
+        // SAFETY: as above.
+        let place = unsafe { &raw mut (*memory).pointed.ranges.pages };
+        // SAFETY: the place is aligned memory of this request.
+        unsafe { place.write(pages) };
+        // SAFETY: as above.
+        let place = unsafe { &raw mut (*memory).pointed.ranges.deallocate };
+        // SAFETY: as above.
+        unsafe { place.write(deallocate) };
+        let Some(command) = self.next_ranges()? else {
+            return Ok(false);
+        };
+        let prepared = self.prepare(port, &command, 0, 1);
+        self.set_command_bytes(bytes);
+        prepared.map(|()| true).map_err(|_| None)
+    }
+
+    /// Makes the prepared command the one that deallocates the next ranges; false when it deallocated the last, or when the
+    /// parameter list is not any more what it was: such a request does not succeed.
+    #[cold]
+    fn prepare_next_ranges(&mut self) -> bool {
+        let next = self.next_ranges();
+        let memory = self.memory.as_ptr();
+        match next {
+            Ok(Some(command)) => {
+                // SAFETY: the command was written in HwStorBuildIo, and the controller has forgotten it.
+                unsafe { (*memory).command = command };
+                true
+            }
+            Ok(None) => false,
+            Err(_) => {
+                // SAFETY: `receive` has written the parts.
+                unsafe { &mut (*memory).parts }.cannot_succeed();
+                false
+            }
+        }
+    }
+
+    /// Writes the next ranges of an UNMAP, for the command that it gives. Any IRQL up to `DISPATCH_LEVEL`: the port driver is not
+    /// called.
+    fn next_ranges(&mut self) -> Result<Option<Command>, Sense> {
+        let memory = self.memory.as_ptr();
+        // SAFETY: the memory is the request's own.
+        let ranges = unsafe { &raw mut (*memory).pointed.ranges };
+        // SAFETY: `prepare_deallocation` has written all of it but the list, which may be any bytes. The controller does not use
+        // it: it has answered the last command, or never saw one.
+        let ranges = unsafe { &mut *ranges };
+        let next = ranges
+            .deallocate
+            .next_command(self.buffer(), &mut ranges.list)?;
+        Ok(next.map(|command| point_to(command, ranges)))
+    }
+
     /// The command that [`prepare`](Self::prepare) kept.
     pub(crate) fn command(&self) -> &Command {
         // SAFETY: the command was written before the request came to where this is called, in HwStorBuildIo.
         unsafe { &(*self.memory.as_ptr()).command }
     }
 
-    /// How many bytes that command transfers.
+    /// How many bytes count as transferred when that command succeeded.
     pub(crate) fn command_bytes(&self) -> u32 {
         // SAFETY: as for the command.
         unsafe { (*self.memory.as_ptr()).bytes }
     }
+
+    /// Has so many bytes count as transferred, other than the command transfers.
+    pub(crate) fn set_command_bytes(&mut self, bytes: u32) {
+        // SAFETY: as for the command; the request is ours.
+        unsafe { (*self.memory.as_ptr()).bytes = bytes };
+    }
+}
+
+/// Has a Dataset Management command point to its ranges: to the second page only where they reach it.
+fn point_to(mut command: Command, ranges: &Ranges) -> Command {
+    let [first, second] = ranges.pages;
+    let count =
+        usize::from(DatasetManagementCdw10::from_bits(command.cdw10).nr_z()).saturating_add(1);
+    let bytes = count.saturating_mul(size_of::<DatasetRange>());
+    let in_first = (PAGE_BYTES as usize).saturating_sub(ranges.list.as_ptr().addr() & PAGE_OFFSET);
+    command.prp1 = first;
+    command.prp2 = if bytes > in_first { second } else { 0 };
+    command
 }
 
 /// Requests in a row, linked through their extensions: no allocation, first in, first out.

@@ -111,6 +111,13 @@ pub(super) struct Parts {
     scsi: ScsiPart,
 }
 
+impl Parts {
+    /// The request ends with `INVALID_REQUEST`, whatever becomes of its command.
+    pub(super) const fn cannot_succeed(&mut self) {
+        self.scsi = ScsiPart::NONE;
+    }
+}
+
 /// Where the parts of a SCSI command are.
 #[derive(Clone, Copy)]
 struct ScsiPart {

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::media::Media;
+use crate::profile::Deallocated;
 
 /// The identifier of an organisation that was never assigned, as in an EUI-64.
 pub(crate) const OUI: [u8; 3] = [0xFE, 0xED, 0x00];
@@ -131,6 +132,29 @@ impl Namespace {
     /// Makes `blocks` blocks that exist read as zero.
     pub(crate) fn zero(&mut self, lba: u64, blocks: u64) -> io::Result<()> {
         self.media.zero(self.offset(lba), self.offset(blocks))
+    }
+
+    /// Deallocates `blocks` blocks that exist.
+    pub(crate) fn deallocate(
+        &mut self,
+        lba: u64,
+        blocks: u64,
+        deallocated: Deallocated,
+    ) -> io::Result<()> {
+        if deallocated == Deallocated::Zeros {
+            return self.zero(lba, blocks);
+        }
+        for lba in lba..lba + blocks {
+            let spread = lba.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+            let byte = match (deallocated, spread % 3) {
+                (Deallocated::Any, 0) => continue,
+                (Deallocated::Any, 1) => 0,
+                (Deallocated::Any, _) => spread as u8 | 1,
+                _ => 0xFF,
+            };
+            self.write(lba, &vec![byte; self.block_bytes as usize])?;
+        }
+        Ok(())
     }
 
     /// Returns when everything written is durable.

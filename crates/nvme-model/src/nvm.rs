@@ -12,7 +12,7 @@ use crate::command::{self, NVM};
 use crate::controller::Controller;
 use crate::failure::{Failure, Outcome, Request, Verdict, ensure};
 use crate::namespace::Namespace;
-use crate::profile::Verify;
+use crate::profile::{Dataset, Verify};
 use crate::prp;
 use crate::rule::Rule;
 
@@ -205,24 +205,53 @@ impl Controller {
 
     /// Nothing is transferred, so that MDTS does not count: VSL does (NVM 3.2.5).
     fn verify(&mut self, request: Request<'_>, bus: &mut dyn Bus) -> Verdict {
-        if self.profile.verify == Verify::Absent {
-            return Err(Failure::field(Status::INVALID_OPCODE, 0));
-        }
-        let (blocks, bytes) = self.blocks(request, bus)?;
-        let most = self.profile.verify.limit_bytes().unwrap_or(u64::MAX);
-        let fits = bytes <= most;
-        bus.judge(Rule::TransferLimit, fits, &|| {
-            format!("{bytes} bytes are verified, the limit is {most}")
-        });
-        ensure(fits, Failure::field(Status::INVALID_FIELD, CDW12_BYTE))?;
+        let blocks = self.untransferred(request, self.profile.verify, bus)?;
         self.namespace(request, bus)?
             .read(blocks.lba, blocks.count)
             .map_err(|_| Failure::from(Status::UNRECOVERED_READ_ERROR).at_block(blocks.lba))?;
         Ok(Outcome::Done(0))
     }
 
+    /// The blocks of a command that has a size limit of its own.
+    fn untransferred(
+        &mut self,
+        request: Request<'_>,
+        command: Verify,
+        bus: &mut dyn Bus,
+    ) -> Result<Blocks, Failure> {
+        if command == Verify::Absent {
+            return Err(Failure::field(Status::INVALID_OPCODE, 0));
+        }
+        let (blocks, bytes) = self.blocks(request, bus)?;
+        let most = command.limit_bytes().unwrap_or(u64::MAX);
+        let fits = bytes <= most;
+        bus.judge(Rule::TransferLimit, fits, &|| {
+            format!("a command for {bytes} bytes, the limit is {most}")
+        });
+        ensure(fits, Failure::field(Status::INVALID_FIELD, CDW12_BYTE))?;
+        Ok(blocks)
+    }
+
+    /// The ranges of a Dataset Management command are within DMRL, DMRSL and DMSL (NVM 3.2.3).
+    fn check_dataset(&self, ranges: &[Blocks], bus: &mut dyn Bus) -> Result<(), Failure> {
+        let (most_ranges, most_range_blocks, most_blocks) = self.profile.dataset.limits();
+        let within = |value: u64, most: u64| most == 0 || value <= most;
+        let longest = ranges.iter().map(|range| range.count).max().unwrap_or(0);
+        let blocks = ranges.iter().map(|range| range.count).sum();
+        let fits = within(ranges.len() as u64, most_ranges.into())
+            && within(longest, most_range_blocks.into())
+            && within(blocks, most_blocks);
+        bus.judge(Rule::TransferLimit, fits, &|| {
+            format!(
+                "{} ranges of at most {longest}, together {blocks} blocks; the limits are {most_ranges}, {most_range_blocks} and {most_blocks}",
+                ranges.len()
+            )
+        });
+        ensure(fits, Status::COMMAND_SIZE_LIMIT_EXCEEDED.into())
+    }
+
     fn write_zeroes(&mut self, request: Request<'_>, bus: &mut dyn Bus) -> Verdict {
-        let (blocks, _) = self.blocks(request, bus)?;
+        let blocks = self.untransferred(request, self.profile.write_zeroes, bus)?;
         self.check_writable(request, bus)?;
         let through = self.writes_through(request);
         self.namespace(request, bus)?
@@ -247,6 +276,9 @@ impl Controller {
 
     fn manage_dataset(&mut self, request: Request<'_>, bus: &mut dyn Bus) -> Verdict {
         let command = request.command;
+        if self.profile.dataset == Dataset::Absent {
+            return Err(Failure::field(Status::INVALID_OPCODE, 0));
+        }
         self.namespace(request, bus)?;
         let ranges = u64::from(DatasetManagementCdw10::from_bits(command.cdw10).nr_z()) + 1;
         let bytes = ranges * size_of::<DatasetRange>() as u64;
@@ -256,8 +288,6 @@ impl Controller {
             return Ok(Outcome::Done(0));
         }
         self.check_writable(request, bus)?;
-        let now_ns = self.now_ns;
-        let namespace = self.namespace(request, bus)?;
         let ranges: Vec<_> = data
             .chunks_exact(size_of::<DatasetRange>())
             .filter_map(|bytes| DatasetRange::read_from_bytes(bytes).ok())
@@ -266,12 +296,16 @@ impl Controller {
                 count: u64::from(range.length_blocks),
             })
             .collect();
+        self.check_dataset(&ranges, bus)?;
+        let now_ns = self.now_ns;
+        let deallocated = self.profile.deallocated;
+        let namespace = self.namespace(request, bus)?;
         for range in &ranges {
             check_range(namespace, *range, now_ns, bus)?;
         }
         for range in &ranges {
             namespace
-                .zero(range.lba, range.count)
+                .deallocate(range.lba, range.count, deallocated)
                 .map_err(|_| write_fault(range.lba))?;
         }
         Ok(Outcome::Done(0))

@@ -7,11 +7,11 @@ use core::num::NonZeroU64;
 use nvme_spec::command::COMMAND_SHIFT;
 use nvme_spec::completion::COMPLETION_SHIFT;
 use nvme_spec::identify::{
-    DataProtectionSettings, FormattedLbaSize, IdentifyController, IdentifyControllerNvm,
-    IdentifyNamespace, LbaFormat, LogPageAttributes, MultiPathCapabilities, NamespaceAttributes,
-    NamespaceFeatures, NamespaceIdDescriptorHeader, NamespaceIdType, NamespaceSharing,
-    OptionalAdminCommands, OptionalAsyncEvents, OptionalNvmCommands, QueueEntrySize,
-    VolatileWriteCacheAttributes,
+    DataProtectionSettings, DeallocateFeatures, FormattedLbaSize, IdentifyController,
+    IdentifyControllerNvm, IdentifyNamespace, LbaFormat, LogPageAttributes, MultiPathCapabilities,
+    NamespaceAttributes, NamespaceFeatures, NamespaceIdDescriptorHeader, NamespaceIdType,
+    NamespaceSharing, OptionalAdminCommands, OptionalAsyncEvents, OptionalNvmCommands,
+    QueueEntrySize, VolatileWriteCacheAttributes,
 };
 use nvme_spec::text::Ascii;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
@@ -77,6 +77,21 @@ pub struct ControllerInfo {
     pub hmb: hmb::Needs,
     /// How many bytes of blocks one Verify command covers; `None` where there is no such command.
     pub verify_bytes: Option<NonZeroU64>,
+    /// How many bytes of blocks one Write Zeroes command covers; `None` where there is no such command.
+    pub write_zeroes_bytes: Option<NonZeroU64>,
+    /// What one Dataset Management command takes; `None` where there is no such command.
+    pub dataset: Option<DatasetLimits>,
+}
+
+/// The limits of Dataset Management (NVM 4.1.5.4). 0 is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DatasetLimits {
+    /// Ranges of one command (DMRL).
+    pub ranges: u8,
+    /// Blocks of one range (DMRSL).
+    pub range_blocks: u32,
+    /// Blocks of one command (DMSL).
+    pub blocks: u64,
 }
 
 /// A queue entry size that this controller does not take: SQES or CQES exclude the sizes of the NVM Command Set.
@@ -114,22 +129,48 @@ impl ControllerInfo {
             rtd3e_us: field!(data, IdentifyController, rtd3e_us),
             hmb: hmb_needs(data),
             verify_bytes: oncs.verify().then_some(NonZeroU64::MAX),
+            write_zeroes_bytes: untold_write_zeroes_bytes(oncs, mdts),
+            dataset: oncs.dataset_management().then(DatasetLimits::default),
         })
     }
 
     /// Reads Identify Controller data of the NVM Command Set (NVM 4.1.5.4) at the start of `data`.
     pub fn read_nvm(&mut self, data: &impl DmaMemory) {
-        let vsl: u8 = field!(data, IdentifyControllerNvm, vsl);
-        let limit = match vsl {
-            0 => None,
-            exponent => u64::from(PAGE_BYTES)
-                .checked_shl(u32::from(exponent))
-                .and_then(NonZeroU64::new),
-        };
-        if let (Some(verify_bytes), Some(limit)) = (&mut self.verify_bytes, limit) {
-            *verify_bytes = limit;
+        if let Some(verify_bytes) = &mut self.verify_bytes {
+            *verify_bytes = size_limit(field!(data, IdentifyControllerNvm, vsl));
+        }
+        if let Some(write_zeroes_bytes) = &mut self.write_zeroes_bytes {
+            *write_zeroes_bytes = size_limit(field!(data, IdentifyControllerNvm, wzsl));
+        }
+        if let Some(limits) = &mut self.dataset {
+            *limits = DatasetLimits {
+                ranges: field!(data, IdentifyControllerNvm, dmrl),
+                range_blocks: field!(data, IdentifyControllerNvm, dmrsl_blocks),
+                blocks: field!(data, IdentifyControllerNvm, dmsl_blocks),
+            };
         }
     }
+
+    /// Whether there is anything that Identify Controller data of the NVM Command Set would limit.
+    pub(crate) fn has_limited_commands(&self) -> bool {
+        self.verify_bytes.is_some() || self.write_zeroes_bytes.is_some() || self.dataset.is_some()
+    }
+}
+
+/// VSL and WZSL count as MDTS does; 0, and what does not fit, is no limit.
+fn size_limit(exponent: u8) -> NonZeroU64 {
+    let limit = match exponent {
+        0 => None,
+        exponent => u64::from(PAGE_BYTES)
+            .checked_shl(u32::from(exponent))
+            .and_then(NonZeroU64::new),
+    };
+    limit.unwrap_or(NonZeroU64::MAX)
+}
+
+/// What Write Zeroes covers where no limit is told: before version 2.0 some controllers hold it to MDTS.
+fn untold_write_zeroes_bytes(oncs: OptionalNvmCommands, mdts: u8) -> Option<NonZeroU64> {
+    oncs.write_zeroes().then(|| size_limit(mdts))
 }
 
 /// Whether queue entries of `1 << shift` bytes are permitted.
@@ -261,6 +302,8 @@ pub struct NamespaceInfo {
     pub hints: IoHints,
     /// Namespace Features (NSFEAT).
     pub nsfeat: NamespaceFeatures,
+    /// Deallocate Logical Block Features (DLFEAT).
+    pub dlfeat: DeallocateFeatures,
     /// Whether it can be a logical unit, and why not.
     pub usability: Usability,
     /// The namespace is write protected now (NSATTR bit 0).
@@ -293,6 +336,7 @@ impl NamespaceInfo {
             eui64: field!(data, IdentifyNamespace, eui64),
             hints: IoHints::read(data),
             nsfeat: field!(data, IdentifyNamespace, nsfeat),
+            dlfeat: field!(data, IdentifyNamespace, dlfeat),
             usability,
             write_protected: attributes.write_protected(),
             shared: sharing.shared(),
@@ -405,6 +449,7 @@ impl Namespaces {
                     eui64: [0; 8],
                     hints: IoHints::NONE,
                     nsfeat: NamespaceFeatures::new(),
+                    dlfeat: DeallocateFeatures::new(),
                     usability: Usability::Usable,
                     write_protected: false,
                     shared: false,

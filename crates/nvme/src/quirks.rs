@@ -1,7 +1,7 @@
 //! What particular devices do wrong, as a table: by PCI identifier, model and firmware.
 //!
-//! A row says where it is known from. What Linux and FreeBSD know of, and this driver never does, is not here: Write Zeroes,
-//! Deallocate, autonomous power state transitions, the NVMe qualified name of the subsystem. Nor is a controller here that takes
+//! A row says where it is known from. What Linux and FreeBSD know of, and this driver never does, is not here:
+//! autonomous power state transitions, the NVMe qualified name of the subsystem. Nor is a controller here that takes
 //! the last entry of a page for the address of the next list although the list ends with it: no list of this driver ends there,
 //! whatever the controller.
 

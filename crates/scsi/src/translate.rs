@@ -57,7 +57,8 @@ pub enum Action {
         command: Command,
         /// Which way its data travels.
         direction: DataDirection,
-        /// The length of its data, always the length of the request's buffer where there is data.
+        /// The bytes of the request's buffer that count as transferred when it succeeded. Where the command has data, it is
+        /// the whole buffer; WRITE SAME takes a block that no command has.
         bytes: u32,
         /// So many blocks behind those of the command are still to be verified, or to be zeroed:
         /// [`next_verify`](crate::next_verify) makes the command for them when this one has succeeded.

@@ -109,7 +109,11 @@ pub(crate) fn write_same(
             ..command(NvmOpcode::WRITE_ZEROES, unit.namespace_id)
         },
         direction: DataDirection::None,
-        bytes: 0,
+        bytes: if request.flags & NDOB == 0 {
+            unit.block_size.bytes()
+        } else {
+            0
+        },
         more_blocks: blocks.saturating_sub(first),
     })
 }

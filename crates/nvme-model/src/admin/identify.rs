@@ -23,7 +23,7 @@ use crate::feature::POWER_STATE_MAX;
 use crate::log::ERROR_ENTRIES;
 use crate::namespace::{Namespace, OUI};
 use crate::nvm::judge_namespace;
-use crate::profile::{Identifiers, Verify};
+use crate::profile::{Dataset, Deallocated, Identifiers, Verify};
 
 const CONTROLLER_ID: u16 = 1;
 /// The first version with data that are special to a command set.
@@ -113,9 +113,13 @@ impl Controller {
         bus: &mut dyn Bus,
     ) -> Result<IdentifyNamespace, Failure> {
         let mut data = IdentifyNamespace::new_zeroed();
-        data.dlfeat = DeallocateFeatures::new()
-            .with_read_behavior(1)
-            .with_write_zeroes_deallocate(true);
+        data.dlfeat = match self.profile.deallocated {
+            Deallocated::Zeros => DeallocateFeatures::new()
+                .with_read_behavior(1)
+                .with_write_zeroes_deallocate(true),
+            Deallocated::Ones => DeallocateFeatures::new().with_read_behavior(2),
+            Deallocated::Any => DeallocateFeatures::new(),
+        };
         let identifiers = self.profile.identifiers;
         data.noiob = self.profile.boundary_blocks;
         if let Some(blocks) = self.profile.preferred_blocks {
@@ -182,10 +186,11 @@ impl Controller {
     /// What is special to the NVM Command Set.
     fn identify_nvm(&self) -> IdentifyControllerNvm {
         let mut data = IdentifyControllerNvm::new_zeroed();
-        data.vsl = mdts(
-            self.profile.verify.limit_bytes().unwrap_or(0),
-            self.profile.page_min_bytes,
-        );
+        let page_bytes = self.profile.page_min_bytes;
+        let limit = |command: Verify| mdts(command.limit_bytes().unwrap_or(0), page_bytes);
+        data.vsl = limit(self.profile.verify);
+        data.wzsl = limit(self.profile.write_zeroes);
+        (data.dmrl, data.dmrsl_blocks, data.dmsl_blocks) = self.profile.dataset.limits();
         data
     }
 
@@ -234,8 +239,8 @@ impl Controller {
         data.nn = self.namespaces.len() as u32;
         data.oncs = OptionalNvmCommands::new()
             .with_compare(true)
-            .with_dataset_management(true)
-            .with_write_zeroes(true)
+            .with_dataset_management(self.profile.dataset != Dataset::Absent)
+            .with_write_zeroes(self.profile.write_zeroes != Verify::Absent)
             .with_verify(self.profile.verify != Verify::Absent)
             .with_save_and_select(true);
         data.vwc = VolatileWriteCacheAttributes::new()

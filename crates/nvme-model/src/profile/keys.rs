@@ -80,6 +80,21 @@ pub(super) const KEYS: &[Key] = &[
         "the Verify command: off, or the most bytes that one covers (VSL, told from version 2.0 on), a power of two of mpsmin from 2 on; 0: no limit",
     ),
     key(
+        "zeroes",
+        "0",
+        "the Write Zeroes command: off, or the most bytes that one covers (WZSL), as for verify; 0: no limit",
+    ),
+    key(
+        "dsm",
+        "0",
+        "the Dataset Management command: off, or the most ranges, blocks of a range and blocks of a command (told from version 2.0 on), as DMRL/DMRSL/DMSL, each 0 for no limit; 0: no limit",
+    ),
+    key(
+        "dlfeat",
+        "zeros",
+        "what deallocated blocks read as: zeros, ones, any (not told: what they held, zeros or noise)",
+    ),
+    key(
         "noiob",
         "0",
         "blocks that I/O is not to cross a multiple of (NOIOB); 0: none",

@@ -12,8 +12,9 @@ pub(crate) use value::{death, size};
 
 use keys::{KEYS, NAMED};
 use value::{
-    allocation, answer, dies, function, handover, identifier, late_timeout, line, milliseconds,
-    pages, power_of_two, preferred, printable, reset, temperature, verify, version,
+    allocation, answer, dataset, deallocated, dies, function, handover, identifier, late_timeout,
+    line, milliseconds, pages, power_of_two, preferred, printable, reset, temperature, verify,
+    version,
 };
 
 use crate::fault::Fault;
@@ -107,6 +108,51 @@ impl Verify {
     }
 }
 
+/// The Dataset Management command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Dataset {
+    /// There is none.
+    Absent,
+    /// It has no limit.
+    #[default]
+    Any,
+    /// It takes at most so much, as the controller tells from version 2.0 on; 0 for no limit.
+    UpTo {
+        /// DMRL: ranges.
+        ranges: u8,
+        /// DMRSL: blocks of a range.
+        range_blocks: u32,
+        /// DMSL: blocks of all ranges.
+        blocks: u64,
+    },
+}
+
+impl Dataset {
+    /// DMRL, DMRSL and DMSL.
+    pub(crate) const fn limits(self) -> (u8, u32, u64) {
+        match self {
+            Self::Absent | Self::Any => (0, 0, 0),
+            Self::UpTo {
+                ranges,
+                range_blocks,
+                blocks,
+            } => (ranges, range_blocks, blocks),
+        }
+    }
+}
+
+/// What deallocated blocks read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Deallocated {
+    /// Zeros.
+    #[default]
+    Zeros,
+    /// All bytes `FFh`.
+    Ones,
+    /// The controller does not tell: some keep what they held, some read as zeros, some as noise.
+    Any,
+}
+
 /// How many I/O queues the controller allocates when Number of Queues is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Allocation {
@@ -168,6 +214,12 @@ pub struct Profile {
     pub mdts_bytes: u64,
     /// See [`Verify`].
     pub verify: Verify,
+    /// The Write Zeroes command, in the same way.
+    pub write_zeroes: Verify,
+    /// See [`Dataset`].
+    pub dataset: Dataset,
+    /// See [`Deallocated`].
+    pub deallocated: Deallocated,
     /// NOIOB, in blocks.
     pub boundary_blocks: u16,
     /// NPWG, NPWA, NPDG, NPDA and NOWS, in blocks; `None` where they are not told.
@@ -250,6 +302,9 @@ impl Default for Profile {
             namespaces: 1,
             mdts_bytes: 512 * KIB,
             verify: Verify::default(),
+            write_zeroes: Verify::default(),
+            dataset: Dataset::default(),
+            deallocated: Deallocated::default(),
             boundary_blocks: 0,
             preferred_blocks: None,
             queue_entries: 1024,
@@ -342,6 +397,9 @@ impl Profile {
             "mdts" if value == "0" => self.mdts_bytes = 0,
             "mdts" => self.mdts_bytes = power_of_two(value, 4 * KIB, GIB)?,
             "verify" => self.verify = verify(value)?,
+            "zeroes" => self.write_zeroes = verify(value)?,
+            "dsm" => self.dataset = dataset(value)?,
+            "dlfeat" => self.deallocated = deallocated(value)?,
             "noiob" => self.boundary_blocks = size(value, 0..=0xFFFF)? as u16,
             "preferred" => self.preferred_blocks = preferred(value)?,
             "mqes" => self.queue_entries = size(value, 1..=65536)? as u32,
@@ -397,10 +455,10 @@ impl Profile {
             ),
             (
                 self.mdts_bytes != 0 && self.mdts_bytes < 2 * self.page_min_bytes
-                    || self
-                        .verify
-                        .limit_bytes()
-                        .is_some_and(|bytes| bytes < 2 * self.page_min_bytes),
+                    || [self.verify, self.write_zeroes]
+                        .into_iter()
+                        .filter_map(Verify::limit_bytes)
+                        .any(|bytes| bytes < 2 * self.page_min_bytes),
                 Refusal::TransferBelowPages,
             ),
             (self.page_min_bytes > self.page_max_bytes, Refusal::Pages),
@@ -427,7 +485,10 @@ impl Profile {
             && (512..=4096).contains(&self.block_bytes)
             && self.namespaces <= 1024
             && (self.mdts_bytes == 0 || self.mdts_bytes.is_power_of_two())
-            && self.verify.limit_bytes().is_none_or(u64::is_power_of_two)
+            && [self.verify, self.write_zeroes]
+                .into_iter()
+                .filter_map(Verify::limit_bytes)
+                .all(u64::is_power_of_two)
             && (1..=65536).contains(&self.queue_entries)
             && (1..=1024).contains(&self.queues)
             && self.completion_queues <= 1024

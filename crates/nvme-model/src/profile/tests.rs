@@ -46,6 +46,9 @@ fn unknown_keys_and_bad_values_are_told_apart() {
         ("dies", "command:0"),
         ("death", "slow"),
         ("reset", "late"),
+        ("dsm", "1/2"),
+        ("dsm", "256/1/1"),
+        ("dlfeat", "noise"),
     ] {
         let result = profile.set(key, value);
         assert!(

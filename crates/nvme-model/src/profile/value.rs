@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 
 use super::{
-    Allocation, Answer, Death, Dies, GIB, Handover, IntxLine, KIB, MIB, Temperature, Verify,
+    Allocation, Answer, Dataset, Deallocated, Death, Dies, GIB, Handover, IntxLine, KIB, MIB,
+    Temperature, Verify,
 };
 
 /// A number with an optional suffix K, M, G or T.
@@ -81,6 +82,32 @@ pub(super) fn verify(text: &str) -> Option<Verify> {
         "off" => Some(Verify::Absent),
         "0" => Some(Verify::Any),
         _ => power_of_two(text, 8 * KIB, GIB).map(Verify::UpTo),
+    }
+}
+
+/// What Dataset Management takes, as DMRL/DMRSL/DMSL.
+pub(super) fn dataset(text: &str) -> Option<Dataset> {
+    match text {
+        "off" => return Some(Dataset::Absent),
+        "0" => return Some(Dataset::Any),
+        _ => {}
+    }
+    let mut parts = text.split('/');
+    let limits = Dataset::UpTo {
+        ranges: size(parts.next()?, 0..=0xFF)? as u8,
+        range_blocks: size(parts.next()?, 0..=u64::from(u32::MAX))? as u32,
+        blocks: size(parts.next()?, 0..=u64::MAX)?,
+    };
+    parts.next().is_none().then_some(limits)
+}
+
+/// What deallocated blocks read as.
+pub(super) fn deallocated(text: &str) -> Option<Deallocated> {
+    match text {
+        "zeros" => Some(Deallocated::Zeros),
+        "ones" => Some(Deallocated::Ones),
+        "any" => Some(Deallocated::Any),
+        _ => None,
     }
 }
 

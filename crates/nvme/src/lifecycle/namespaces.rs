@@ -5,7 +5,7 @@ use nvme_spec::registers::Version;
 use super::admin::AdminTask;
 use super::{Controller, Inventory, VERSION_2_0};
 use crate::DmaMemory;
-use crate::identify::{MAX_NAMESPACES, NamespaceInfo, Usability};
+use crate::identify::{ControllerInfo, MAX_NAMESPACES, NamespaceInfo, Usability};
 
 /// The first version with a list of active namespaces (CNS 02h).
 const VERSION_1_1: Version = Version::new().with_mjr(1).with_mnr(1);
@@ -66,8 +66,9 @@ impl Listed {
 impl<D: DmaMemory> Controller<D> {
     /// What follows Identify Controller.
     pub(super) fn first_after_controller(&self) -> AdminTask {
-        let verifies = self.info.as_ref().is_some_and(|info| info.oncs.verify());
-        if verifies && self.version >= VERSION_2_0 {
+        let info = self.info.as_ref();
+        let limited = info.is_some_and(ControllerInfo::has_limited_commands);
+        if limited && self.version >= VERSION_2_0 {
             AdminTask::IdentifyNvm
         } else {
             AdminTask::ListNamespaces

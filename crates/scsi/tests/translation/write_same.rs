@@ -55,15 +55,17 @@ fn ended(cdb: &[u8], unit: &LogicalUnit<'_>, data: Vec<u8>) -> Outcome {
 
 /// The blocks of each command, and whether it deallocates.
 fn commands(cdb: &[u8], unit: &LogicalUnit<'_>, data: Vec<u8>) -> Vec<(u64, u32, bool)> {
+    let given = data.len();
     let Action::Submit {
         mut command,
         direction: DataDirection::None,
-        bytes: 0,
+        bytes,
         mut more_blocks,
     } = write(cdb, unit, data)
     else {
         panic!("{cdb:02X?}");
     };
+    assert_eq!(bytes as usize, given, "the one block counts");
     let mut all = Vec::new();
     loop {
         assert_eq!((command.cdw0.opcode(), command.nsid), (0x08, 3));
