@@ -205,6 +205,13 @@ rusty_fork_test! {
     }
 
     #[test]
+    fn controller_may_read_more_ranges_than_there_are() {
+        let mut disk = Disk::full(&format!("{SIZE},ranges=all"), &[]);
+        disk.unmap(&[(5, 3)], Some(0));
+        disk.finish();
+    }
+
+    #[test]
     fn the_second_command_of_an_unmap_may_fail() {
         let fault = "dataset-management:status=0/6:nth=2";
         let mut disk = Disk::full(&format!("{SIZE},version=2.0,dsm=2/8/0"), &[fault]);
@@ -322,6 +329,8 @@ rusty_fork_test! {
             ("plain,capacity=4M,dlfeat=any", (u32::MAX, 256, gib, 0x80, 0x80)),
             ("plain,capacity=4M,version=2.0,verify=off,dsm=7/10/4000", (4000, 7, gib, 0xC0, 0xE4)),
             ("plain,capacity=4M,zeroes=off", (u32::MAX, 256, 0, 0xC0, 0x84)),
+            ("plain,capacity=4M,reg.Quirks=2147483712", (u32::MAX, 256, 0, 0xC0, 0x84)),
+            ("plain,capacity=4M,pci=144d:a809", (u32::MAX, 256, 0, 0xC0, 0x84)),
             ("plain,capacity=4M,dsm=off", (0, 0, gib, 0, 0)),
             ("plain,capacity=4M,dsm=off,zeroes=off", (0, 0, 0, 0, 0)),
         ] {

@@ -123,7 +123,7 @@ fn attach(
     let Some(controller) = &mut state.controller else {
         return Err(FindError::Controller);
     };
-    let Some(info) = controller.info().copied() else {
+    let Some(mut info) = controller.info().copied() else {
         return Err(FindError::Controller);
     };
     let quirks = given.unwrap_or_else(|| quirks::of_device(pci, &info.model.0, &info.firmware.0));
@@ -131,6 +131,9 @@ fn attach(
         report::quirks(call, quirks, given.is_some());
     }
     adapter.set_quirks(quirks);
+    if quirks.has(Quirks::NO_WRITE_ZEROES) {
+        info.write_zeroes_bytes = None;
+    }
     // Those by model and firmware are known only now.
     controller.set_settings(settings(quirks));
     let namespaces = state.inventory.namespaces.as_slice();

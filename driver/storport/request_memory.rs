@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 
 use nvme::PAGE_BYTES;
 use nvme::prp::{self, ListMemory, PrpError, Segment};
-use nvme_spec::command::{Command, DatasetManagementCdw10, DatasetRange, NvmOpcode};
+use nvme_spec::command::{Command, NvmOpcode};
 use scsi::{Deallocate, RANGES_BYTES, Sense};
 use wdk_sys::STOR_SCATTER_GATHER_ELEMENT;
 
@@ -209,7 +209,14 @@ impl Srb {
         let next = ranges
             .deallocate
             .next_command(self.buffer(), &mut ranges.list)?;
-        Ok(next.map(|command| point_to(command, ranges)))
+        // Some controllers read as many ranges as a command can have, however few it has: to them the list always goes on in its
+        // second page.
+        let [prp1, prp2] = ranges.pages;
+        Ok(next.map(|command| Command {
+            prp1,
+            prp2,
+            ..command
+        }))
     }
 
     /// The command that [`prepare`](Self::prepare) kept.
@@ -229,18 +236,6 @@ impl Srb {
         // SAFETY: as for the command; the request is ours.
         unsafe { (*self.memory.as_ptr()).bytes = bytes };
     }
-}
-
-/// Has a Dataset Management command point to its ranges: to the second page only where they reach it.
-fn point_to(mut command: Command, ranges: &Ranges) -> Command {
-    let [first, second] = ranges.pages;
-    let count =
-        usize::from(DatasetManagementCdw10::from_bits(command.cdw10).nr_z()).saturating_add(1);
-    let bytes = count.saturating_mul(size_of::<DatasetRange>());
-    let in_first = (PAGE_BYTES as usize).saturating_sub(ranges.list.as_ptr().addr() & PAGE_OFFSET);
-    command.prp1 = first;
-    command.prp2 = if bytes > in_first { second } else { 0 };
-    command
 }
 
 /// Requests in a row, linked through their extensions: no allocation, first in, first out.

@@ -49,7 +49,7 @@ pub use fault::{
 pub use media::{FileMedia, Media, MemoryMedia};
 pub use profile::{
     Answer, Dataset, Deallocated, Death, Dies, Handover, Identifiers, IntxLine, Key, NamedProfile,
-    Profile, ProfileError, Refusal, Temperature, Verify,
+    Profile, ProfileError, Ranges, Refusal, Temperature, Verify,
 };
 pub use prp::data_parts;
 pub use rule::Rule;

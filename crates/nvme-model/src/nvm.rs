@@ -1,8 +1,8 @@
 //! The I/O commands of the NVM Command Set.
 
 use nvme_spec::command::{
-    DatasetManagementCdw10, DatasetManagementCdw11, DatasetRange, NSID_ALL, NvmOpcode,
-    ReadWriteCdw12,
+    DATASET_RANGES_MAX, DatasetManagementCdw10, DatasetManagementCdw11, DatasetRange, NSID_ALL,
+    NvmOpcode, ReadWriteCdw12,
 };
 use nvme_spec::status::Status;
 use zerocopy::FromBytes;
@@ -12,7 +12,7 @@ use crate::command::{self, NVM};
 use crate::controller::Controller;
 use crate::failure::{Failure, Outcome, Request, Verdict, ensure};
 use crate::namespace::Namespace;
-use crate::profile::{Dataset, Verify};
+use crate::profile::{Dataset, Ranges, Verify};
 use crate::prp;
 use crate::rule::Rule;
 
@@ -284,6 +284,11 @@ impl Controller {
         let bytes = ranges * size_of::<DatasetRange>() as u64;
         let segments = self.data(request, bytes, bus)?;
         let data = prp::gather(request, &segments, bus)?;
+        if self.profile.ranges == Ranges::All {
+            let bytes = (DATASET_RANGES_MAX * size_of::<DatasetRange>()) as u64;
+            let segments = self.data(request, bytes, bus)?;
+            prp::gather(request, &segments, bus)?;
+        }
         if !DatasetManagementCdw11::from_bits(command.cdw11).ad() {
             return Ok(Outcome::Done(0));
         }

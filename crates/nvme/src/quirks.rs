@@ -1,9 +1,9 @@
 //! What particular devices do wrong, as a table: by PCI identifier, model and firmware.
 //!
-//! A row says where it is known from. What Linux and FreeBSD know of, and this driver never does, is not here:
-//! autonomous power state transitions, the NVMe qualified name of the subsystem. Nor is a controller here that takes
-//! the last entry of a page for the address of the next list although the list ends with it: no list of this driver ends there,
-//! whatever the controller.
+//! A row says where it is known from. What Linux and FreeBSD know of, and this driver never does, is not here: autonomous power state
+//! transitions, the NVMe qualified name of the subsystem. Nor is a controller here that takes the last entry of a page for the address
+//! of the next list although the list ends with it: no list of this driver ends there, whatever the controller. Nor is one that reads
+//! more ranges of Dataset Management than there are: there is memory for all, whatever the controller.
 
 use core::ops::BitOr;
 
@@ -27,7 +27,10 @@ impl Quirks {
     /// All queues have to share one interrupt message.
     pub const ONE_MESSAGE: Self = Self(1 << 5);
 
-    const ALL: u32 = 0x3F;
+    /// Write Zeroes is not sent: it is wrong, or takes too long.
+    pub const NO_WRITE_ZEROES: Self = Self(1 << 6);
+
+    const ALL: u32 = 0x7F;
 
     /// Of bits; those that mean nothing are ignored.
     #[must_use]
@@ -102,7 +105,10 @@ const fn both(one: Quirks, other: Quirks) -> Quirks {
 pub const TABLE: &[Row] = &[
     row(
         (0x8086, 0x5845),
-        both(Quirks::NO_NAMESPACE_LIST, Quirks::IDENTIFIERS_NOT_UNIQUE),
+        both(
+            both(Quirks::NO_NAMESPACE_LIST, Quirks::IDENTIFIERS_NOT_UNIQUE),
+            Quirks::NO_WRITE_ZEROES,
+        ),
         "QEMU's controller with an Intel identifier: Linux",
     ),
     row(
@@ -169,7 +175,7 @@ pub const TABLE: &[Row] = &[
     ),
     row(
         (0x1D97, 0x2263),
-        Quirks::IDENTIFIERS_NOT_UNIQUE,
+        both(Quirks::IDENTIFIERS_NOT_UNIQUE, Quirks::NO_WRITE_ZEROES),
         "Lexar NM610: Linux",
     ),
     row(
@@ -196,6 +202,71 @@ pub const TABLE: &[Row] = &[
         (0x1E4B, 0x1602),
         Quirks::IDENTIFIERS_NOT_UNIQUE,
         "MAXIO MAP1602: Linux",
+    ),
+    row(
+        (0x8086, 0xF1A5),
+        Quirks::NO_WRITE_ZEROES,
+        "Intel 600p: Linux",
+    ),
+    row(
+        (0x144D, 0xA809),
+        Quirks::NO_WRITE_ZEROES,
+        "Samsung MZALQ256HBJD: Linux",
+    ),
+    row(
+        (0x15B7, 0x2001),
+        Quirks::NO_WRITE_ZEROES,
+        "SanDisk Skyhawk: Linux",
+    ),
+    row(
+        (0x1C5C, 0x1504),
+        Quirks::NO_WRITE_ZEROES,
+        "SK hynix PC400: Linux",
+    ),
+    row(
+        (0x1C5C, 0x1D59),
+        Quirks::NO_WRITE_ZEROES,
+        "SK hynix BC901: Linux",
+    ),
+    row(
+        (0x1CC4, 0x6302),
+        Quirks::NO_WRITE_ZEROES,
+        "UMIS RPJTJ256MGE1QDY: Linux",
+    ),
+    row(
+        (0x1CC4, 0x6303),
+        Quirks::NO_WRITE_ZEROES,
+        "UMIS RPJTJ512MGE1QDY: Linux",
+    ),
+    row(
+        (0x2646, 0x5016),
+        Quirks::NO_WRITE_ZEROES,
+        "Kingston OM3PGP4xxxxP: Linux",
+    ),
+    row(
+        (0x2646, 0x5018),
+        Quirks::NO_WRITE_ZEROES,
+        "Kingston OM8SFP4xxxxP: Linux",
+    ),
+    row(
+        (0x2646, 0x501A),
+        Quirks::NO_WRITE_ZEROES,
+        "Kingston OM8PGP4xxxxP: Linux",
+    ),
+    row(
+        (0x2646, 0x501B),
+        Quirks::NO_WRITE_ZEROES,
+        "Kingston OM8PGP4xxxxQ: Linux",
+    ),
+    row(
+        (0x2646, 0x501E),
+        Quirks::NO_WRITE_ZEROES,
+        "Kingston OM3PGP4xxxxQ: Linux",
+    ),
+    row(
+        (0x2646, 0x502F),
+        Quirks::NO_WRITE_ZEROES,
+        "Kingston OM3SGP4xxxxK: Linux",
     ),
     Row {
         // It has the PCI identifier of an internal drive that needs none of this.

@@ -38,7 +38,7 @@ fn devices_have_the_quirks_that_are_known() {
     for (pci, quirks) in [
         (
             (0x8086, 0x5845),
-            Quirks::NO_NAMESPACE_LIST | Quirks::IDENTIFIERS_NOT_UNIQUE,
+            Quirks::NO_NAMESPACE_LIST | Quirks::IDENTIFIERS_NOT_UNIQUE | Quirks::NO_WRITE_ZEROES,
         ),
         ((0x1B36, 0x0010), Quirks::IDENTIFIERS_NOT_UNIQUE),
         (
@@ -46,7 +46,13 @@ fn devices_have_the_quirks_that_are_known() {
             Quirks::NO_DESCRIPTORS | Quirks::IDENTIFIERS_NOT_UNIQUE,
         ),
         ((0x126F, 0x2262), Quirks::IDENTIFIERS_NOT_UNIQUE),
-        ((0x1D97, 0x2263), Quirks::IDENTIFIERS_NOT_UNIQUE),
+        (
+            (0x1D97, 0x2263),
+            Quirks::IDENTIFIERS_NOT_UNIQUE | Quirks::NO_WRITE_ZEROES,
+        ),
+        ((0x8086, 0xF1A5), Quirks::NO_WRITE_ZEROES),
+        ((0x144D, 0xA809), Quirks::NO_WRITE_ZEROES),
+        ((0x2646, 0x502F), Quirks::NO_WRITE_ZEROES),
         ((0x1D97, 0x1D97), Quirks::IDENTIFIERS_NOT_UNIQUE),
         ((0x1D97, 0x2269), Quirks::IDENTIFIERS_NOT_UNIQUE),
         ((0x10EC, 0x5763), Quirks::IDENTIFIERS_NOT_UNIQUE),
@@ -80,7 +86,7 @@ fn devices_have_the_quirks_that_are_known() {
         of_device(x5, b"Samsung SSD 970 EVO Plus 1TB            ", b"2B2QEXM7"),
         Quirks::NONE
     );
-    assert_eq!(TABLE.len(), 22);
+    assert_eq!(TABLE.len(), 35);
 }
 
 #[test]
@@ -100,6 +106,6 @@ fn model_and_firmware_are_compared_from_their_start() {
 
 #[test]
 fn bits_that_mean_nothing_are_ignored() {
-    assert_eq!(Quirks::from_bits(u32::MAX).bits(), 0x3F);
+    assert_eq!(Quirks::from_bits(u32::MAX).bits(), 0x7F);
     assert_eq!(Quirks::from_bits(1), Quirks::NO_HMB);
 }

@@ -90,6 +90,11 @@ pub(super) const KEYS: &[Key] = &[
         "the Dataset Management command: off, or the most ranges, blocks of a range and blocks of a command (told from version 2.0 on), as DMRL/DMRSL/DMSL, each 0 for no limit; 0: no limit",
     ),
     key(
+        "ranges",
+        "named",
+        "what Dataset Management reads: named (the ranges that there are), all (4 KiB, however few there are: some controllers do)",
+    ),
+    key(
         "dlfeat",
         "zeros",
         "what deallocated blocks read as: zeros, ones, any (not told: what they held, zeros or noise)",

@@ -13,8 +13,8 @@ pub(crate) use value::{death, size};
 use keys::{KEYS, NAMED};
 use value::{
     allocation, answer, dataset, deallocated, dies, function, handover, identifier, late_timeout,
-    line, milliseconds, pages, power_of_two, preferred, printable, reset, temperature, verify,
-    version,
+    line, milliseconds, pages, power_of_two, preferred, printable, ranges, reset, temperature,
+    verify, version,
 };
 
 use crate::fault::Fault;
@@ -141,6 +141,16 @@ impl Dataset {
     }
 }
 
+/// What Dataset Management reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Ranges {
+    /// The ranges that there are.
+    #[default]
+    Named,
+    /// As many as there can be, however few there are.
+    All,
+}
+
 /// What deallocated blocks read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Deallocated {
@@ -220,6 +230,8 @@ pub struct Profile {
     pub dataset: Dataset,
     /// See [`Deallocated`].
     pub deallocated: Deallocated,
+    /// See [`Ranges`].
+    pub ranges: Ranges,
     /// NOIOB, in blocks.
     pub boundary_blocks: u16,
     /// NPWG, NPWA, NPDG, NPDA and NOWS, in blocks; `None` where they are not told.
@@ -305,6 +317,7 @@ impl Default for Profile {
             write_zeroes: Verify::default(),
             dataset: Dataset::default(),
             deallocated: Deallocated::default(),
+            ranges: Ranges::default(),
             boundary_blocks: 0,
             preferred_blocks: None,
             queue_entries: 1024,
@@ -399,6 +412,7 @@ impl Profile {
             "verify" => self.verify = verify(value)?,
             "zeroes" => self.write_zeroes = verify(value)?,
             "dsm" => self.dataset = dataset(value)?,
+            "ranges" => self.ranges = ranges(value)?,
             "dlfeat" => self.deallocated = deallocated(value)?,
             "noiob" => self.boundary_blocks = size(value, 0..=0xFFFF)? as u16,
             "preferred" => self.preferred_blocks = preferred(value)?,

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::{
     Allocation, Answer, Dataset, Deallocated, Death, Dies, GIB, Handover, IntxLine, KIB, MIB,
-    Temperature, Verify,
+    Ranges, Temperature, Verify,
 };
 
 /// A number with an optional suffix K, M, G or T.
@@ -107,6 +107,15 @@ pub(super) fn deallocated(text: &str) -> Option<Deallocated> {
         "zeros" => Some(Deallocated::Zeros),
         "ones" => Some(Deallocated::Ones),
         "any" => Some(Deallocated::Any),
+        _ => None,
+    }
+}
+
+/// What Dataset Management reads.
+pub(super) fn ranges(text: &str) -> Option<Ranges> {
+    match text {
+        "named" => Some(Ranges::Named),
+        "all" => Some(Ranges::All),
         _ => None,
     }
 }
