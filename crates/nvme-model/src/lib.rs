@@ -48,8 +48,8 @@ pub use fault::{
 };
 pub use media::{FileMedia, Media, MemoryMedia};
 pub use profile::{
-    Answer, Dataset, Deallocated, Death, Dies, Handover, Identifiers, IntxLine, Key, NamedProfile,
-    Profile, ProfileError, Ranges, Refusal, Temperature, Verify,
+    Allocation, Answer, Dataset, Deallocated, Death, Dies, Handover, Identifiers, IntxLine, Key,
+    NamedProfile, Profile, ProfileError, Ranges, Refusal, Temperature, Verify,
 };
 pub use prp::data_parts;
 pub use rule::Rule;
