@@ -116,16 +116,11 @@ impl Place {
 impl Stand {
     /// Sends a write for each of `lbas`, eight blocks of 512 bytes that all hold `value`.
     pub fn submit_writes(&mut self, lbas: impl Iterator<Item = u64>, value: u8) {
-        self.submit_writes_of(8, lbas, value);
-    }
-
-    /// The same of so many blocks each.
-    pub fn submit_writes_of(&mut self, blocks: u32, lbas: impl Iterator<Item = u64>, value: u8) {
         for lba in lbas {
             let request = Request {
                 unit: self.units[0].address,
-                cdb: transfer_16(0x8A, lba, blocks),
-                data: Data::Out(vec![value; blocks as usize * 512]),
+                cdb: transfer_16(0x8A, lba, 8),
+                data: Data::Out(vec![value; 4096]),
                 ..Request::default()
             };
             self.bed

@@ -40,7 +40,7 @@ fn is_page(cdb: &[u8], page: u8) -> bool {
 }
 
 /// Everything that may differ.
-const DIFFERENCES: [Difference; 3] = [
+const DIFFERENCES: [Difference; 5] = [
     Difference {
         command: is_inquiry,
         bytes: Some(16..36),
@@ -55,6 +55,16 @@ const DIFFERENCES: [Difference; 3] = [
         command: |cdb| is_page(cdb, 0x83),
         bytes: None,
         reason: "the identifiers are the namespace's own: QEMU's has no EUI-64 and no NGUID",
+    },
+    Difference {
+        command: |cdb| is_page(cdb, 0xB0),
+        bytes: Some(6..36),
+        reason: "QEMU's namespace tells which transfers and deallocations it prefers",
+    },
+    Difference {
+        command: |cdb| is_page(cdb, 0xB2),
+        bytes: Some(5..6),
+        reason: "QEMU's namespace does not deallocate by Write Zeroes",
     },
 ];
 

@@ -213,12 +213,12 @@ fn control_characters_of_arguments_do_not_reach_the_terminal() {
 #[test]
 fn an_option_that_is_not_understood_is_refused() {
     let place = Place::new();
-    place.refuses(&["--cpus", "0"], "1..=64");
+    place.refuses(&["--cpus", "0"], "1..=128");
     place.refuses(&["--clock", "wall"], "threaded");
     place.refuses(&["--clock", "threaded", "--preempt", "9"], "--preempt");
     place.refuses(&["--preempt", "0"], "--preempt");
     place.refuses(&["--seeds", "2", "--report", "x"], "--seeds");
-    place.refuses(&["run", "--cpus", "65"], "1..=64");
+    place.refuses(&["run", "--cpus", "129"], "1..=128");
     place.refuses(&["run", "--seed", "lots"], "--seed");
     place.refuses(&["run", "--sed", "1"], "--seed");
     place.refuses(&["run", "--driver"], "--driver");
