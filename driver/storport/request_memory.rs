@@ -129,7 +129,7 @@ impl Srb {
         if command.cdw0.opcode() == NvmOpcode::DATASET_MANAGEMENT.0 {
             return self.prepare_next_ranges();
         }
-        match scsi::next_verify(command, *more_blocks) {
+        match scsi::next_in_series(command, *more_blocks) {
             Some(left) => {
                 *more_blocks = left;
                 true

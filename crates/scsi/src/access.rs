@@ -3,7 +3,7 @@
 
 use nvme_spec::command::{Command, NvmOpcode, ReadWriteCdw12};
 
-use crate::cdb::{CONTROL, Cdb, Row, ignored, laid_out};
+use crate::cdb::{CONTROL, Cdb, Row, ignored, laid_out, usage};
 use crate::extent::{Block6Bytes, Block10Bytes, Block12Bytes, Block16Bytes, BlockFlags, Extent};
 use crate::sense::Sense;
 use crate::status::Outcome;
@@ -31,52 +31,22 @@ pub(crate) const COMMANDS: [Row; 8] = [
     six(&[WRITE_6, 0x1F, 0xFF, 0xFF, 0xFF, CONTROL], |bytes| {
         laid_out::<Block6Bytes>(bytes).map(|cdb| Cdb::Access(cdb.access(Operation::Write)))
     }),
-    longer(
-        &[
-            READ_10, FLAGS, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0xFF, 0xFF, CONTROL,
-        ],
-        &ignored::BLOCK_TEN,
-        usual,
-    ),
-    longer(
-        &[
-            WRITE_10, FLAGS, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0xFF, 0xFF, CONTROL,
-        ],
-        &ignored::BLOCK_TEN,
-        usual,
-    ),
-    longer(
-        &[
-            READ_12, FLAGS, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, CONTROL,
-        ],
-        &ignored::BLOCK_TWELVE,
+    Row::of_blocks(&usage::block_ten(READ_10, FLAGS), FLAGS_IGNORED, usual),
+    Row::of_blocks(&usage::block_ten(WRITE_10, FLAGS), FLAGS_IGNORED, usual),
+    Row::of_blocks(
+        &usage::block_twelve(READ_12, FLAGS),
+        FLAGS_IGNORED,
         |bytes| laid_out::<Block12Bytes>(bytes).map(|cdb| Cdb::Access(cdb.access(Operation::Read))),
     ),
-    longer(
-        &[
-            WRITE_12, FLAGS, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, CONTROL,
-        ],
-        &ignored::BLOCK_TWELVE,
+    Row::of_blocks(
+        &usage::block_twelve(WRITE_12, FLAGS),
+        FLAGS_IGNORED,
         |bytes| {
             laid_out::<Block12Bytes>(bytes).map(|cdb| Cdb::Access(cdb.access(Operation::Write)))
         },
     ),
-    longer(
-        &[
-            READ_16, FLAGS, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-            0, CONTROL,
-        ],
-        &ignored::BLOCK_SIXTEEN,
-        usual,
-    ),
-    longer(
-        &[
-            WRITE_16, FLAGS, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-            0xFF, 0, CONTROL,
-        ],
-        &ignored::BLOCK_SIXTEEN,
-        usual,
-    ),
+    Row::of_blocks(&usage::block_sixteen(READ_16, FLAGS), FLAGS_IGNORED, usual),
+    Row::of_blocks(&usage::block_sixteen(WRITE_16, FLAGS), FLAGS_IGNORED, usual),
 ];
 
 /// A command of 6 bytes, which has no flags.
@@ -85,21 +55,6 @@ const fn six(usage: &'static [u8], parse: fn(&[u8]) -> Result<Cdb, Sense>) -> Ro
         usage,
         ignored_flags: 0,
         ignored: &ignored::SIX,
-        has_service_action: false,
-        parse,
-    }
-}
-
-/// A command of more bytes.
-const fn longer(
-    usage: &'static [u8],
-    ignored: &'static [u8],
-    parse: fn(&[u8]) -> Result<Cdb, Sense>,
-) -> Row {
-    Row {
-        usage,
-        ignored_flags: FLAGS_IGNORED,
-        ignored,
         has_service_action: false,
         parse,
     }

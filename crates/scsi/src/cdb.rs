@@ -167,7 +167,52 @@ pub(crate) mod ignored {
 /// The logical unit number that SCSI-2 has in byte 1.
 pub(crate) const SCSI_2_LUN: u8 = 0xE0;
 
+/// CDB usage data of the commands that name logical blocks, by the length of the CDB; `flags` are the bits of byte 1 that count.
+pub(crate) mod usage {
+    use super::CONTROL;
+
+    const ALL: u8 = 0xFF;
+
+    pub(crate) const fn block_ten(operation_code: u8, flags: u8) -> [u8; 10] {
+        let code = operation_code;
+        [code, flags, ALL, ALL, ALL, ALL, 0, ALL, ALL, CONTROL]
+    }
+
+    pub(crate) const fn block_twelve(operation_code: u8, flags: u8) -> [u8; 12] {
+        let code = operation_code;
+        [
+            code, flags, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, 0, CONTROL,
+        ]
+    }
+
+    pub(crate) const fn block_sixteen(operation_code: u8, flags: u8) -> [u8; 16] {
+        let code = operation_code;
+        [
+            code, flags, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, 0, CONTROL,
+        ]
+    }
+}
+
 impl Row {
+    /// A command that names logical blocks, of 10, 12 or 16 bytes.
+    pub(crate) const fn of_blocks(
+        usage: &'static [u8],
+        ignored_flags: u8,
+        parse: fn(&[u8]) -> Result<Cdb, Sense>,
+    ) -> Self {
+        Self {
+            usage,
+            ignored_flags,
+            ignored: match usage.len() {
+                10 => &ignored::BLOCK_TEN,
+                12 => &ignored::BLOCK_TWELVE,
+                _ => &ignored::BLOCK_SIXTEEN,
+            },
+            has_service_action: false,
+            parse,
+        }
+    }
+
     /// The operation code.
     pub(crate) const fn operation_code(&self) -> u8 {
         match self.usage {

@@ -37,6 +37,7 @@ mod ready;
 mod reply;
 mod request_sense;
 mod sense;
+mod series;
 mod status;
 mod synchronize_cache;
 mod translate;
@@ -48,10 +49,10 @@ mod write_same;
 
 pub use access::{Access, access};
 pub use sense::{Sense, SenseKey};
+pub use series::next_in_series;
 pub use status::{Outcome, ScsiStatus, completed};
 pub use translate::{Action, DataDirection, Other, Request, Transfer, gone};
 pub use unit::{
     BlockSize, Controller, Deallocation, IoHints, LogicalUnit, Medium, Naming, PreferredSizes,
 };
 pub use unmap::{Deallocate, RANGES_BYTES};
-pub use verify::next_verify;

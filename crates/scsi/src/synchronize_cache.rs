@@ -2,7 +2,7 @@
 
 use nvme_spec::command::NvmOpcode;
 
-use crate::cdb::{CONTROL, Cdb, Row, ignored, laid_out};
+use crate::cdb::{Cdb, Row, laid_out, usage};
 use crate::extent::{Block10Bytes, Block16Bytes, Extent};
 use crate::sense::Sense;
 use crate::status::Outcome;
@@ -15,29 +15,14 @@ const FLAGS: u8 = 0x02;
 const FLAGS_IGNORED: u8 = 0x05;
 
 pub(crate) const COMMANDS: [Row; 2] = [
-    Row {
-        usage: &[0x35, FLAGS, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0xFF, 0xFF, CONTROL],
-        ignored_flags: FLAGS_IGNORED,
-        ignored: &ignored::BLOCK_TEN,
-        has_service_action: false,
-        parse: |bytes| {
-            let cdb = laid_out::<Block10Bytes>(bytes)?;
-            Ok(Cdb::SynchronizeCache(cdb.extent()))
-        },
-    },
-    Row {
-        usage: &[
-            0x91, FLAGS, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0,
-            CONTROL,
-        ],
-        ignored_flags: FLAGS_IGNORED,
-        ignored: &ignored::BLOCK_SIXTEEN,
-        has_service_action: false,
-        parse: |bytes| {
-            let cdb = laid_out::<Block16Bytes>(bytes)?;
-            Ok(Cdb::SynchronizeCache(cdb.extent()))
-        },
-    },
+    Row::of_blocks(&usage::block_ten(0x35, FLAGS), FLAGS_IGNORED, |bytes| {
+        let cdb = laid_out::<Block10Bytes>(bytes)?;
+        Ok(Cdb::SynchronizeCache(cdb.extent()))
+    }),
+    Row::of_blocks(&usage::block_sixteen(0x91, FLAGS), FLAGS_IGNORED, |bytes| {
+        let cdb = laid_out::<Block16Bytes>(bytes)?;
+        Ok(Cdb::SynchronizeCache(cdb.extent()))
+    }),
 ];
 
 /// NVMe flushes a whole namespace. A request to answer before the flush is over (IMMED) is answered after it: a later promise, and

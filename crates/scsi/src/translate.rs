@@ -61,7 +61,7 @@ pub enum Action {
         /// the whole buffer; WRITE SAME takes a block that no command has.
         bytes: u32,
         /// So many blocks behind those of the command are still to be verified, or to be zeroed:
-        /// [`next_verify`](crate::next_verify) makes the command for them when this one has succeeded.
+        /// [`next_in_series`](crate::next_in_series) makes the command for them when this one has succeeded.
         more_blocks: u32,
     },
     /// It takes Dataset Management commands, one after the other, whose data is not the request's buffer.

@@ -1,12 +1,13 @@
 //! VERIFY (SBC-3, 5), which becomes Verify where the controller has it.
 
-use nvme_spec::command::{Command, NvmOpcode, ReadWriteCdw12};
+use nvme_spec::command::{NvmOpcode, ReadWriteCdw12};
 
-use crate::cdb::{CONTROL, Cdb, Row, ignored, laid_out};
+use crate::cdb::{Cdb, Row, laid_out, usage};
 use crate::extent::{Block10Bytes, Block12Bytes, Block16Bytes, BlockFlags, Extent};
 use crate::sense::Sense;
+use crate::series;
 use crate::status::Outcome;
-use crate::translate::{Action, DataDirection, command};
+use crate::translate::{Action, DataDirection};
 use crate::unit::LogicalUnit;
 
 /// VRPROTECT, DPO and BYTCHK count.
@@ -15,41 +16,18 @@ const FLAGS: u8 = 0xF6;
 const FLAGS_IGNORED: u8 = 0x01;
 
 pub(crate) const COMMANDS: [Row; 3] = [
-    Row {
-        usage: &[0x2F, FLAGS, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0xFF, 0xFF, CONTROL],
-        ignored_flags: FLAGS_IGNORED,
-        ignored: &ignored::BLOCK_TEN,
-        has_service_action: false,
-        parse: |bytes| {
-            let cdb = laid_out::<Block10Bytes>(bytes)?;
-            Ok(cdb.flags.verify(cdb.extent()))
-        },
-    },
-    Row {
-        usage: &[
-            0xAF, FLAGS, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, CONTROL,
-        ],
-        ignored_flags: FLAGS_IGNORED,
-        ignored: &ignored::BLOCK_TWELVE,
-        has_service_action: false,
-        parse: |bytes| {
-            let cdb = laid_out::<Block12Bytes>(bytes)?;
-            Ok(cdb.flags.verify(cdb.extent()))
-        },
-    },
-    Row {
-        usage: &[
-            0x8F, FLAGS, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0,
-            CONTROL,
-        ],
-        ignored_flags: FLAGS_IGNORED,
-        ignored: &ignored::BLOCK_SIXTEEN,
-        has_service_action: false,
-        parse: |bytes| {
-            let cdb = laid_out::<Block16Bytes>(bytes)?;
-            Ok(cdb.flags.verify(cdb.extent()))
-        },
-    },
+    Row::of_blocks(&usage::block_ten(0x2F, FLAGS), FLAGS_IGNORED, |bytes| {
+        let cdb = laid_out::<Block10Bytes>(bytes)?;
+        Ok(cdb.flags.verify(cdb.extent()))
+    }),
+    Row::of_blocks(&usage::block_twelve(0xAF, FLAGS), FLAGS_IGNORED, |bytes| {
+        let cdb = laid_out::<Block12Bytes>(bytes)?;
+        Ok(cdb.flags.verify(cdb.extent()))
+    }),
+    Row::of_blocks(&usage::block_sixteen(0x8F, FLAGS), FLAGS_IGNORED, |bytes| {
+        let cdb = laid_out::<Block16Bytes>(bytes)?;
+        Ok(cdb.flags.verify(cdb.extent()))
+    }),
 ];
 
 /// VERIFY(10), VERIFY(12) and VERIFY(16).
@@ -79,42 +57,20 @@ pub(crate) fn verify(request: Verify, unit: &LogicalUnit<'_>) -> Result<Action, 
     if request.protection != 0 || request.byte_check != 0 {
         return Err(Sense::INVALID_FIELD_IN_CDB);
     }
-    let Extent { lba, blocks } = request.extent.within(unit.blocks)?;
+    let extent = request.extent.within(unit.blocks)?;
     let good = Action::Done(Outcome::good(0));
     let Some(most) = unit.command_blocks(unit.controller.verify_bytes) else {
         return Ok(good);
     };
-    let first = blocks.min(most);
-    let Some(last) = first.checked_sub(1) else {
+    if extent.blocks == 0 {
         return Ok(good);
-    };
-    let nlb_z = u16::try_from(last).map_err(|_| Sense::INVALID_FIELD_IN_CDB)?;
-    let dword12 = ReadWriteCdw12::new().with_nlb_z(nlb_z).with_fua(true);
+    }
+    let flags = ReadWriteCdw12::new().with_fua(true);
+    let (command, more_blocks) = series::first(NvmOpcode::VERIFY, unit, extent, most, flags)?;
     Ok(Action::Submit {
-        command: Command {
-            cdw10: lba as u32,
-            cdw11: (lba >> 32) as u32,
-            cdw12: dword12.into_bits(),
-            ..command(NvmOpcode::VERIFY, unit.namespace_id)
-        },
+        command,
         direction: DataDirection::None,
         bytes: 0,
-        more_blocks: blocks.saturating_sub(first),
+        more_blocks,
     })
-}
-
-/// Goes from one Verify or Write Zeroes command to the next: it names the blocks behind those that it named, as many at most. How many are left
-/// after it; `None` when there were none for it.
-#[must_use]
-pub fn next_verify(command: &mut Command, more_blocks: u32) -> Option<u32> {
-    let dword12 = ReadWriteCdw12::from_bits(command.cdw12);
-    let done = u32::from(dword12.nlb_z()).saturating_add(1);
-    let blocks = more_blocks.min(done);
-    let nlb_z = u16::try_from(blocks.checked_sub(1)?).ok()?;
-    let lba = u64::from(command.cdw11) << 32 | u64::from(command.cdw10);
-    let lba = lba.checked_add(u64::from(done))?;
-    command.cdw10 = lba as u32;
-    command.cdw11 = (lba >> 32) as u32;
-    command.cdw12 = dword12.with_nlb_z(nlb_z).into_bits();
-    Some(more_blocks.saturating_sub(blocks))
 }

@@ -1,39 +1,25 @@
 //! WRITE SAME (SBC-3, 5.43; SBC-4 for NDOB) of zeros, which becomes Write Zeroes. Other data is not written.
 
-use nvme_spec::command::{Command, NvmOpcode, ReadWriteCdw12};
+use nvme_spec::command::{NvmOpcode, ReadWriteCdw12};
 
-use crate::cdb::{CONTROL, Cdb, Row, ignored, laid_out};
+use crate::cdb::{Cdb, Row, laid_out, usage};
 use crate::extent::{Block10Bytes, Block16Bytes, BlockFlags, Extent};
 use crate::sense::Sense;
-use crate::translate::{Action, DataDirection, command};
+use crate::series;
+use crate::translate::{Action, DataDirection};
 use crate::unit::LogicalUnit;
 
 pub(crate) const COMMANDS: [Row; 2] = [
-    Row {
-        // WRPROTECT, ANCHOR and UNMAP count in byte 1.
-        usage: &[0x41, 0xF8, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0xFF, 0xFF, CONTROL],
-        ignored_flags: 0,
-        ignored: &ignored::BLOCK_TEN,
-        has_service_action: false,
-        parse: |bytes| {
-            let cdb = laid_out::<Block10Bytes>(bytes)?;
-            Ok(cdb.flags.write_same(cdb.extent()))
-        },
-    },
-    Row {
-        // NDOB besides.
-        usage: &[
-            0x93, 0xF9, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0,
-            CONTROL,
-        ],
-        ignored_flags: 0,
-        ignored: &ignored::BLOCK_SIXTEEN,
-        has_service_action: false,
-        parse: |bytes| {
-            let cdb = laid_out::<Block16Bytes>(bytes)?;
-            Ok(cdb.flags.write_same(cdb.extent()))
-        },
-    },
+    // WRPROTECT, ANCHOR and UNMAP count in byte 1.
+    Row::of_blocks(&usage::block_ten(0x41, 0xF8), 0, |bytes| {
+        let cdb = laid_out::<Block10Bytes>(bytes)?;
+        Ok(cdb.flags.write_same(cdb.extent()))
+    }),
+    // NDOB besides.
+    Row::of_blocks(&usage::block_sixteen(0x93, 0xF9), 0, |bytes| {
+        let cdb = laid_out::<Block16Bytes>(bytes)?;
+        Ok(cdb.flags.write_same(cdb.extent()))
+    }),
 ];
 
 /// WRITE SAME(10) and WRITE SAME(16).
@@ -81,7 +67,7 @@ pub(crate) fn write_same(
     let most = unit.command_blocks(unit.controller.write_zeroes_bytes);
     let most = most.ok_or(Sense::INVALID_COMMAND_OPERATION_CODE)?;
     let maximum = maximum_blocks(unit).unwrap_or(0);
-    let Extent { lba, blocks } = request.extent;
+    let blocks = request.extent.blocks;
     // NUMBER OF LOGICAL BLOCKS 0 would mean all to the end of the medium: WSNZ says that it means nothing.
     if request.flags & REFUSED != 0 || blocks == 0 || blocks > maximum {
         return Err(Sense::INVALID_FIELD_IN_CDB);
@@ -95,25 +81,18 @@ pub(crate) fn write_same(
     if request.flags & NDOB == 0 && !zeros {
         return Err(Sense::INVALID_FIELD_IN_CDB);
     }
-    let first = blocks.min(most);
-    let nlb_z = u16::try_from(first.saturating_sub(1)).map_err(|_| Sense::INVALID_FIELD_IN_CDB)?;
     let deallocate = request.flags & UNMAP != 0 && deallocates(unit);
-    let dword12 = ReadWriteCdw12::new()
-        .with_nlb_z(nlb_z)
-        .with_deac(deallocate);
+    let flags = ReadWriteCdw12::new().with_deac(deallocate);
+    let extent = request.extent;
+    let (command, more_blocks) = series::first(NvmOpcode::WRITE_ZEROES, unit, extent, most, flags)?;
     Ok(Action::Submit {
-        command: Command {
-            cdw10: lba as u32,
-            cdw11: (lba >> 32) as u32,
-            cdw12: dword12.into_bits(),
-            ..command(NvmOpcode::WRITE_ZEROES, unit.namespace_id)
-        },
+        command,
         direction: DataDirection::None,
         bytes: if request.flags & NDOB == 0 {
             unit.block_size.bytes()
         } else {
             0
         },
-        more_blocks: blocks.saturating_sub(first),
+        more_blocks,
     })
 }

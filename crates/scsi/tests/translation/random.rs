@@ -6,7 +6,7 @@ use nvme_spec::command::{Command, CommandDword0};
 use proptest::array::uniform16;
 use proptest::prelude::*;
 use scsi::{
-    Action, BlockSize, Controller, DataDirection, LogicalUnit, ScsiStatus, Transfer, next_verify,
+    Action, BlockSize, Controller, DataDirection, LogicalUnit, ScsiStatus, Transfer, next_in_series,
 };
 
 use crate::disk::{CONTROLLER, returns_parameter_data, translate, unit};
@@ -166,7 +166,7 @@ fn check_verifies(
         prop_assert!(lba + blocks <= unit.blocks.get());
         prop_assert!(blocks * u64::from(unit.block_size.bytes()) <= limit);
         at = Some(lba + blocks);
-        let Some(left) = next_verify(&mut command, more_blocks) else {
+        let Some(left) = next_in_series(&mut command, more_blocks) else {
             prop_assert_eq!(more_blocks, 0);
             return Ok(());
         };

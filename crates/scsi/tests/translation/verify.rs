@@ -2,7 +2,7 @@
 
 use core::num::NonZeroU64;
 
-use scsi::{Action, Controller, DataDirection, LogicalUnit, Outcome, Transfer, next_verify};
+use scsi::{Action, Controller, DataDirection, LogicalUnit, Outcome, Transfer, next_in_series};
 
 use crate::disk::{
     CONTROLLER, INVALID_FIELD, LBA_OUT_OF_RANGE, done, illegal_request, sixteen, ten, translate,
@@ -77,7 +77,7 @@ fn commands_of(cdb: &[u8], unit: &LogicalUnit<'_>) -> Vec<(u64, u32)> {
         assert_eq!(command.cdw12 & !0xFFFF, 1 << 30, "from the medium");
         let lba = u64::from(command.cdw11) << 32 | u64::from(command.cdw10);
         all.push((lba, (command.cdw12 & 0xFFFF) + 1));
-        match next_verify(&mut command, more_blocks) {
+        match next_in_series(&mut command, more_blocks) {
             Some(left) => more_blocks = left,
             None => return all,
         }

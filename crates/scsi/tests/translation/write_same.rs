@@ -4,7 +4,7 @@ use core::num::NonZeroU64;
 
 use scsi::{
     Action, BlockSize, Controller, DataDirection, Deallocation, LogicalUnit, Outcome, Sense,
-    SenseKey, Transfer, next_verify,
+    SenseKey, Transfer, next_in_series,
 };
 
 use crate::disk::{
@@ -73,7 +73,7 @@ fn commands(cdb: &[u8], unit: &LogicalUnit<'_>, data: Vec<u8>) -> Vec<(u64, u32,
         let lba = u64::from(command.cdw11) << 32 | u64::from(command.cdw10);
         let deallocates = command.cdw12 & 1 << 25 != 0;
         all.push((lba, (command.cdw12 & 0xFFFF) + 1, deallocates));
-        match next_verify(&mut command, more_blocks) {
+        match next_in_series(&mut command, more_blocks) {
             Some(left) => more_blocks = left,
             None => return all,
         }
