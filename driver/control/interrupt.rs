@@ -5,10 +5,8 @@ use crate::control::call::{Call, StartIo};
 use crate::control::mask::LineInterrupt;
 use crate::control::power;
 use crate::control::state::State;
+use crate::io::completion::BUSY_US;
 use crate::storport::{Irql, Port, SrbList};
-
-/// When to come back to a state that was in use, in microseconds.
-const BUSY_US: u32 = 1000;
 
 /// A message: always the adapter's own. One may come as soon as the routine is connected, before `HwInitialize`: the admin
 /// commands of `HwFindAdapter` leave one pending where MSI-X was enabled by then. There is no DPC yet; passive initialisation

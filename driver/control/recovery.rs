@@ -11,7 +11,7 @@ use crate::control::interrupt::visit;
 use crate::control::report;
 use crate::control::state::{Life, MAX_RESETS, Stage, State};
 use crate::io::request::POLL_US;
-use crate::storport::{Port, SrbFunction, SrbList, SrbStatus};
+use crate::storport::{Port, SrbList, SrbStatus};
 
 /// How often an interrupt has to be missed before the queues are polled.
 const MISSED_LIMIT: u8 = 2;
@@ -79,11 +79,10 @@ impl State {
     fn return_resets(&mut self, done: &mut SrbList) {
         let mut kept = SrbList::new();
         while let Some((srb, status)) = self.then_complete.pop() {
-            match srb.function() {
-                SrbFunction::RESET_BUS
-                | SrbFunction::RESET_DEVICE
-                | SrbFunction::RESET_LOGICAL_UNIT => done.push(srb, SrbStatus::BUS_RESET),
-                _ => kept.push(srb, status),
+            if srb.function().is_reset() {
+                done.push(srb, SrbStatus::BUS_RESET);
+            } else {
+                kept.push(srb, status);
             }
         }
         kept.move_to(&mut self.then_complete);

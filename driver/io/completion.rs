@@ -3,8 +3,8 @@
 use crate::adapter::Adapter;
 use crate::storport::{Port, SrbList};
 
-/// When to come back to a pair that could not be had, in microseconds.
-const BUSY_US: u32 = 1000;
+/// When to come back to a pair or a state that could not be had, in microseconds.
+pub(crate) const BUSY_US: u32 = 1000;
 
 /// The DPC of the message of pair `index`: drains its completion queue, and looks at nothing else. What has to be done besides is
 /// control's.

@@ -16,7 +16,8 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use gate::Gate;
 use nvme::Instant;
 use nvme::lifecycle::QueueMemory;
-use pair::{Found, Pair, Submitted};
+use pair::{Found, Pair, Shared, Submitted};
+use sync::Held;
 use units::Units;
 
 use crate::storport::{Irql, Port, Published, Srb, SrbList, SrbStatus, Table};
@@ -112,6 +113,12 @@ impl Io {
         }
     }
 
+    /// Each pair in turn, while it is locked; one that cannot be had at DIRQL is left out.
+    fn locked(&self, irql: Irql) -> impl Iterator<Item = Held<'_, Shared>> {
+        let each = self.pairs().iter();
+        each.filter_map(move |pair| pair.lock_at(irql))
+    }
+
     /// Sets what becomes of requests. Whatever was on its way to the controller has reached it when this returns. False where a
     /// pair could not be had, which happens at DIRQL only.
     pub(crate) fn set_gate(&self, irql: Irql, gate: Gate, done: &mut SrbList) -> bool {
@@ -125,17 +132,15 @@ impl Io {
             };
             if index >= used {
                 pair.set_gate(Gate::Elsewhere, self.units.get(), done);
-                pair.give_waiting_to(&mut moved);
+                pair.waiting().move_to(&mut moved);
                 continue;
             }
             if index == 0 {
-                pair.take_over(&mut moved);
+                moved.move_to(pair.waiting());
             }
             pair.set_gate(gate, self.units.get(), done);
         }
-        while let Some((srb, _)) = moved.pop() {
-            done.push(srb, SrbStatus::BUS_RESET);
-        }
+        moved.end_to(done, SrbStatus::BUS_RESET);
         all
     }
 
@@ -166,14 +171,14 @@ impl Io {
 
     /// The controller has forgotten every command: the requests come back.
     pub(crate) fn return_outstanding(&self, irql: Irql, status: SrbStatus, done: &mut SrbList) {
-        for mut pair in self.pairs().iter().filter_map(|pair| pair.lock_at(irql)) {
+        for mut pair in self.locked(irql) {
             pair.return_outstanding(status, done);
         }
     }
 
     /// Requests that the controller never saw come back.
     pub(crate) fn return_waiting(&self, irql: Irql, status: SrbStatus, done: &mut SrbList) {
-        for mut pair in self.pairs().iter().filter_map(|pair| pair.lock_at(irql)) {
+        for mut pair in self.locked(irql) {
             pair.return_waiting(status, done);
         }
     }
@@ -196,22 +201,21 @@ impl Io {
 
     /// Has the pairs polled as long as there are requests, or not.
     pub(crate) fn poll(&self, irql: Irql, polled: bool) {
-        for mut pair in self.pairs().iter().filter_map(|pair| pair.lock_at(irql)) {
+        for mut pair in self.locked(irql) {
             pair.poll(polled);
         }
     }
 
     /// Has the clock looked at when the controller answers.
     pub(crate) fn listen(&self, irql: Irql) {
-        for mut pair in self.pairs().iter().filter_map(|pair| pair.lock_at(irql)) {
+        for mut pair in self.locked(irql) {
             pair.listen();
         }
     }
 
     /// When the controller answered last, as far as that was looked at.
     pub(crate) fn answered(&self, irql: Irql) -> Option<Instant> {
-        let each = self.pairs().iter();
-        each.filter_map(|pair| pair.lock_at(irql)?.answered()).max()
+        self.locked(irql).filter_map(|pair| pair.answered()).max()
     }
 
     /// The routine of a line interrupt: whether a completion waits. It holds nothing.

@@ -272,21 +272,14 @@ impl Shared {
         self.queues.take_all(|srb| done.push(srb, status));
     }
 
-    /// Requests that the controller never saw go to another pair.
-    pub(crate) fn give_waiting_to(&mut self, others: &mut SrbList) {
-        self.waiting.move_to(others);
-    }
-
-    /// Requests that wait for another pair wait here from now on.
-    pub(crate) fn take_over(&mut self, others: &mut SrbList) {
-        others.move_to(&mut self.waiting);
+    /// Requests that the controller never saw.
+    pub(crate) const fn waiting(&mut self) -> &mut SrbList {
+        &mut self.waiting
     }
 
     /// Requests that the controller never saw come back: nothing holds them up.
     pub(crate) fn return_waiting(&mut self, status: SrbStatus, done: &mut SrbList) {
-        while let Some((srb, _)) = self.waiting.pop() {
-            done.push(srb, status);
-        }
+        self.waiting.end_to(done, status);
     }
 
     /// Shows `lookout` where the next completion will be.

@@ -23,10 +23,7 @@ pub(crate) fn build(adapter: &Adapter, port: Port, mut srb: Srb) -> bool {
     let built = match srb.function() {
         SrbFunction::EXECUTE_SCSI => scsi(adapter, port, &mut srb),
         SrbFunction::FLUSH | SrbFunction::SHUTDOWN => flush(adapter, port, &mut srb),
-        SrbFunction::PNP
-        | SrbFunction::RESET_BUS
-        | SrbFunction::RESET_DEVICE
-        | SrbFunction::RESET_LOGICAL_UNIT => Built::Ready,
+        function if function.is_for_control() => Built::Ready,
         // Power reaches the adapter as ScsiAdapterPower; a unit has no state of its own.
         SrbFunction::POWER => Built::Done(SrbStatus::SUCCESS),
         _ => Built::Done(SrbStatus::INVALID_REQUEST),
@@ -188,12 +185,10 @@ fn prepare(
 
 /// `HwStartIo`: to the request's queue pair, or to the control plane.
 pub(crate) fn start(adapter: &Adapter, port: Port, srb: Srb) {
-    match srb.function() {
-        SrbFunction::PNP
-        | SrbFunction::RESET_BUS
-        | SrbFunction::RESET_DEVICE
-        | SrbFunction::RESET_LOGICAL_UNIT => adapter.ask(port, srb),
-        _ => submit(adapter, port, srb),
+    if srb.function().is_for_control() {
+        adapter.ask(port, srb);
+    } else {
+        submit(adapter, port, srb);
     }
 }
 

@@ -26,6 +26,7 @@ mod registers;
 mod registry;
 mod request_memory;
 mod srb;
+mod srb_codes;
 mod table;
 mod targets;
 mod worker;
@@ -45,7 +46,8 @@ pub(crate) use processors::Performance;
 pub(crate) use published::{Finding, Published};
 pub(crate) use registers::RegisterWindow;
 pub(crate) use request_memory::{MAX_TRANSFER_BYTES, SrbList};
-pub(crate) use srb::{PnpAction, Srb, SrbFunction, SrbStatus};
+pub(crate) use srb::Srb;
+pub(crate) use srb_codes::{PnpAction, SrbFunction, SrbStatus};
 pub(crate) use table::Table;
 pub(crate) use targets::Targets;
 

@@ -61,8 +61,9 @@ impl Performance {
 }
 
 impl Port {
-    /// `StorPortInitializePerfOpts`: has the port driver do for the I/O path what it can. Messages 1 to `pairs` tell of requests
-    /// where they are not 0. `targets` is where it notes their processors. Only in `HwStorInitialize` and passive initialisation.
+    /// `StorPortInitializePerfOpts`: has the port driver do for the I/O path what it can. `messages` is how many tell of
+    /// requests, from message 1 on; 0 where none does so alone. `targets` is where their processors are noted. Only in
+    /// `HwStorInitialize` and passive initialisation.
     pub(crate) fn optimize(self, messages: u16, targets: &Targets) -> Performance {
         let Some(mut data) = self.offered_performance() else {
             return Performance::NONE;

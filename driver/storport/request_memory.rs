@@ -292,6 +292,13 @@ impl SrbList {
         self.first.is_null()
     }
 
+    /// Moves every request to the end of `other`, to be completed with this status.
+    pub(crate) fn end_to(&mut self, other: &mut Self, status: SrbStatus) {
+        while let Some((srb, _)) = self.pop() {
+            other.push(srb, status);
+        }
+    }
+
     /// Moves every request to the end of `other`.
     pub(crate) fn move_to(&mut self, other: &mut Self) {
         while let Some((srb, status)) = self.pop() {

@@ -64,16 +64,6 @@ impl<T, const N: usize> Slots<T, N> {
         }
     }
 
-    /// Takes a slot for a command and returns its identifier; gives the value back when all slots are taken.
-    pub fn issue(&mut self, value: T) -> Result<u16, T> {
-        let Some(vacant) = self.vacant() else {
-            return Err(value);
-        };
-        let id = vacant.id();
-        vacant.fill(value);
-        Ok(id)
-    }
-
     /// The slot that the next command gets; `None` when all are taken.
     pub fn vacant(&mut self) -> Option<Vacant<'_, T>> {
         let fresh = self.free == NONE;
