@@ -53,8 +53,8 @@ pub trait DmaMemory {
         self.write(offset, &value.to_le_bytes());
     }
 
-    /// Writes the 64 bytes of a command at `offset`, with `dword0` in the place of its first dword. The controller does not read them
-    /// before it is told: in any order and width.
+    /// Writes the 64 bytes of a command at `offset`, with `dword0` in the place of its first dword. The controller reads them only after
+    /// the doorbell, so the bytes may be written in any order and by writes of any width.
     fn write_command(&self, offset: usize, command: &[u8; COMMAND_BYTES], dword0: u32) {
         self.write(offset, command);
         self.write_dword(offset, dword0);

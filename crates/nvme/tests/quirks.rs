@@ -75,7 +75,7 @@ fn devices_have_the_quirks_that_are_known() {
     ] {
         assert_eq!(of_function(pci), quirks, "{pci:04x?}");
     }
-    // One that is told by its model, and a drive with the same PCI identifier.
+    // A drive whose quirk depends on its model number, and another drive with the same PCI identifier.
     let x5 = (0x144D, 0xA808);
     assert_eq!(of_function(x5), Quirks::NONE);
     assert_eq!(

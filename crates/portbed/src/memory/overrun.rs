@@ -6,7 +6,7 @@ use std::fmt;
 use super::allocation::Allocation;
 use super::{FRESH, PAGE_BYTES, PhysicalMemory};
 
-/// A page that nobody has written to.
+/// A page without a single write, by the driver or by the device.
 static FRESH_PAGE: [u8; PAGE_BYTES as usize] = [FRESH; PAGE_BYTES as usize];
 
 /// An allocation next to which something was written.

@@ -39,7 +39,7 @@ pub(crate) struct Seen {
     pub(crate) targets: Vec<(u16, u64)>,
     /// What a request was told: the processor, the message, the channel.
     pub(crate) told: Vec<(u32, u32, u32)>,
-    /// Answers of the call that tells it, other than success.
+    /// `STOR_STATUS` values other than success that `StorPortGetStartIoPerfParams` returned.
     pub(crate) untold: Vec<u32>,
     /// The message and the processor of each interrupt, and the processor of each DPC.
     pub(crate) interrupts: Vec<(u32, u32)>,
